@@ -1,0 +1,3 @@
+"""The Image Library of limiquantix."""
+
+__version__ = "0.1.0"

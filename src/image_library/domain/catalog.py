@@ -1,0 +1,66 @@
+"""The catalogue's entries: which images publishers offer, and how each is verified and provisioned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from image_library.domain.image import ImageFormat, Requirements
+from image_library.domain.os_info import GuestTraits, OsInfo
+from image_library.domain.trust import TrustLevel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """An entry's image for one architecture. Either a checksum file or a pinned digest is always given."""
+
+    architecture: str
+    url: str
+    # The publisher's checksum file; empty when only "digest" is given.
+    checksum_url: str = ""
+    # "sha256" or "sha512".
+    checksum_algorithm: str
+    # A pinned digest in lower-case hexadecimal.
+    digest: str = ""
+    format: ImageFormat = ImageFormat.QCOW2
+    size_bytes: int = 0
+    firmware: tuple[str, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        """The last part of the URL: the name that a checksum file's row must have."""
+        return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def best_trust(self) -> TrustLevel:
+        return TrustLevel.PINNED if self.digest else TrustLevel.CHECKSUM
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogEntry:
+    id: str
+    name: str
+    description: str = ""
+    os: OsInfo
+    requirements: Requirements
+    traits: GuestTraits
+    support_ends: date | None = None
+    variants: tuple[Variant, ...]
+
+    def variant_for(self, architecture: str) -> Variant | None:
+        return next((v for v in self.variants if v.architecture == architecture), None)
+
+    def ended_support(self, today: date) -> bool:
+        return self.support_ends is not None and self.support_ends < today
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    entries: tuple[CatalogEntry, ...]
+
+    def find(self, catalog_id: str) -> CatalogEntry | None:
+        return next((e for e in self.entries if e.id == catalog_id), None)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(e.id for e in self.entries)

@@ -1,0 +1,39 @@
+"""How far long work has come: bytes, percent, speed and time left."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Bytes done of a total (0: not known), bytes per second, and seconds left (0: not known)."""
+
+    done: int = 0
+    total: int = 0
+    speed: int = 0
+    eta_seconds: int = 0
+
+    @property
+    def percent(self) -> int:
+        """Whole percent, never above 100, and 100 only when all is done."""
+        return min(100, self.done * 100 // self.total) if self.total > 0 else 0
+
+
+@dataclass
+class SpeedMeter:
+    """Speed over the last ``window`` seconds, from samples of a monotonic clock."""
+
+    window: float = 5.0
+    _samples: deque[tuple[float, int]] = field(default_factory=deque[tuple[float, int]])
+
+    def measure(self, *, now: float, done: int, total: int) -> Progress:
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[0][0] > self.window:
+            self._samples.popleft()
+        began, before = self._samples[0]
+        elapsed = now - began
+        speed = int((done - before) / elapsed) if elapsed > 0 else 0
+        eta = -(-(total - done) // speed) if speed > 0 and total > done else 0
+        return Progress(done=done, total=total, speed=speed, eta_seconds=eta)

@@ -1,0 +1,104 @@
+"""A virtual machine as the library knows it: what was asked for, and how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from image_library.domain.image import Failure
+
+
+class PowerState(Enum):
+    UNKNOWN = "unknown"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    CRASHED = "crashed"
+    PROVISIONING = "provisioning"
+    LOST = "lost"
+
+
+class BootStage(Enum):
+    """How far a VM has come on its first boot, in order."""
+
+    IMAGE = "image"
+    DISK = "disk"
+    BOOT = "boot"
+    NETWORK = "network"
+    CLOUD_INIT = "cloud_init"
+    SSH = "ssh"
+    DONE = "done"
+
+
+class CloudInitStatus(Enum):
+    """What cloud-init in the guest has reported so far."""
+
+    UNKNOWN = ""
+    RUNNING = "running"
+    DONE = "done"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedDocuments:
+    """The files of a NoCloud seed, exactly as they go on it. They may hold secrets and do not print."""
+
+    user_data: str = field(repr=False)
+    meta_data: str = field(repr=False)
+    network_config: str = field(default="", repr=False)
+    vendor_data: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmReport:
+    """What a node says of one of its VMs."""
+
+    vm_id: str
+    name: str = ""
+    state: PowerState = PowerState.UNKNOWN
+    stage: BootStage = BootStage.DISK
+    started_at: datetime | None = None
+    ssh_host: str = ""
+    ssh_port: int = 0
+    ip_addresses: tuple[str, ...] = ()
+    cloud_init: CloudInitStatus = CloudInitStatus.UNKNOWN
+    cloud_init_errors: tuple[str, ...] = ()
+    error_message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vm:
+    """The control plane's record of a VM."""
+
+    id: str
+    name: str
+    project_id: str = "default"
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    cores: int
+    memory_mib: int
+    # 0: the image's virtual size.
+    disk_gib: int = 0
+    firmware: str = "bios"
+    mac_address: str
+    node_id: str = ""
+    # The image it was asked for by, and the version that it got.
+    image_id: str = ""
+    image_name: str = ""
+    image_digest: str = ""
+    ssh_user: str = ""
+    seed: SeedDocuments
+    start_on_create: bool = True
+    # The download that it waits for.
+    job_id: str = ""
+    report: VmReport
+    failure: Failure | None = None
+    created_at: datetime
+    updated_at: datetime
+    state_changed_at: datetime
+
+    def evolve(self, **changes: Any) -> Vm:
+        return replace(self, **changes)
