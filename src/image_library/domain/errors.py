@@ -85,7 +85,7 @@ class InvalidName(LibraryError):
 
     code = "name.invalid"
     kind = Kind.INVALID
-    remedy_default = "Use letters, digits, '.', '_' and '-', at most 63 of them, starting with a letter or digit."
+    remedy_default = "Use at most 63 letters, digits, '.', '_' and '-', starting with a letter or digit."
 
 
 class InvalidHostname(LibraryError):
@@ -101,7 +101,7 @@ class InvalidUser(LibraryError):
 
     code = "cloud_init.user"
     kind = Kind.INVALID
-    remedy_default = "Use a lower-case letter or '_', then lower-case letters, digits, '_' or '-', at most 32 characters."
+    remedy_default = "Use at most 32 lower-case letters, digits, '_' or '-', starting with a letter or '_'."
 
 
 class InvalidSshKey(LibraryError):
@@ -352,7 +352,7 @@ class ChecksumMissing(LibraryError):
 
     code = "verify.checksum_missing"
     kind = Kind.PRECONDITION
-    remedy_default = "Nothing is published without a checksum; check the checksum file at the source or mirror."
+    remedy_default = "Nothing is published without a checksum; check the checksum file at the source."
 
 
 class InvalidChecksumFile(LibraryError):
@@ -580,7 +580,7 @@ class NodeDuplicate(LibraryError):
 
     code = "node.duplicate"
     kind = Kind.EXISTS
-    remedy_default = "A copied data directory needs its own identity: remove 'store-id' and 'node-id' in the copy."
+    remedy_default = "A copied data directory needs its own identity: remove 'store-id' in the copy."
 
 
 class ServerUnreachable(LibraryError):

@@ -1,0 +1,85 @@
+"""What a node keeps: published images, files that operators put beside them, and its downloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from image_library.domain.errors import Internal
+from image_library.domain.image import Failure, ImageFormat
+from image_library.domain.job import JobState
+from image_library.domain.os_info import OsInfo
+from image_library.domain.progress import Progress
+from image_library.domain.trust import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What an image's header says. Sizes in bytes."""
+
+    format: ImageFormat
+    virtual_size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedImage:
+    """A whole, verified, immutable image in the node's store."""
+
+    # "sha256:HEX" of the file.
+    digest: str
+    size_bytes: int
+    facts: ImageFacts
+    # Absolute path of the blob, for the hypervisor; never shown as an image's name.
+    blob_path: str
+    # Absolute path of the readable link in cloud-images/.
+    link_path: str
+    evidence: Evidence
+    published_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalFile:
+    """A file that an operator put into cloud-images/, as a scan saw it. Paths are absolute."""
+
+    path: str
+    filename: str
+    size_bytes: int
+    facts: ImageFacts
+    detected_os: OsInfo
+    modified_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOrder:
+    """What the control plane asks a node to fetch. A checksum file's URL or a digest is always given."""
+
+    job_id: str
+    image_id: str
+    url: str
+    # The readable link's name in cloud-images/.
+    filename: str
+    format: ImageFormat
+    # "sha256" or "sha512".
+    checksum_algorithm: str
+    checksum_url: str = ""
+    # Lower-case hexadecimal.
+    digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """A node's journal record of one download."""
+
+    order: DownloadOrder
+    state: JobState = JobState.QUEUED
+    progress: Progress = Progress()
+    waiting_for: str = ""
+    published: PublishedImage | None = None
+    failure: Failure | None = None
+
+    def evolve(self, **changes: Any) -> Download:
+        """The record with these changes; one that has ended never changes again."""
+        if self.state.ended:
+            raise Internal(f"Download {self.order.job_id} has already ended as {self.state.value}.")
+        return replace(self, **changes)
