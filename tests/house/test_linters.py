@@ -1,0 +1,35 @@
+"""The linters run as tests, so that one command tells all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command: str) -> None:
+    program = Path(sys.executable).parent / command[0]
+    done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_ruff_finds_nothing() -> None:
+    run("ruff", "check", "--quiet", "src", "tests", "bench")
+
+
+def test_everything_is_formatted() -> None:
+    run("ruff", "format", "--check", "--quiet", "src", "tests", "bench")
+
+
+def test_the_types_are_right() -> None:
+    run("basedpyright", "--level", "error")
+
+
+def test_the_arrows_point_inward() -> None:
+    run("lint-imports", "--no-cache")
+
+
+def test_the_contract_keeps_bufs_rules() -> None:
+    run("buf", "lint")
