@@ -1,0 +1,93 @@
+"""What a node's disk and hypervisor can refuse."""
+
+from __future__ import annotations
+
+from image_library.domain.errors.tree import Kind, LibraryError
+
+
+class StorageFull(LibraryError):
+    """There is not enough space, or there are no inodes left."""
+
+    code = "storage.full"
+    kind = Kind.EXHAUSTED
+    remedy_default = "Free some space, or use another data directory with --data-dir."
+
+
+class StorageIo(LibraryError):
+    """The disk answered with an error; the bytes are not trusted."""
+
+    code = "storage.io_error"
+    kind = Kind.UNAVAILABLE
+    remedy_default = "Check the disk and the kernel's log before trying again."
+
+
+class StoreNotWritable(LibraryError):
+    """The data directory cannot be written."""
+
+    code = "storage.not_writable"
+    kind = Kind.PRECONDITION
+    remedy_default = "Give the user who runs limiquantix that directory, or choose another with --data-dir."
+
+
+class StoreChanged(LibraryError):
+    """The data directory is another one than the node knew: swapped or not mounted."""
+
+    code = "storage.changed"
+    kind = Kind.PRECONDITION
+    remedy_default = "Mount the right directory."
+
+
+class ImageFileMissing(LibraryError):
+    """A published image file is gone or changed behind our back."""
+
+    code = "image.missing"
+    kind = Kind.DATA_LOSS
+    remedy_default = "Download the image again."
+
+
+class DataDirBusy(LibraryError):
+    """Another process already uses this data directory."""
+
+    code = "storage.busy"
+    kind = Kind.PRECONDITION
+    remedy_default = "Stop the other one, or choose another directory with --data-dir."
+
+
+class HypervisorMissing(LibraryError):
+    """A program that runs VMs or handles images is not installed."""
+
+    code = "hypervisor.missing"
+    kind = Kind.PRECONDITION
+    remedy_default = "Install it: apt-get install qemu-system-x86 qemu-utils."
+
+
+class FirmwareMissing(LibraryError):
+    """The image needs UEFI and no UEFI firmware is installed."""
+
+    code = "hypervisor.firmware_missing"
+    kind = Kind.PRECONDITION
+    remedy_default = "Install it: apt-get install ovmf."
+
+
+class HypervisorFailed(LibraryError):
+    """The hypervisor refused to make or run the VM."""
+
+    code = "hypervisor.failed"
+    kind = Kind.INTERNAL
+    remedy_default = "The reason is qemu's own; see the VM's qemu.log on the node."
+
+
+class BootTimeout(LibraryError):
+    """The guest did not reach the wanted stage in time."""
+
+    code = "vm.boot_timeout"
+    kind = Kind.UNAVAILABLE
+    remedy_default = "Look at its serial console: 'limiquantix vms console NAME'."
+
+
+class CloudInitFailed(LibraryError):
+    """The guest came up, but cloud-init reports errors."""
+
+    code = "vm.cloud_init_failed"
+    kind = Kind.PRECONDITION
+    remedy_default = "Log in and read /var/log/cloud-init.log, or 'limiquantix vms console NAME'."

@@ -1,0 +1,190 @@
+"""What callers get wrong: bad input, things that are not there, and things in the wrong state."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from image_library.domain.errors.tree import Kind, LibraryError, printable
+
+
+class InvalidRequest(LibraryError):
+    """A field of the request has a value that cannot be used."""
+
+    code = "request.invalid"
+    kind = Kind.INVALID
+    remedy_default = "Correct the field and try again."
+
+
+class InvalidPageToken(InvalidRequest):
+    """A page token that this server did not give out for this query."""
+
+    code = "request.page_token"
+    remedy_default = "Start again without a page token."
+
+
+class InvalidName(LibraryError):
+    """A display name with characters or a length that are not allowed."""
+
+    code = "name.invalid"
+    kind = Kind.INVALID
+    remedy_default = "Use at most 63 letters, digits, '.', '_' and '-', starting with a letter or digit."
+
+
+class InvalidHostname(LibraryError):
+    """A host name that is not a valid RFC 1123 name."""
+
+    code = "cloud_init.hostname"
+    kind = Kind.INVALID
+    remedy_default = "Use lower-case letters, digits and '-', at most 63 of them, neither first nor last '-'."
+
+
+class InvalidUser(LibraryError):
+    """A guest user name that Linux would refuse."""
+
+    code = "cloud_init.user"
+    kind = Kind.INVALID
+    remedy_default = "Use at most 32 lower-case letters, digits, '_' or '-', starting with a letter or '_'."
+
+
+class InvalidSshKey(LibraryError):
+    """Text that is not one OpenSSH public key."""
+
+    code = "cloud_init.ssh_key"
+    kind = Kind.INVALID
+    remedy_default = "Give the one line of a .pub file, such as ~/.ssh/id_ed25519.pub."
+
+
+class InvalidUserData(LibraryError):
+    """User-data, a package or a command that cannot be put on a seed."""
+
+    code = "cloud_init.user_data"
+    kind = Kind.INVALID
+    remedy_default = "Check it with 'cloud-init schema -c FILE'."
+
+
+class DiskTooSmall(LibraryError):
+    """A requested disk is smaller than the image's virtual size."""
+
+    code = "disk.too_small"
+    kind = Kind.INVALID
+    remedy_default = "Ask for a larger disk, or leave the size out to take the image's own."
+
+
+class PathOutside(LibraryError):
+    """A path in a request names something outside the node's own directories."""
+
+    code = "path.outside"
+    kind = Kind.INVALID
+    remedy_default = "Name an image by its id, catalog id or unique name instead of a path."
+
+
+class InvalidSettings(LibraryError):
+    """A setting, option or environment variable that cannot be used."""
+
+    code = "settings.invalid"
+    kind = Kind.INVALID
+    remedy_default = "See docs/settings.md for every setting and its form."
+
+
+class InvalidCatalog(LibraryError):
+    """A catalog file that is not valid; nothing of it is used."""
+
+    code = "catalog.invalid"
+    kind = Kind.INVALID
+    remedy_default = "Correct the entry; docs/catalog.md describes each field."
+
+
+class UnknownImage(LibraryError):
+    """No catalog entry, image id or image name like this."""
+
+    code = "image.unknown"
+    kind = Kind.NOT_FOUND
+    remedy_default = "See 'limiquantix images catalog' and 'limiquantix images list'."
+
+    @classmethod
+    def named(cls, name: str, known: Iterable[str]) -> UnknownImage:
+        """The error for ``name``, with the closest known names in its remedy."""
+        close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+        remedy = f"Did you mean {' or '.join(close)}?" if close else ""
+        return cls(f"There is no image '{printable(name)}'.", remedy=remedy, field="image")
+
+
+class AmbiguousImage(LibraryError):
+    """A name that several images have."""
+
+    code = "image.ambiguous"
+    kind = Kind.INVALID
+    remedy_default = "Use the image's id; 'limiquantix images list' shows it."
+
+
+class UnknownNode(LibraryError):
+    """No node with this id or host name is registered."""
+
+    code = "node.unknown"
+    kind = Kind.NOT_FOUND
+    remedy_default = "See 'limiquantix nodes list'."
+
+
+class UnknownVm(LibraryError):
+    """No VM with this id or name."""
+
+    code = "vm.unknown"
+    kind = Kind.NOT_FOUND
+    remedy_default = "See 'limiquantix vms list'."
+
+
+class UnknownJob(LibraryError):
+    """No job with this id."""
+
+    code = "job.unknown"
+    kind = Kind.NOT_FOUND
+    remedy_default = "See 'limiquantix jobs list'."
+
+
+class NameTaken(LibraryError):
+    """Another image or VM of the project has this name."""
+
+    code = "name.taken"
+    kind = Kind.EXISTS
+    remedy_default = "Choose another name, or delete the one that has it."
+
+
+class ImageInUse(LibraryError):
+    """VM disks are built on this image."""
+
+    code = "image.in_use"
+    kind = Kind.PRECONDITION
+    remedy_default = "Delete the VMs that use it first."
+
+
+class ImageNotReady(LibraryError):
+    """The image is not whole on any node that could be used."""
+
+    code = "image.not_ready"
+    kind = Kind.PRECONDITION
+    remedy_default = "Download it first: 'limiquantix images download ID'."
+
+
+class VmRunning(LibraryError):
+    """The operation needs a stopped VM."""
+
+    code = "vm.running"
+    kind = Kind.PRECONDITION
+    remedy_default = "Stop it first: 'limiquantix vms stop NAME'."
+
+
+class VmNotRunning(LibraryError):
+    """The operation needs a running VM."""
+
+    code = "vm.not_running"
+    kind = Kind.PRECONDITION
+    remedy_default = "Start it first: 'limiquantix vms start NAME'."
+
+
+class JobCancelled(LibraryError):
+    """The job was cancelled by somebody; what it had fetched is kept for the next try."""
+
+    code = "job.cancelled"
+    kind = Kind.CANCELLED
+    remedy_default = "Start it again when you want it."
