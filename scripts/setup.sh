@@ -23,10 +23,12 @@ install_packages() {
     [ -t 0 ] || sudo -n true 2>/dev/null || die "some packages are missing. Run: sudo apt-get install -y $*"
   fi
   say "Installing with apt-get: $*"
-  local quiet=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
-  "${as_root[@]}" "${quiet[@]}" update >&2 || say "apt-get update did not succeed; trying with the lists that are there"
-  "${as_root[@]}" "${quiet[@]}" install -y --no-install-recommends "$@" >&2 ||
-    die "apt-get could not install them. Try yourself: ${as_root[*]} apt-get install -y $*"
+  local log apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+  log="$(mktemp)"
+  "${apt[@]}" update >"$log" 2>&1 || say "apt-get update did not succeed; trying with the lists that are there"
+  "${apt[@]}" install -y --no-install-recommends "$@" >>"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; die "apt-get could not install them. Try yourself: ${as_root[*]} apt-get install -y $*"; }
+  rm -f "$log"
 }
 
 # need_python LOCKFILE   makes .venv and installs exactly what the lock file names, checked by hash

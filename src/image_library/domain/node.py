@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from image_library.domain.vm import VmReport
+
 
 class NodePhase(Enum):
     PENDING = "pending"
@@ -43,3 +45,31 @@ class Node:
 
     def evolve(self, **changes: Any) -> Node:
         return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """What a node says of itself when it starts. An empty id: the control plane makes one."""
+
+    node_id: str = ""
+    hostname: str
+    management_ip: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    # HOST:PORT of its gRPC service.
+    agent_endpoint: str
+    architecture: str = ""
+    accelerator: str = ""
+    version: str = ""
+    store_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat:
+    """What a node says regularly. With ``vms_complete``, a VM that it does not name is not there."""
+
+    node_id: str
+    running_vm_count: int = 0
+    disk_used_bytes: int = 0
+    disk_total_bytes: int = 0
+    vms: tuple[VmReport, ...] = ()
+    vms_complete: bool = False

@@ -23,6 +23,14 @@ class InvalidPageToken(InvalidRequest):
     remedy_default = "Start again without a page token."
 
 
+class RequestTooLarge(LibraryError):
+    """The request's body is larger than the server reads, or came too slowly."""
+
+    code = "request.too_large"
+    kind = Kind.EXHAUSTED
+    remedy_default = "Send at most 4 MiB, in at most 30 seconds."
+
+
 class InvalidName(LibraryError):
     """A display name with characters or a length that are not allowed."""
 

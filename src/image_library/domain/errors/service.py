@@ -29,6 +29,14 @@ class HostDenied(LibraryError):
     remedy_default = "Add the name to allowed_hosts (docs/settings.md)."
 
 
+class OriginDenied(LibraryError):
+    """A web page of another site tried to call the server through somebody's browser."""
+
+    code = "auth.origin"
+    kind = Kind.DENIED
+    remedy_default = "Call the server from its own pages, the command line or a program."
+
+
 class NodeUnreachable(LibraryError):
     """The node does not answer; what it was doing goes on there."""
 
