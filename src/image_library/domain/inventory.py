@@ -1,0 +1,34 @@
+"""What a node says it has in its image folder. It is judged before anything is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from image_library.domain.os_info import OsInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedImage:
+    """One file of a node's report, as it was said: nothing of it is checked yet."""
+
+    path: str
+    filename: str
+    size_bytes: int = 0
+    virtual_size_bytes: int = 0
+    # The format's name; unknown names are possible.
+    format: str = ""
+    # "sha256:HEX" of a published image; empty for an operator's file.
+    checksum: str = ""
+    detected_os: OsInfo = OsInfo()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """A node's report. With ``complete``, what it does not name is not there."""
+
+    node_id: str
+    store_id: str = ""
+    images: tuple[ReportedImage, ...] = ()
+    # Files that could not be read, one sentence each.
+    errors: tuple[str, ...] = ()
+    complete: bool = False
