@@ -1,0 +1,1 @@
+"""How a node does what its ports promise: disk, network, journal, hypervisor."""

@@ -1,0 +1,76 @@
+"""Fetching a publisher's file: one way for images and checksum files, with the same rules about where to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What to fetch, and what is known of it beforehand."""
+
+    url: str
+    # A strong digest proves the bytes in the end: http will do, and a prefix can be gone on from.
+    digest_known: bool = False
+    # Ask caches on the way to look again.
+    fresh: bool = False
+
+
+class Receiver(Protocol):
+    """Where the bytes of a fetch go, in order."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes already here; a fetch goes on from them."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """The size announced when those bytes came; 0 where it is not known."""
+        ...
+
+    @property
+    def validator(self) -> str:
+        """The strong ETag that came with those bytes; empty where there was none."""
+        ...
+
+    async def expect(self, total: int, validator: str) -> None:
+        """The source announces ``total`` bytes (0: it does not say).
+
+        Raises:
+            StorageFull: they do not fit.
+        """
+        ...
+
+    async def write(self, block: bytes) -> None:
+        """Take the next bytes; waits while the disk is behind."""
+        ...
+
+    async def restart(self) -> None:
+        """Throw away what is here: the next bytes are the file's first."""
+        ...
+
+
+class Fetcher(Protocol):
+    async def read_small(self, source: Source, *, limit: int) -> bytes:
+        """The whole of a small file.
+
+        Raises:
+            SizeExceeded: it has more than ``limit`` bytes.
+            The errors of ``fetch``.
+        """
+        ...
+
+    async def fetch(self, source: Source, receiver: Receiver, waiting: Callable[[str], None]) -> None:
+        """Bring the rest of the file to ``receiver``, with as many tries as the rules allow.
+
+        ``waiting`` is told in words what is waited for, and "" when bytes come again.
+
+        Raises:
+            UrlNotAllowed, AddressDenied, RedirectDenied: it may not be fetched from there.
+            SourceUnreachable, SourceTls, SourceNotFound, SourceRefused, SourceStalled: it cannot be fetched.
+            BadLength, SizeExceeded: the source contradicts itself.
+        """
+        ...

@@ -1,0 +1,196 @@
+"""Where images are kept, and the node's own memory of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from image_library.domain.image import ImageFormat
+from image_library.domain.store import Download, ImageFacts, LocalFile, PublishedImage
+from image_library.domain.trust import Evidence
+from image_library.node.ports.fetching import Receiver
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartDigests:
+    """What was counted and hashed while a part was written. Lower-case hexadecimal."""
+
+    size_bytes: int
+    sha256: str
+    # Empty unless it was asked for.
+    sha512: str = ""
+
+    def named(self, algorithm: str) -> str:
+        return self.sha512 if algorithm == "sha512" else self.sha256
+
+
+class Part(Receiver, Protocol):
+    """A file on its way: written and hashed in order; it survives the process."""
+
+    @property
+    def resumed_from(self) -> int:
+        """How many of its bytes were found on disk when it was opened and not thrown away since."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Remember how much is safe on disk, for a start after a power cut."""
+        ...
+
+    async def finish(self) -> PartDigests:
+        """Wait until all is written; its size and digests.
+
+        Raises:
+            StorageFull, StorageIo: the disk did not take it.
+        """
+        ...
+
+    async def read(self, offset: int, length: int) -> bytes: ...
+
+    async def close(self) -> None:
+        """Stop writing and keep what is there."""
+        ...
+
+    async def discard(self) -> None:
+        """Close it and remove it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartKey:
+    """Which part it is. Bytes for another expected digest are never gone on with."""
+
+    # Hexadecimal; the part's file name.
+    key: str
+    # The publisher's, as "sha512:HEX".
+    expected: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What the one publish order needs besides the part itself."""
+
+    digests: PartDigests
+    facts: ImageFacts
+    # The readable link's wanted name.
+    filename: str
+    evidence: Evidence
+    # The job records that become READY in the same transaction as the image.
+    complete: Callable[[PublishedImage], tuple[Download, ...]]
+
+
+class ImageStore(Protocol):
+    """Whole, verified, immutable images by digest, and the parts that become such images."""
+
+    @property
+    def store_id(self) -> str: ...
+
+    async def check(self) -> None:
+        """See that the store is still the one that was opened.
+
+        Raises:
+            StoreChanged: it was swapped or unmounted.
+        """
+        ...
+
+    async def open_part(self, part: PartKey) -> Part:
+        """The part, going on from the bytes that are there; hashed as it grows.
+
+        Raises:
+            StorageFull, StorageIo, StoreNotWritable, StoreChanged
+        """
+        ...
+
+    async def publish(self, part: Part, publication: Publication) -> PublishedImage:
+        """Make the part an image: durable first, then listed, then the part's name goes away.
+
+        Raises:
+            StorageFull, StorageIo, StoreNotWritable, StoreChanged
+        """
+        ...
+
+    async def find(self, digest: str) -> PublishedImage:
+        """The image "sha256:HEX", after a look at its file.
+
+        Raises:
+            UnknownImage: it is not here.
+            ImageFileMissing: its file is gone or was changed.
+        """
+        ...
+
+    async def find_by_path(self, path: str) -> PublishedImage:
+        """The image with this readable or blob path. Raises as ``find`` does."""
+        ...
+
+    async def find_by_publisher_digest(self, algorithm: str, digest: str) -> PublishedImage | None:
+        """The whole image whose bytes have this publisher's digest, or None."""
+        ...
+
+    async def improve(self, image: PublishedImage, evidence: Evidence) -> PublishedImage:
+        """Store better evidence for an image that is here."""
+        ...
+
+    async def published(self) -> tuple[tuple[PublishedImage, ...], tuple[str, ...]]:
+        """Every image that is whole, and a sentence for each that is not any more."""
+        ...
+
+    async def remove(self, digest: str) -> None:
+        """Remove an image and its link. Removing what is not there succeeds."""
+        ...
+
+    async def usage(self) -> tuple[int, int]:
+        """Bytes used and bytes in all of the file system that holds the store."""
+        ...
+
+    async def recover(self, live: frozenset[str]) -> None:
+        """Repair links, adopt whole blobs, drop parts that neither ``live`` (keys) nor late work wants."""
+        ...
+
+
+class DownloadJournal(Protocol):
+    """Every download that this node was ever asked for."""
+
+    async def save(self, *downloads: Download) -> None:
+        """Store the records durably, all or none."""
+        ...
+
+    async def download(self, job_id: str) -> Download | None: ...
+
+    async def unfinished(self) -> tuple[Download, ...]:
+        """Those that have not ended, oldest first."""
+        ...
+
+
+class Inspector(Protocol):
+    """Judging an image by its header. Foreign bytes: nothing but a fixed amount is read."""
+
+    def judge_beginning(self, beginning: bytes, *, name: str, declared: ImageFormat) -> None:
+        """Refuse early what cannot become such an image, from its first bytes.
+
+        Raises:
+            NotAnImage, FormatMismatch
+        """
+        ...
+
+    async def inspect_part(self, part: Part, *, name: str, declared: ImageFormat, size: int) -> ImageFacts:
+        """The header's facts.
+
+        Raises:
+            NotAnImage, FormatMismatch, ImageTruncated, UnsafeBackingFile, UnsafeDataFile, UnsafeMetadata,
+            UnsupportedFeature, VirtualSizeTooLarge
+        """
+        ...
+
+
+class LocalFolder(Protocol):
+    """The files that operators put beside the published images."""
+
+    async def files(self) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
+        """The images among them, and a sentence for each that cannot be one."""
+        ...
+
+
+class ImageUsers(Protocol):
+    async def users_of(self, digest: str) -> tuple[str, ...]:
+        """The names of the VMs whose disks are built on the image "sha256:HEX"."""
+        ...
