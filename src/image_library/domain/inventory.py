@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from image_library.domain.os_info import OsInfo
 
@@ -20,6 +21,7 @@ class ReportedImage:
     # "sha256:HEX" of a published image; empty for an operator's file.
     checksum: str = ""
     detected_os: OsInfo = OsInfo()
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
