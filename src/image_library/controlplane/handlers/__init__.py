@@ -1,0 +1,1 @@
+"""The doors: RPC services and the web application around them."""

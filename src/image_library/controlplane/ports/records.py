@@ -1,0 +1,43 @@
+"""All that the control plane remembers, read and changed in transactions."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from image_library.controlplane.ports.images import Images
+from image_library.controlplane.ports.jobs import Jobs
+from image_library.controlplane.ports.nodes import Nodes
+from image_library.controlplane.ports.vms import Vms
+
+
+class Records(Protocol):
+    """What one transaction sees and changes."""
+
+    @property
+    def images(self) -> Images: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    @property
+    def nodes(self) -> Nodes: ...
+
+    @property
+    def vms(self) -> Vms: ...
+
+
+class Database(Protocol):
+    """Use as ``async with database.write() as records``."""
+
+    def read(self) -> AbstractAsyncContextManager[Records]:
+        """One consistent view; changes made in it are refused or lost."""
+        ...
+
+    def write(self) -> AbstractAsyncContextManager[Records]:
+        """All of its changes or none: kept, on disk, when the block ends without an exception. One at a time."""
+        ...
+
+    async def secret(self, name: str) -> str:
+        """A random value of 256 bits in hexadecimal, made at first use and kept for ever."""
+        ...

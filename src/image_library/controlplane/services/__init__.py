@@ -1,0 +1,1 @@
+"""What the control plane does: use cases over ports, without a word about wires or drivers."""
