@@ -1,0 +1,104 @@
+"""Images on the wire, and the filters that name them."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, Visibility
+from image_library.wire.os_info import os_to_wire, requirements_to_wire
+from image_library.wire.times import time_to_wire
+from image_library.wire.trust import evidence_to_wire, trust_to_wire
+from limiquantix.storage.v1 import image_pb
+
+FORMATS = {
+    ImageFormat.RAW: image_pb.ImageSpec.Format.RAW,
+    ImageFormat.QCOW2: image_pb.ImageSpec.Format.QCOW2,
+    ImageFormat.VMDK: image_pb.ImageSpec.Format.VMDK,
+    ImageFormat.VHD: image_pb.ImageSpec.Format.VHD,
+    ImageFormat.ISO: image_pb.ImageSpec.Format.ISO,
+    ImageFormat.OVA: image_pb.ImageSpec.Format.OVA,
+}
+VISIBILITIES = {
+    Visibility.PRIVATE: image_pb.ImageSpec.Visibility.PRIVATE,
+    Visibility.PROJECT: image_pb.ImageSpec.Visibility.PROJECT,
+    Visibility.PUBLIC: image_pb.ImageSpec.Visibility.PUBLIC,
+}
+PHASES = {
+    ImagePhase.PENDING: image_pb.ImageStatus.Phase.PENDING,
+    ImagePhase.DOWNLOADING: image_pb.ImageStatus.Phase.DOWNLOADING,
+    ImagePhase.CONVERTING: image_pb.ImageStatus.Phase.CONVERTING,
+    ImagePhase.READY: image_pb.ImageStatus.Phase.READY,
+    ImagePhase.ERROR: image_pb.ImageStatus.Phase.ERROR,
+    ImagePhase.DELETING: image_pb.ImageStatus.Phase.DELETING,
+}
+_FORMATS_BACK = {wire: known for known, wire in FORMATS.items()}
+_VISIBILITIES_BACK = {wire: known for known, wire in VISIBILITIES.items()}
+
+
+def image_to_wire(image: Image) -> image_pb.Image:
+    return image_pb.Image(
+        id=image.id,
+        name=image.name,
+        description=image.description,
+        project_id=image.project_id,
+        labels=dict(image.labels),
+        spec=_spec(image),
+        status=_status(image),
+        created_at=time_to_wire(image.created_at),
+        updated_at=time_to_wire(image.updated_at),
+    )
+
+
+def _spec(image: Image) -> image_pb.ImageSpec:
+    return image_pb.ImageSpec(
+        os=os_to_wire(image.os),
+        requirements=requirements_to_wire(image.requirements),
+        format=FORMATS[image.format],
+        visibility=VISIBILITIES[image.visibility],
+        catalog_id=image.catalog_id,
+    )
+
+
+def _status(image: Image) -> image_pb.ImageStatus:
+    shown = image.ready_placements[0] if image.ready_placements else None
+    where = PurePosixPath(shown.path) if shown and shown.path else None
+    status = image_pb.ImageStatus(
+        phase=PHASES[image.phase],
+        size_bytes=image.size_bytes,
+        virtual_size_bytes=image.virtual_size_bytes,
+        progress_percent=image.progress_percent,
+        path=shown.path if shown else "",
+        node_id=shown.node_id if shown else "",
+        folder_path=str(where.parent) if where else "",
+        filename=where.name if where else "",
+        trust=trust_to_wire(image.trust),
+        placements=[_placement(p) for p in image.placements],
+        digest=image.digest,
+        evidence=evidence_to_wire(image.evidence),
+    )
+    if image.evidence and image.evidence.actual:
+        status.checksum = f"{image.evidence.algorithm}:{image.evidence.actual}"
+    if image.failure:
+        status.error_message = image.failure.message
+        status.error_code = image.failure.code
+        status.error_remedy = image.failure.remedy
+    return status
+
+
+def _placement(placement: Placement) -> image_pb.ImagePlacement:
+    return image_pb.ImagePlacement(
+        node_id=placement.node_id,
+        path=placement.path,
+        state=placement.state.value,
+        verified_at=time_to_wire(placement.verified_at),
+    )
+
+
+def format_from_wire(number: image_pb.ImageSpec.Format) -> ImageFormat | None:
+    """The format that a filter names; None for zero, which filters nothing (RAW cannot be told from it)."""
+    return None if int(number) == 0 else _FORMATS_BACK.get(number)
+
+
+def visibility_from_wire(number: image_pb.ImageSpec.Visibility) -> Visibility | None:
+    """The visibility that a filter names; None for zero, which filters nothing."""
+    return None if int(number) == 0 else _VISIBILITIES_BACK.get(number)

@@ -1,0 +1,51 @@
+"""A node's report of its image folder on the wire."""
+
+from __future__ import annotations
+
+from image_library.domain.inventory import Inventory, ReportedImage
+from image_library.wire.os_info import os_from_wire, os_to_wire
+from limiquantix.storage.v1.image_pb import LocalImageInfo, ScanLocalImagesRequest
+
+
+def inventory_from_wire(message: ScanLocalImagesRequest) -> Inventory:
+    return Inventory(
+        node_id=message.node_id,
+        store_id=message.store_id,
+        images=tuple(_reported(info) for info in message.images),
+        errors=tuple(message.errors),
+        complete=message.inventory_complete,
+    )
+
+
+def inventory_to_wire(inventory: Inventory) -> ScanLocalImagesRequest:
+    return ScanLocalImagesRequest(
+        node_id=inventory.node_id,
+        store_id=inventory.store_id,
+        images=[_info(image) for image in inventory.images],
+        errors=list(inventory.errors),
+        inventory_complete=inventory.complete,
+    )
+
+
+def _reported(info: LocalImageInfo) -> ReportedImage:
+    return ReportedImage(
+        path=info.path,
+        filename=info.filename,
+        size_bytes=info.size_bytes,
+        virtual_size_bytes=info.virtual_size_bytes,
+        format=info.format,
+        checksum=info.checksum,
+        detected_os=os_from_wire(info.detected_os),
+    )
+
+
+def _info(image: ReportedImage) -> LocalImageInfo:
+    return LocalImageInfo(
+        path=image.path,
+        filename=image.filename,
+        size_bytes=image.size_bytes,
+        virtual_size_bytes=image.virtual_size_bytes,
+        format=image.format,
+        checksum=image.checksum,
+        detected_os=os_to_wire(image.detected_os),
+    )

@@ -1,0 +1,43 @@
+"""Trust levels and the evidence for them on the wire."""
+
+from __future__ import annotations
+
+from image_library.domain.trust import Evidence, TrustLevel
+from image_library.wire.times import time_from_wire, time_to_wire
+from limiquantix.storage.v1 import trust_pb
+
+
+def trust_to_wire(level: TrustLevel) -> trust_pb.TrustLevel:
+    return trust_pb.TrustLevel(level.value)
+
+
+def evidence_to_wire(evidence: Evidence | None) -> trust_pb.TrustEvidence | None:
+    if evidence is None:
+        return None
+    return trust_pb.TrustEvidence(
+        level=trust_to_wire(evidence.level),
+        algorithm=evidence.algorithm,
+        expected=evidence.expected,
+        actual=evidence.actual,
+        source=evidence.source,
+        key_fingerprint=evidence.key_fingerprint,
+        verified_at=time_to_wire(evidence.verified_at),
+        node_id=evidence.node_id,
+    )
+
+
+def evidence_from_wire(message: trust_pb.TrustEvidence | None) -> Evidence | None:
+    """The evidence; an unspecified or unknown level proves nothing."""
+    if message is None:
+        return None
+    levels = {level.value: level for level in TrustLevel}
+    return Evidence(
+        level=levels.get(int(message.level), TrustLevel.UNVERIFIED),
+        algorithm=message.algorithm,
+        expected=message.expected,
+        actual=message.actual,
+        source=message.source,
+        key_fingerprint=message.key_fingerprint,
+        verified_at=time_from_wire(message.verified_at),
+        node_id=message.node_id,
+    )
