@@ -1,0 +1,1 @@
+"""How the test image is made, one module per step."""
