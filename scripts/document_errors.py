@@ -31,4 +31,4 @@ def document() -> str:
 
 
 if __name__ == "__main__":
-    print(document(), end="")  # noqa: T201
+    print(document(), end="")

@@ -16,11 +16,11 @@ def run(*command: str) -> None:
 
 
 def test_ruff_finds_nothing() -> None:
-    run("ruff", "check", "--quiet", "src", "tests", "bench")
+    run("ruff", "check", "--quiet", "src", "tests", "bench", "scripts")
 
 
 def test_everything_is_formatted() -> None:
-    run("ruff", "format", "--check", "--quiet", "src", "tests", "bench")
+    run("ruff", "format", "--check", "--quiet", "src", "tests", "bench", "scripts")
 
 
 def test_the_types_are_right() -> None:
