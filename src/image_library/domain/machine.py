@@ -1,0 +1,185 @@
+"""A VM on its node: what is asked for, the machine that is made of it, and what is known of how it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from image_library.domain.errors import InvalidRequest, printable
+from image_library.domain.image import ImageFormat
+from image_library.domain.vm import SeedDocuments, VmReport
+
+GIB = 1 << 30
+MIN_MEMORY_MIB = 64
+# q35 and virt take at most 255 processors without an interrupt-remapping device.
+MAX_CORES = 255
+MAX_MEMORY_MIB = 4 << 20
+MAX_DOCUMENT_BYTES = 1 << 20
+
+_VM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+class Firmware(Enum):
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Accelerator(Enum):
+    """How guest code is executed: by the processor itself, or translated."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class Condition(Enum):
+    """What the hypervisor says of a VM at this moment."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    # The guest switched itself off; its process still waits to be ended.
+    SHUT_DOWN = "shut_down"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskOrder:
+    """A disk to make on an image, which is named by its digest or by a path that the store knows."""
+
+    # Where the caller believes it to lie; empty, or the path that the node would choose itself.
+    path: str = ""
+    # 0: the image's virtual size.
+    size_gib: int = 0
+    backing_digest: str = ""
+    backing_path: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineOrder:
+    """What the control plane asks a node to make."""
+
+    vm_id: str
+    name: str
+    architecture: str
+    cores: int
+    memory_mib: int
+    firmware: Firmware
+    # Empty: one is derived from the VM's id.
+    mac_address: str = ""
+    disk: DiskOrder
+    seed: SeedDocuments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backing:
+    """The image that a VM's disk is built on. ``digest`` is empty for a file that was only scanned."""
+
+    path: str
+    format: ImageFormat
+    digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A machine as it was made: all that starting it needs."""
+
+    vm_id: str
+    name: str
+    architecture: str
+    cores: int
+    memory_mib: int
+    firmware: Firmware
+    mac_address: str
+    disk_bytes: int
+    backing: Backing
+    # Where SSH is forwarded from on the loopback address; 0 until it is first started.
+    ssh_port: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineRecord:
+    """A node's journal record of one VM: the machine, and what was last known of it."""
+
+    machine: Machine
+    report: VmReport
+    # We were ending it: a process that is gone was stopped, not lost.
+    stopping: bool = False
+    # The host's boot in which it was last seen running.
+    host_boot_id: str = ""
+
+    def evolve(self, **changes: Any) -> MachineRecord:
+        return replace(self, **changes)
+
+    def with_report(self, **changes: Any) -> MachineRecord:
+        return replace(self, report=replace(self.report, **changes))
+
+
+def valid_vm_id(vm_id: str) -> str:
+    """``vm_id`` if it may name a folder.
+
+    Raises:
+        InvalidRequest: it has other characters than lower-case letters, digits and '-', or more than 64.
+    """
+    if not _VM_ID.fullmatch(vm_id):
+        raise InvalidRequest(
+            f"'{printable(vm_id)}' is not a VM id.",
+            remedy="Use at most 64 lower-case letters, digits and '-'.",
+            field="vm_id",
+        )
+    return vm_id
+
+
+def valid_mac(address: str) -> str:
+    """``address`` in lower case if one network card can have it.
+
+    Raises:
+        InvalidRequest: it is not six hexadecimal bytes, or it is a group address.
+    """
+    lowered = address.lower()
+    if not _MAC.fullmatch(lowered) or int(lowered[:2], 16) & 1:
+        raise InvalidRequest(
+            f"'{printable(address)}' is not a network card's address.",
+            remedy="Use one such as 52:54:00:12:34:56, or leave it out.",
+            field="spec.nics.mac_address",
+        )
+    return lowered
+
+
+def mac_for(vm_id: str) -> str:
+    """A locally administered address in qemu's own range, always the same for one VM."""
+    tail = hashlib.sha256(vm_id.encode()).hexdigest()[:6]
+    return ":".join(("52:54:00", tail[:2], tail[2:4], tail[4:]))
+
+
+def valid_size(machine: MachineOrder) -> None:
+    """Judges processors and memory.
+
+    Raises:
+        InvalidRequest: a machine of this size cannot be made.
+    """
+    if not 1 <= machine.cores <= MAX_CORES:
+        raise InvalidRequest(
+            f"A VM has 1 to {MAX_CORES} processors, not {machine.cores}.", field="spec.cpu_cores"
+        )
+    if not MIN_MEMORY_MIB <= machine.memory_mib <= MAX_MEMORY_MIB:
+        raise InvalidRequest(
+            f"A VM has {MIN_MEMORY_MIB} to {MAX_MEMORY_MIB} MiB of memory, not {machine.memory_mib}.",
+            field="spec.memory_mib",
+        )
+
+
+def valid_documents(seed: SeedDocuments) -> None:
+    """Judges a seed's size.
+
+    Raises:
+        InvalidRequest: a document is larger than guests are known to read.
+    """
+    for name in ("user_data", "meta_data", "network_config", "vendor_data"):
+        if len(getattr(seed, name).encode()) > MAX_DOCUMENT_BYTES:
+            raise InvalidRequest(
+                f"The {name.replace('_', '-')} document is larger than {MAX_DOCUMENT_BYTES >> 20} MiB.",
+                field=f"spec.cloud_init.{name}",
+            )

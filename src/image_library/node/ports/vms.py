@@ -1,0 +1,138 @@
+"""What the node's VM services need from outside, in plain words."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from image_library.domain.boot_progress import AgentFacts
+from image_library.domain.image import ImageFormat
+from image_library.domain.machine import Condition, Machine, MachineRecord
+from image_library.domain.store import LocalFile, PublishedImage
+from image_library.domain.vm import SeedDocuments
+
+
+class PublishedImages(Protocol):
+    """The node's published images."""
+
+    async def find(self, digest: str) -> PublishedImage:
+        """The image "sha256:HEX".
+
+        Raises:
+            ImageNotReady: it is not here.
+            ImageFileMissing: its file is gone or was changed.
+        """
+        ...
+
+    async def find_by_path(self, path: str) -> PublishedImage | None:
+        """The image with this readable or blob path, None where it is no published image's."""
+        ...
+
+
+class OperatorFiles(Protocol):
+    """The files that operators put beside the published images."""
+
+    async def find_by_path(self, path: str) -> LocalFile | None:
+        """The safe image file with this absolute path, None where the folder has none."""
+        ...
+
+
+class VmJournal(Protocol):
+    """The node's own record of its VMs, written down before it is acted on."""
+
+    async def all(self) -> tuple[MachineRecord, ...]: ...
+    async def save(self, record: MachineRecord) -> None: ...
+    async def remove(self, vm_id: str) -> None: ...
+
+
+class VmFolders(Protocol):
+    """One private folder a VM; nothing outside it is ever touched."""
+
+    def path(self, vm_id: str) -> str:
+        """Absolute; whether it exists is not looked at."""
+        ...
+
+    async def make(self, vm_id: str) -> str:
+        """An empty folder that only the node may enter, in place of whatever a dead attempt left there."""
+        ...
+
+    async def remove(self, vm_id: str) -> None:
+        """Removes the folder and all in it, never following links. Nothing there is fine."""
+        ...
+
+    async def listed(self) -> tuple[str, ...]: ...
+
+
+class DiskMaker(Protocol):
+    async def create_overlay(
+        self, target: str, *, backing: str, backing_format: ImageFormat, size_bytes: int
+    ) -> None:
+        """A new disk of that size on top of an image, which stays as it is."""
+        ...
+
+
+class SeedWriter(Protocol):
+    async def write(self, folder: str, documents: SeedDocuments) -> None:
+        """Puts the documents on a seed in ``folder`` that only the node may read."""
+        ...
+
+
+class Hypervisor(Protocol):
+    """Runs machines. A VM goes on when the node's daemon ends."""
+
+    async def accelerator(self) -> str:
+        """The word for how guests run here: "kvm" or "tcg"."""
+        ...
+
+    async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
+        """Starts it and gives the loopback port that its SSH is forwarded from: the machine's own if free.
+
+        Raises:
+            HypervisorMissing: there is no program here that could run it.
+            FirmwareMissing: it needs UEFI and there is none.
+            HypervisorFailed: the program refused; the sentence is its own.
+        """
+        ...
+
+    async def condition(self, vm_id: str) -> Condition:
+        """How it is now, also when it was started by an earlier daemon."""
+        ...
+
+    async def changed(self, vm_id: str, known: Condition) -> Condition:
+        """Waits until its condition is another than ``known``, and gives the new one."""
+        ...
+
+    async def press_power_button(self, vm_id: str) -> None:
+        """Asks the guest to switch itself off. It may not listen."""
+        ...
+
+    async def ask_agent_to_shut_down(self, vm_id: str) -> None:
+        """The same by way of the guest's agent, where there is one."""
+        ...
+
+    async def end(self, vm_id: str) -> None:
+        """Ends its process, whatever the guest does, and returns when it is gone. Gone already is fine."""
+        ...
+
+    async def detach(self) -> None:
+        """Lets go of every VM without disturbing it."""
+        ...
+
+
+class GuestWindow(Protocol):
+    """What can be seen of a guest from outside, without logging in."""
+
+    async def console(self, vm_id: str, offset: int) -> bytes:
+        """Up to 256 KiB of this boot's serial console from a byte offset; empty where there is none yet."""
+        ...
+
+    async def console_size(self, vm_id: str) -> int:
+        """Bytes of this boot's serial console so far; it begins anew with every start."""
+        ...
+
+    async def ssh_answers(self, port: int) -> bool:
+        """Whether an SSH server greets on that loopback port."""
+        ...
+
+    async def agent(self, vm_id: str) -> AgentFacts | None:
+        """What its agent tells; None while it is silent."""
+        ...

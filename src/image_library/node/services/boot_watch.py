@@ -1,0 +1,139 @@
+"""Watching a guest come up: its console, its SSH server and its agent are asked until it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from image_library.domain.boot_progress import AgentFacts, BootProgress
+from image_library.domain.machine import MachineRecord
+from image_library.domain.vm import BootStage, CloudInitStatus
+from image_library.node.ports.clock import Clock
+from image_library.node.ports.vms import GuestWindow
+from image_library.node.services.vm_records import VmRecords
+
+log = structlog.get_logger()
+
+CONSOLE_SECONDS = 0.3
+SSH_SECONDS = 1.0
+AGENT_SECONDS = 2.0
+# A guest that says nothing for this long on its console may still have a network to try.
+SILENT_SECONDS = 15.0
+# With SSH up and not a word from cloud-init for this long, no word is expected any more.
+UNHEARD_SECONDS = 300.0
+# A guest that has not arrived by then is left alone; its console can still be read.
+GIVE_UP_SECONDS = 3600.0
+MAX_LINE_BYTES = 8192
+RESULT_TRIES = 4
+
+
+class BootWatch:
+    """One boot of one VM, from power-on to its last stage. ``run`` once."""
+
+    def __init__(
+        self, record: MachineRecord, *, window: GuestWindow, records: VmRecords, clock: Clock
+    ) -> None:
+        self._vm_id = record.machine.vm_id
+        self._ssh_port = record.machine.ssh_port
+        self._window = window
+        self._records = records
+        self._clock = clock
+        self._progress = BootProgress.so_far(record.report)
+        self._offset = 0
+        self._rest = b""
+        self._agent_heard = False
+        self._began = clock.monotonic()
+
+    @property
+    def _over(self) -> bool:
+        late = self._clock.monotonic() - self._began > GIVE_UP_SECONDS
+        return late or self._progress.stage is BootStage.DONE
+
+    async def run(self) -> None:
+        """Returns when the boot is over; every change on the way is in the VM's record."""
+        await self._see(lambda seen: seen)
+        async with asyncio.TaskGroup() as looking:
+            looking.create_task(self._watch_console())
+            looking.create_task(self._watch_ssh())
+            looking.create_task(self._watch_agent())
+
+    async def _see(self, step: Callable[[BootProgress], BootProgress]) -> None:
+        """Folds one observation in and writes it down."""
+        before = self._progress.stage
+        self._progress = seen = step(self._progress)
+        if seen.stage is not before:
+            elapsed = round(self._clock.monotonic() - self._began, 1)
+            log.info("vm_stage_reached", vm_id=self._vm_id, stage=seen.stage.value, seconds=elapsed)
+        await self._records.report(
+            self._vm_id,
+            stage=seen.stage,
+            cloud_init=seen.cloud_init,
+            cloud_init_errors=seen.errors,
+            ip_addresses=seen.addresses,
+            error_message=seen.trouble,
+        )
+
+    async def _watch_console(self) -> None:
+        while not self._over:
+            data = await self._window.console(self._vm_id, self._offset)
+            if data:
+                await self._read(data)
+            else:
+                await self._clock.sleep(CONSOLE_SECONDS)
+
+    async def _read(self, data: bytes) -> None:
+        self._offset += len(data)
+        *lines, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
+        self._rest = rest[-MAX_LINE_BYTES:]
+        said = [line[:MAX_LINE_BYTES].decode("utf-8", "replace") for line in lines]
+        ends = _heard(self._progress, said).finished and not self._progress.finished
+        result = await self._result() if ends and self._agent_heard else None
+        await self._see(lambda seen: _heard(seen, said, result))
+
+    async def _result(self) -> AgentFacts | None:
+        """cloud-init writes its result just after it says on the console that it has finished."""
+        for _ in range(RESULT_TRIES):
+            facts = await self._window.agent(self._vm_id)
+            if facts is not None and facts.cloud_init_errors is not None:
+                return facts
+            await self._clock.sleep(CONSOLE_SECONDS)
+        return None
+
+    async def _watch_ssh(self) -> None:
+        while not self._over and not self._progress.ssh:
+            waited = self._clock.monotonic() - self._began
+            worth_it = self._progress.networked or waited > SILENT_SECONDS
+            if worth_it and await self._window.ssh_answers(self._ssh_port):
+                await self._see(BootProgress.ssh_answered)
+                break
+            await self._clock.sleep(SSH_SECONDS)
+        await self._expect_a_word()
+
+    async def _expect_a_word(self) -> None:
+        """Counts from SSH's first answer, or from cloud-init's last sign of life."""
+        since = self._clock.monotonic()
+        while not self._over:
+            if self._progress.cloud_init is not CloudInitStatus.UNKNOWN:
+                return
+            if self._clock.monotonic() - since > UNHEARD_SECONDS:
+                await self._see(BootProgress.stayed_unheard)
+                return
+            await self._clock.sleep(SSH_SECONDS)
+
+    async def _watch_agent(self) -> None:
+        while not self._over:
+            await self._clock.sleep(AGENT_SECONDS)
+            if not self._progress.networked or self._progress.finished:
+                continue
+            facts = await self._window.agent(self._vm_id)
+            if facts is not None:
+                self._agent_heard = True
+                await self._see(lambda seen, told=facts: seen.agent_told(told))
+
+
+def _heard(seen: BootProgress, said: list[str], result: AgentFacts | None = None) -> BootProgress:
+    for line in said:
+        seen = seen.console_said(line)
+    return seen.agent_told(result) if result else seen

@@ -1,0 +1,159 @@
+"""Making a VM: judge the order, make disk and seed in its own folder, write it down; or leave nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from image_library.domain.errors import DiskTooSmall, InvalidRequest, PathOutside, printable
+from image_library.domain.machine import (
+    GIB,
+    Backing,
+    DiskOrder,
+    Machine,
+    MachineOrder,
+    MachineRecord,
+    mac_for,
+    valid_documents,
+    valid_mac,
+    valid_size,
+)
+from image_library.domain.vm import BootStage, PowerState, VmReport
+from image_library.node.ports.vms import (
+    DiskMaker,
+    OperatorFiles,
+    PublishedImages,
+    SeedWriter,
+    VmFolders,
+    VmJournal,
+)
+
+log = structlog.get_logger()
+
+DISK_NAME = "disk.qcow2"
+
+
+class ProvisionVm:
+    """Makes VMs; the caller sees to it that no two calls make the same one at once."""
+
+    def __init__(
+        self,
+        *,
+        journal: VmJournal,
+        images: PublishedImages,
+        files: OperatorFiles,
+        folders: VmFolders,
+        disks: DiskMaker,
+        seeds: SeedWriter,
+    ) -> None:
+        self._journal = journal
+        self._images = images
+        self._files = files
+        self._folders = folders
+        self._disks = disks
+        self._seeds = seeds
+
+    async def make(self, order: MachineOrder) -> MachineRecord:
+        """The VM's journal record, once its disk, its seed and the record itself are on disk.
+
+        Raises:
+            InvalidRequest, PathOutside, DiskTooSmall: the order cannot be met.
+            ImageNotReady: the image is not on this node.
+            HypervisorMissing, StorageFull, HypervisorFailed: the disk could not be made.
+        """
+        valid_size(order)
+        valid_documents(order.seed)
+        self._own_path_only(order)
+        backing, virtual_size = await self._backing(order.disk)
+        machine = _machine(order, backing, _disk_bytes(order.disk, virtual_size))
+        report = VmReport(vm_id=order.vm_id, name=order.name, state=PowerState.STOPPED, stage=BootStage.DISK)
+        record = MachineRecord(machine=machine, report=report)
+        async with self._folder(order.vm_id) as folder:
+            await self._disks.create_overlay(
+                f"{folder}/{DISK_NAME}",
+                backing=backing.path,
+                backing_format=backing.format,
+                size_bytes=machine.disk_bytes,
+            )
+            await self._seeds.write(folder, order.seed)
+            await self._journal.save(record)
+        log.info("vm_made", vm_id=order.vm_id, digest=backing.digest, disk_bytes=machine.disk_bytes)
+        return record
+
+    @asynccontextmanager
+    async def _folder(self, vm_id: str) -> AsyncGenerator[str]:
+        """The VM's new folder, which goes away again when what follows fails or is cancelled."""
+        folder = await self._folders.make(vm_id)
+        try:
+            yield folder
+        except BaseException:
+            await asyncio.shield(self._undo(vm_id))
+            raise
+
+    async def _undo(self, vm_id: str) -> None:
+        await self._journal.remove(vm_id)
+        await self._folders.remove(vm_id)
+
+    def _own_path_only(self, order: MachineOrder) -> None:
+        own = f"{self._folders.path(order.vm_id)}/{DISK_NAME}"
+        if order.disk.path not in {"", own}:
+            raise PathOutside(
+                f"The disk cannot lie at '{printable(order.disk.path)}'.",
+                remedy="Leave the path out; the node makes the disk in the VM's own folder.",
+                field="spec.disks.path",
+            )
+
+    async def _backing(self, disk: DiskOrder) -> tuple[Backing, int]:
+        """The image to build on, and its virtual size in bytes."""
+        if disk.backing_digest:
+            image = await self._images.find(disk.backing_digest)
+        elif disk.backing_path:
+            image = await self._images.find_by_path(disk.backing_path)
+        else:
+            raise InvalidRequest(
+                "A VM's disk is built on an image, and none is named.", field="spec.disks.backing_digest"
+            )
+        if image is None:
+            return await self._operators_file(disk.backing_path)
+        backing = Backing(path=image.blob_path, format=image.facts.format, digest=image.digest)
+        return backing, image.facts.virtual_size_bytes
+
+    async def _operators_file(self, path: str) -> tuple[Backing, int]:
+        file = await self._files.find_by_path(path)
+        if file is None:
+            raise PathOutside(
+                f"'{printable(path)}' is no image of this node.", field="spec.disks.backing_file"
+            )
+        return Backing(path=file.path, format=file.facts.format), file.facts.virtual_size_bytes
+
+
+def _disk_bytes(disk: DiskOrder, virtual_size: int) -> int:
+    wanted = disk.size_gib * GIB
+    if 0 < wanted < virtual_size:
+        raise DiskTooSmall(
+            f"A disk of {disk.size_gib} GiB is smaller than the image's {_gib(virtual_size)} GiB.",
+            field="spec.disks.size_gib",
+        )
+    return wanted or virtual_size
+
+
+def _gib(size: int) -> str:
+    """Rounded up to hundredths, so that the number it names is large enough."""
+    return f"{-(-size * 100 // GIB) / 100:g}"
+
+
+def _machine(order: MachineOrder, backing: Backing, disk_bytes: int) -> Machine:
+    return Machine(
+        vm_id=order.vm_id,
+        name=order.name,
+        architecture=order.architecture,
+        cores=order.cores,
+        memory_mib=order.memory_mib,
+        firmware=order.firmware,
+        mac_address=valid_mac(order.mac_address) if order.mac_address else mac_for(order.vm_id),
+        disk_bytes=disk_bytes,
+        backing=backing,
+    )
