@@ -166,6 +166,14 @@ class ImageInUse(LibraryError):
     remedy_default = "Delete the VMs that use it first."
 
 
+class ImageIsLocal(LibraryError):
+    """The image is a file that an operator put on a node; only an operator removes it."""
+
+    code = "image.local"
+    kind = Kind.PRECONDITION
+    remedy_default = "Remove the file on the node, then run 'limiquantix images scan'."
+
+
 class ImageNotReady(LibraryError):
     """The image is not whole on any node that could be used."""
 
