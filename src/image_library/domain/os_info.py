@@ -50,3 +50,5 @@ class GuestTraits:
     agent_package: str = "qemu-guest-agent"
     # Argument lists that start the agent once it is installed.
     agent_commands: tuple[tuple[str, ...], ...] = ()
+    # The package that brings sudo where the image has none; empty where it has.
+    sudo_package: str = ""
