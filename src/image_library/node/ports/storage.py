@@ -113,13 +113,17 @@ class ImageStore(Protocol):
         """The image "sha256:HEX", after a look at its file.
 
         Raises:
-            UnknownImage: it is not here.
+            ImageNotReady: it is not here.
             ImageFileMissing: its file is gone or was changed.
         """
         ...
 
-    async def find_by_path(self, path: str) -> PublishedImage:
-        """The image with this readable or blob path. Raises as ``find`` does."""
+    async def find_by_path(self, path: str) -> PublishedImage | None:
+        """The image with this readable or blob path, None where it is no published image's.
+
+        Raises:
+            ImageFileMissing: its file is gone or was changed.
+        """
         ...
 
     async def find_by_publisher_digest(self, algorithm: str, digest: str) -> PublishedImage | None:
@@ -142,8 +146,16 @@ class ImageStore(Protocol):
         """Bytes used and bytes in all of the file system that holds the store."""
         ...
 
+    async def orphans(self) -> tuple[str, ...]:
+        """Digests of blobs that no image is recorded for, as after the loss of the journal."""
+        ...
+
+    async def adopt(self, digest: str, facts: ImageFacts, evidence: Evidence) -> PublishedImage | None:
+        """Record an orphan as an image if its bytes have its digest; remove it and give None otherwise."""
+        ...
+
     async def recover(self, live: frozenset[str]) -> None:
-        """Repair links, adopt whole blobs, drop parts that neither ``live`` (keys) nor late work wants."""
+        """Repair readable links and drop parts that neither ``live`` (keys) nor late work wants."""
         ...
 
 
@@ -181,12 +193,27 @@ class Inspector(Protocol):
         """
         ...
 
+    async def inspect_file(self, path: str, *, name: str, declared: ImageFormat | None) -> ImageFacts:
+        """The same for a file; without a declared format, for whatever known format it has.
+
+        Raises:
+            Besides those, StorageIo: it cannot be read.
+        """
+        ...
+
 
 class LocalFolder(Protocol):
     """The files that operators put beside the published images."""
 
     async def files(self) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
         """The images among them, and a sentence for each that cannot be one."""
+        ...
+
+    async def find_by_path(self, path: str) -> LocalFile | None:
+        """The image file with this absolute path, None where there is no such file in the folder.
+
+        Raises: as ``Inspector.inspect_part`` does, when it is no safe image.
+        """
         ...
 
 

@@ -1,0 +1,102 @@
+"""The journal's records as JSON and back."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from image_library.domain.image import Failure, ImageFormat
+from image_library.domain.job import JobState
+from image_library.domain.progress import Progress
+from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
+from image_library.domain.trust import Evidence, TrustLevel
+
+Json = dict[str, Any]
+
+
+def dump_download(download: Download) -> str:
+    order, failure, published = download.order, download.failure, download.published
+    return json.dumps(
+        {
+            "order": {**vars(order), "format": order.format.value},
+            "state": download.state.value,
+            "done": download.progress.done,
+            "total": download.progress.total,
+            "failure": vars(failure) if failure else None,
+            "published": _published(published) if published else None,
+        }
+    )
+
+
+def load_download(text: str) -> Download:
+    raw: Json = json.loads(text)
+    order: Json = {**raw["order"], "format": ImageFormat(raw["order"]["format"])}
+    return Download(
+        order=DownloadOrder(**order),
+        state=JobState(raw["state"]),
+        progress=Progress(done=raw["done"], total=raw["total"]),
+        failure=Failure(**raw["failure"]) if raw["failure"] else None,
+        published=_load_published(raw["published"]) if raw["published"] else None,
+    )
+
+
+def dump_published(image: PublishedImage) -> str:
+    return json.dumps(_published(image))
+
+
+def load_published(text: str) -> PublishedImage:
+    return _load_published(json.loads(text))
+
+
+def dump_facts(facts: ImageFacts) -> str:
+    return json.dumps(_facts(facts))
+
+
+def load_facts(text: str) -> ImageFacts:
+    return _load_facts(json.loads(text))
+
+
+def _published(image: PublishedImage) -> Json:
+    return {
+        **vars(image),
+        "facts": _facts(image.facts),
+        "evidence": _evidence(image.evidence),
+        "published_at": image.published_at.isoformat(),
+    }
+
+
+def _load_published(raw: Json) -> PublishedImage:
+    changed: Json = {
+        "facts": _load_facts(raw["facts"]),
+        "evidence": _load_evidence(raw["evidence"]),
+        "published_at": datetime.fromisoformat(raw["published_at"]),
+    }
+    return PublishedImage(**{**raw, **changed})
+
+
+def _facts(facts: ImageFacts) -> Json:
+    return {**vars(facts), "format": facts.format.value}
+
+
+def _load_facts(raw: Json) -> ImageFacts:
+    known: Json = {**raw, "format": ImageFormat(raw["format"])}
+    return ImageFacts(**known)
+
+
+def _evidence(evidence: Evidence) -> Json:
+    when = evidence.verified_at
+    return {
+        **vars(evidence),
+        "level": evidence.level.name.lower(),
+        "verified_at": when.isoformat() if when else None,
+    }
+
+
+def _load_evidence(raw: Json) -> Evidence:
+    when = raw["verified_at"]
+    changed: Json = {
+        "level": TrustLevel[raw["level"].upper()],
+        "verified_at": datetime.fromisoformat(when) if when else None,
+    }
+    return Evidence(**{**raw, **changed})

@@ -1,0 +1,258 @@
+"""The image store: the one publish order, and looking again before an image is used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from image_library.domain.errors import ImageFileMissing, ImageNotReady, Internal, LibraryError, StorageFull
+from image_library.domain.qcow2 import in_words
+from image_library.domain.store import ImageFacts, PublishedImage
+from image_library.domain.trust import Evidence
+from image_library.node.adapters.journal import JournalDatabase
+from image_library.node.adapters.store.blobs import Blobs
+from image_library.node.adapters.store.disk import Disk, disk_errors
+from image_library.node.adapters.store.identity import StoreIdentity
+from image_library.node.adapters.store.layout import Layout
+from image_library.node.adapters.store.links import ReadableLinks
+from image_library.node.adapters.store.part_file import PartFile, open_part
+from image_library.node.adapters.store.part_records import PartRecords
+from image_library.node.adapters.store.published_records import PublishedRecord, PublishedRecords, moved
+from image_library.node.ports.storage import Part, PartKey, Publication
+
+log = structlog.get_logger()
+
+_KEEP_FREE = 2 << 30
+_LATE = 7 * 24 * 3600.0
+
+
+class BlobStore:
+    """One per data directory, used from one event loop."""
+
+    def __init__(
+        self,
+        *,
+        layout: Layout,
+        journal: JournalDatabase,
+        identity: StoreIdentity,
+        now: Callable[[], datetime],
+        disk: Disk | None = None,
+    ) -> None:
+        self._layout = layout
+        self._identity = identity
+        self._now = now
+        self._disk = disk or Disk()
+        self._blobs = Blobs(layout, self._disk)
+        self._links = ReadableLinks(layout, self._disk)
+        self._parts = PartRecords(journal)
+        self._records = PublishedRecords(journal)
+        self._open: dict[str, PartFile] = {}
+        # Publishing, improving and removing take turns: each reads before it writes.
+        self._turn = asyncio.Lock()
+
+    @property
+    def store_id(self) -> str:
+        return self._identity.store_id
+
+    async def check(self) -> None:
+        await asyncio.to_thread(self._identity.check)
+
+    async def open_part(self, part: PartKey) -> Part:
+        await self.check()
+        opened = await open_part(
+            path=self._layout.part(part.key),
+            key=part.key,
+            expected=part.expected,
+            records=self._parts,
+            disk=self._disk,
+            reserve=self._reserve,
+        )
+        self._open[part.key] = opened
+        return opened
+
+    async def publish(self, part: Part, publication: Publication) -> PublishedImage:
+        if not isinstance(part, PartFile):
+            raise Internal("A part of another store was to be published.")
+        await self.check()
+        digests = publication.digests
+        async with self._turn:
+            seen = await asyncio.to_thread(
+                self._blobs.add, part.fd, sha256=digests.sha256, size=digests.size_bytes
+            )
+            known = await self._records.find(f"sha256:{digests.sha256}")
+            wanted = known.link if known else publication.filename
+            link = await asyncio.to_thread(self._links.make, wanted, digests.sha256)
+            image = self._image(
+                digests.sha256, digests.size_bytes, publication.facts, publication.evidence, link
+            )
+            record = PublishedRecord(
+                image=image,
+                inode=seen.st_ino,
+                mtime_ns=seen.st_mtime_ns,
+                link=link,
+                sha512=digests.sha512 or (known.sha512 if known else ""),
+            )
+            await self._records.save(record, publication.complete(image))
+        await part.discard()
+        self._open.pop(part.key, None)
+        return image
+
+    async def find(self, digest: str) -> PublishedImage:
+        record = await self._records.find(digest)
+        if record is None:
+            raise ImageNotReady(f"The image {digest[:19]} is not on this node.")
+        return await self._whole(record)
+
+    async def find_by_path(self, path: str) -> PublishedImage | None:
+        wanted = Path(path)
+        record = None
+        if wanted.parent == self._layout.cloud_images:
+            record = await self._records.find_link(wanted.name)
+        elif wanted == self._layout.blob(wanted.name):
+            record = await self._records.find(f"sha256:{wanted.name}")
+        return await self._whole(record) if record else None
+
+    async def find_by_publisher_digest(self, algorithm: str, digest: str) -> PublishedImage | None:
+        if algorithm == "sha512":
+            record = await self._records.find_sha512(digest)
+        else:
+            record = await self._records.find(f"sha256:{digest}")
+        # One that is gone or changed is simply fetched again.
+        with suppress(ImageFileMissing):
+            return await self._whole(record) if record else None
+        return None
+
+    async def improve(self, image: PublishedImage, evidence: Evidence) -> PublishedImage:
+        async with self._turn:
+            record = await self._records.find(image.digest)
+            if record is None or record.image.evidence.level >= evidence.level:
+                return record.image if record else image
+            better = replace(record.image, evidence=evidence)
+            await self._records.save(replace(record, image=better))
+            return better
+
+    async def published(self) -> tuple[tuple[PublishedImage, ...], tuple[str, ...]]:
+        await self.check()
+        whole: list[PublishedImage] = []
+        problems: list[str] = []
+        for record in await self._records.all():
+            try:
+                whole.append(await self._whole(record))
+            except ImageFileMissing as missing:
+                problems.append(missing.message)
+        return tuple(whole), tuple(problems)
+
+    async def remove(self, digest: str) -> None:
+        async with self._turn:
+            record = await self._records.find(digest)
+            if record is None:
+                return
+            # The files first: on a full disk the journal cannot be written before there is space.
+            sha256 = digest.removeprefix("sha256:")
+            await asyncio.to_thread(self._links.remove, record.link, sha256)
+            await asyncio.to_thread(self._blobs.remove, sha256)
+            await self._records.remove(digest)
+
+    async def usage(self) -> tuple[int, int]:
+        with disk_errors("looking at the file system"):
+            space = await asyncio.to_thread(self._disk.space, self._layout.root)
+        return space.used, space.total
+
+    async def orphans(self) -> tuple[str, ...]:
+        known = {record.image.digest for record in await self._records.all()}
+        listed = await asyncio.to_thread(self._blobs.listed)
+        return tuple(sorted({f"sha256:{name}" for name in listed} - known))
+
+    async def adopt(self, digest: str, facts: ImageFacts, evidence: Evidence) -> PublishedImage | None:
+        sha256 = digest.removeprefix("sha256:")
+        if not await asyncio.to_thread(self._blobs.hashes_to_its_name, sha256):
+            await asyncio.to_thread(self._blobs.remove, sha256)
+            return None
+        async with self._turn:
+            seen = await asyncio.to_thread(self._blobs.look, sha256)
+            if seen is None or await self._records.find(digest) is not None:
+                return None
+            names = {d: n for n, d in (await asyncio.to_thread(self._links.ours)).items()}
+            link = names.get(sha256) or await asyncio.to_thread(
+                self._links.make, f"{sha256[:12]}.{facts.format.value}", sha256
+            )
+            image = self._image(sha256, seen.st_size, facts, evidence, link)
+            await self._records.save(
+                PublishedRecord(image=image, inode=seen.st_ino, mtime_ns=seen.st_mtime_ns, link=link)
+            )
+            return image
+
+    def blob_path(self, digest: str) -> str:
+        return str(self._layout.blob(digest.removeprefix("sha256:")))
+
+    async def recover(self, live: frozenset[str]) -> None:
+        wanted = live | await self._parts.touched_since(_LATE)
+        await asyncio.to_thread(self._drop_parts, wanted)
+        records = await self._records.all()
+        for record in records:
+            await self._repair_link(record)
+        blobs = await asyncio.to_thread(self._blobs.listed)
+        for name, sha256 in (await asyncio.to_thread(self._links.ours)).items():
+            if sha256 not in blobs:
+                await asyncio.to_thread(self._links.remove, name, sha256)
+
+    async def _repair_link(self, record: PublishedRecord) -> None:
+        sha256 = record.image.digest.removeprefix("sha256:")
+        if await asyncio.to_thread(self._blobs.look, sha256) is None:
+            return
+        try:
+            link = await asyncio.to_thread(self._links.make, record.link, sha256)
+            if link != record.link:
+                path = str(self._layout.cloud_images / link)
+                await self._records.save(moved(record, link=link, link_path=path))
+        except LibraryError as error:
+            log.warning("link_not_repaired", digest=record.image.digest, error=error.code)
+
+    def _drop_parts(self, wanted: frozenset[str]) -> None:
+        for path in self._layout.parts.iterdir():
+            if path.name.removesuffix(".part") not in wanted:
+                with disk_errors("removing an old part"):
+                    path.unlink(missing_ok=True)
+
+    async def _whole(self, record: PublishedRecord) -> PublishedImage:
+        image = record.image
+        seen = await asyncio.to_thread(self._blobs.look, image.digest.removeprefix("sha256:"))
+        if seen is None:
+            raise ImageFileMissing(f"The file of the image {record.link} is gone.")
+        if (seen.st_size, seen.st_ino, seen.st_mtime_ns) != (image.size_bytes, record.inode, record.mtime_ns):
+            raise ImageFileMissing(f"The file of the image {record.link} was changed.")
+        return image
+
+    def _image(
+        self, sha256: str, size: int, facts: ImageFacts, evidence: Evidence, link: str
+    ) -> PublishedImage:
+        return PublishedImage(
+            digest=f"sha256:{sha256}",
+            size_bytes=size,
+            facts=facts,
+            blob_path=str(self._layout.blob(sha256)),
+            link_path=str(self._layout.cloud_images / link),
+            evidence=evidence,
+            published_at=self._now(),
+        )
+
+    def _reserve(self, part: PartFile) -> None:
+        """See that the rest of ``part`` fits beside the rests of the others and what must stay free."""
+        with disk_errors("looking at the file system"):
+            space = self._disk.space(self._layout.parts)
+        others = [p for p in self._open.values() if p is not part and p.fd >= 0]
+        promised = sum(max(0, other.total - other.offset) for other in others)
+        keep = min(space.total // 20, _KEEP_FREE)
+        needed = max(0, part.total - part.offset)
+        if needed + promised + keep > space.free:
+            besides = f", {in_words(promised)} are promised to other downloads" if promised else ""
+            raise StorageFull(
+                f"The image needs {in_words(needed)}; {in_words(space.free)} are free in {self._layout.root}"
+                f"{besides}, and {in_words(keep)} must stay free."
+            )

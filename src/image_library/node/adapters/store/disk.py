@@ -1,0 +1,90 @@
+"""The file operations that decide what survives, in one place so that a test can make each of them fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from image_library.domain.errors import LibraryError, StorageFull, StorageIo, StoreNotWritable
+
+# Linux takes at most this many pieces in one call.
+_MOST_PIECES = 1024
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Bytes of a file system: free for this user, used, and in all."""
+
+    free: int
+    used: int
+    total: int
+
+
+class Disk:
+    """The real operations. A failed sync is final for the attempt: nobody syncs again and trusts it."""
+
+    def write(self, fd: int, blocks: Sequence[bytes], offset: int) -> int:
+        """Write all of ``blocks`` at ``offset``; how many bytes they were."""
+        begun = offset
+        for first in range(0, len(blocks), _MOST_PIECES):
+            pieces = list(blocks[first : first + _MOST_PIECES])
+            wanted = offset + sum(map(len, pieces))
+            offset += os.pwritev(fd, pieces, offset)
+            if offset < wanted:
+                rest = b"".join(pieces)
+                while offset < wanted:
+                    offset += os.pwrite(fd, rest[offset - wanted :], offset)
+        return offset - begun
+
+    def datasync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def sync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def sync_directory(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def link(self, fd: int, target: Path) -> None:
+        """Give the very file that ``fd`` has open the name ``target``; FileExistsError where it is taken."""
+        directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Only with a directory descriptor does Python let the kernel follow the magic link.
+            os.link(f"/proc/self/fd/{fd}", target, src_dir_fd=directory, follow_symlinks=True)
+        finally:
+            os.close(directory)
+
+    def space(self, path: Path) -> Space:
+        seen = os.statvfs(path)
+        total = seen.f_blocks * seen.f_frsize
+        free = seen.f_bavail * seen.f_frsize
+        return Space(free=free, used=total - seen.f_bfree * seen.f_frsize, total=total)
+
+
+def translated(error: OSError, doing: str) -> LibraryError:
+    """The error that a user meets for a file operation's failure; ``doing`` continues "... failed"."""
+    why = (error.strerror or "unknown reason").lower()
+    if error.errno in _FULL:
+        return StorageFull(f"There is no space left: {doing} failed ({why}).")
+    if error.errno in _FORBIDDEN:
+        return StoreNotWritable(f"The store cannot be written: {doing} failed ({why}).")
+    return StorageIo(f"The disk failed: {doing} failed ({why}).")
+
+
+@contextmanager
+def disk_errors(doing: str) -> Generator[None]:
+    """Turn file errors within into the ones that users meet."""
+    try:
+        yield
+    except OSError as error:
+        raise translated(error, doing) from error

@@ -1,0 +1,51 @@
+"""Readable names in cloud-images/: links that lead to blobs. A name that somebody else has is left alone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import PurePath
+
+from image_library.domain.errors import StorageIo
+from image_library.node.adapters.store.disk import Disk, disk_errors
+from image_library.node.adapters.store.layout import Layout
+
+
+class ReadableLinks:
+    def __init__(self, layout: Layout, disk: Disk) -> None:
+        self._layout = layout
+        self._disk = disk
+
+    def make(self, filename: str, sha256: str) -> str:
+        """Link a blob under ``filename``, or under a name with its digest where that is taken; the name.
+
+        Raises:
+            StorageFull, StorageIo, StoreNotWritable
+        """
+        target = self._layout.link_target(sha256)
+        for name in _names(filename, sha256):
+            path = self._layout.cloud_images / name
+            with disk_errors("linking an image"):
+                # Taken already: perhaps by ourselves, before we were killed.
+                with suppress(FileExistsError):
+                    path.symlink_to(target)
+                self._disk.sync_directory(path.parent)
+            if self._layout.linked_digest(path) == sha256:
+                return name
+        raise StorageIo(f"No readable name for {filename} is free.")
+
+    def remove(self, name: str, sha256: str) -> None:
+        """Remove the link if it is still ours."""
+        path = self._layout.cloud_images / name
+        if self._layout.linked_digest(path) == sha256:
+            with disk_errors("removing a link"):
+                path.unlink(missing_ok=True)
+
+    def ours(self) -> dict[str, str]:
+        """Every link of ours by name, with the digest that it leads to."""
+        found = {p.name: self._layout.linked_digest(p) for p in self._layout.cloud_images.iterdir()}
+        return {name: digest for name, digest in found.items() if digest}
+
+
+def _names(filename: str, sha256: str) -> tuple[str, ...]:
+    name = PurePath(filename)
+    return filename, f"{name.stem}-{sha256[:12]}{name.suffix}", f"{name.stem}-{sha256}{name.suffix}"

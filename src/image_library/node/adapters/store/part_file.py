@@ -1,0 +1,212 @@
+"""A file on its way: written, hashed and synced by threads of its own while the next bytes come."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from image_library.node.adapters.store.disk import Disk, disk_errors
+from image_library.node.adapters.store.lanes import Lane, Lanes
+from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
+from image_library.node.ports.storage import PartDigests
+
+# Small enough that the last sync has little left to do, large enough to cost nothing.
+SYNC_EVERY = 8 << 20
+_READ_AGAIN = 4 << 20
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+
+# Is asked before bytes are announced; raises StorageFull.
+Reserve = Callable[["PartFile"], None]
+
+
+class PartFile:
+    """Made by ``open_part``. Writes go strictly forward; any failed write or sync ends the attempt."""
+
+    def __init__(
+        self, *, path: Path, fd: int, record: PartRecord, records: PartRecords, disk: Disk, reserve: Reserve
+    ) -> None:
+        self.path = path
+        self.fd = fd
+        self.resumed_from = 0
+        self._record = record
+        self._records = records
+        self._disk = disk
+        self._reserve = reserve
+        self._received = 0
+        self._begin()
+
+    @property
+    def key(self) -> str:
+        return self._record.key
+
+    @property
+    def offset(self) -> int:
+        return self._received
+
+    @property
+    def total(self) -> int:
+        return self._record.total
+
+    @property
+    def validator(self) -> str:
+        return self._record.validator
+
+    async def resume(self, size: int) -> None:
+        """Go on after the first ``size`` bytes of the file, which are read and hashed again."""
+        with disk_errors("reading a part again"):
+            # Own descriptors: whoever closes the part meanwhile does not pull ours away.
+            hashes = [asyncio.to_thread(_hash, os.dup(self.fd), h, size) for h in self._hashes]
+            await asyncio.gather(*hashes)
+        self._received = self._written = self._synced = self.resumed_from = size
+
+    async def expect(self, total: int, validator: str) -> None:
+        self._record = replace(self._record, total=total, validator=validator)
+        self._reserve(self)
+        await self._records.save(self._record)
+
+    async def write(self, block: bytes) -> None:
+        self._received += len(block)
+        with disk_errors("writing a part"):
+            await self._lanes.put(block)
+
+    async def restart(self) -> None:
+        await self._end_threads()
+        with disk_errors("emptying a part"):
+            await asyncio.to_thread(os.ftruncate, self.fd, 0)
+        self._record = replace(self._record, total=0, validator="", durable=0)
+        await self._records.save(self._record)
+        self._received = self.resumed_from = 0
+        self._begin()
+
+    async def checkpoint(self) -> None:
+        if self._synced > self._record.durable:
+            self._record = replace(self._record, durable=self._synced)
+            await self._records.save(self._record)
+
+    async def finish(self) -> PartDigests:
+        with disk_errors("writing a part"):
+            await self._end_threads()
+            self._lanes.raise_error()
+            if self._sync_lane.error is not None:
+                raise self._sync_lane.error
+        sha512 = self._hashes[1].hexdigest() if len(self._hashes) > 1 else ""
+        return PartDigests(size_bytes=self._written, sha256=self._hashes[0].hexdigest(), sha512=sha512)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        with disk_errors("reading a part"):
+            return await asyncio.to_thread(os.pread, self.fd, length, offset)
+
+    async def close(self) -> None:
+        if self.fd >= 0:
+            await self._end_threads()
+            os.close(self.fd)
+            self.fd = -1
+
+    async def discard(self) -> None:
+        await self.close()
+        with disk_errors("removing a part"):
+            await asyncio.to_thread(self.path.unlink, missing_ok=True)
+        await self._records.remove(self.key)
+
+    def _begin(self) -> None:
+        """New hashes and new threads, at the file's beginning."""
+        self._written = self._synced = 0
+        self._hashes = [hashlib.sha256()]
+        self._sync_lane = Lane(self._sync, name="part-sync")
+        lanes = [Lane(self._write, name="part-write")]
+        if self._record.expected.startswith("sha512:"):
+            # The slower hash has a thread of its own, or it would halve the speed.
+            other = hashlib.sha512()
+            self._hashes.append(other)
+            lanes.append(Lane(lambda blocks: _update(other, blocks), name="part-sha512"))
+        self._lanes = Lanes(lanes)
+
+    async def _end_threads(self) -> None:
+        await self._lanes.finish()
+        self._sync_lane.end()
+        await asyncio.to_thread(self._sync_lane.join)
+
+    def _write(self, blocks: list[bytes]) -> None:
+        before = self._written
+        self._written += self._disk.write(self.fd, blocks, self._written)
+        _update(self._hashes[0], blocks)
+        if self._written // SYNC_EVERY > before // SYNC_EVERY:
+            if self._sync_lane.error is not None:
+                raise self._sync_lane.error
+            self._sync_lane.give(b"")
+
+    def _sync(self, _requests: list[bytes]) -> None:
+        written = self._written
+        self._disk.datasync(self.fd)
+        self._synced = written
+
+
+def _update(digest: _Hash, blocks: list[bytes]) -> None:
+    for block in blocks:
+        digest.update(block)
+
+
+def _hash(fd: int, digest: _Hash, size: int) -> None:
+    """Hash the first ``size`` bytes and close ``fd``."""
+    buffer = memoryview(bytearray(_READ_AGAIN))
+    offset = 0
+    try:
+        while offset < size:
+            count = os.preadv(fd, [buffer[: min(_READ_AGAIN, size - offset)]], offset)
+            if count == 0:
+                raise OSError(errno.EIO, "the file is shorter than before")
+            digest.update(buffer[:count])
+            offset += count
+    finally:
+        os.close(fd)
+
+
+async def open_part(
+    *, path: Path, key: str, expected: str, records: PartRecords, disk: Disk, reserve: Reserve
+) -> PartFile:
+    """The part at ``path`` with the bytes that can be trusted to be there.
+
+    Raises:
+        StoreNotWritable, StorageFull, StorageIo
+    """
+    found = await records.load(key)
+    with disk_errors("opening a part"):
+        fd = await asyncio.to_thread(
+            os.open, path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
+        try:
+            size = _trusted_size(found, expected=expected, size=os.fstat(fd).st_size)
+            os.ftruncate(fd, size)
+        except BaseException:
+            os.close(fd)
+            raise
+    record = (
+        replace(found, boot_id=boot_id())
+        if found and size
+        else PartRecord(key=key, expected=expected, boot_id=boot_id())
+    )
+    part = PartFile(path=path, fd=fd, record=record, records=records, disk=disk, reserve=reserve)
+    try:
+        await records.save(record)
+        await part.resume(size)
+    except BaseException:
+        await part.close()
+        raise
+    return part
+
+
+def _trusted_size(found: PartRecord | None, *, expected: str, size: int) -> int:
+    if found is None or found.expected != expected:
+        return 0
+    # After a power cut only what was synced counts; after a kill the kernel still has the rest.
+    return size if found.boot_id and found.boot_id == boot_id() else min(size, found.durable)
