@@ -1,0 +1,167 @@
+"""A node's downloads on the wire: what is asked of it, and how far it has come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from image_library.domain.checksum import parse_digest
+from image_library.domain.errors import InvalidRequest, PathOutside, UrlNotAllowed, printable
+from image_library.domain.image import Failure, ImageFormat
+from image_library.domain.job import JobState
+from image_library.domain.progress import Progress
+from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
+from image_library.domain.trust import Evidence, TrustLevel
+from image_library.wire.trust import evidence_from_wire, evidence_to_wire
+from limiquantix.node.v1.node_daemon_pb import DownloadImageOnNodeRequest, DownloadProgress
+
+_Status = DownloadProgress.Status
+_STATUSES = {
+    JobState.QUEUED: _Status.PENDING,
+    JobState.FETCHING: _Status.DOWNLOADING,
+    JobState.VERIFYING: _Status.VERIFYING,
+    JobState.INSPECTING: _Status.VERIFYING,
+    JobState.CONVERTING: _Status.CONVERTING,
+    JobState.PUBLISHING: _Status.VERIFYING,
+    JobState.READY: _Status.COMPLETED,
+    JobState.FAILED: _Status.FAILED,
+    JobState.CANCELLED: _Status.CANCELLED,
+}
+# For a node that names no stage.
+_STATES = {
+    _Status.DOWNLOADING: JobState.FETCHING,
+    _Status.VERIFYING: JobState.VERIFYING,
+    _Status.CONVERTING: JobState.CONVERTING,
+    _Status.COMPLETED: JobState.READY,
+    _Status.FAILED: JobState.FAILED,
+    _Status.CANCELLED: JobState.CANCELLED,
+}
+_FOLDER = "cloud-images"
+_FORMATS = {"": ImageFormat.QCOW2, "qcow2": ImageFormat.QCOW2, "raw": ImageFormat.RAW}
+_ALGORITHMS = ("sha256", "sha512")
+
+
+def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
+    return DownloadImageOnNodeRequest(
+        job_id=order.job_id,
+        image_id=order.image_id,
+        url=order.url,
+        target_dir=_FOLDER,
+        filename=order.filename,
+        checksum=order.digest,
+        checksum_type=order.checksum_algorithm,
+        checksum_url=order.checksum_url,
+        format=order.format.value,
+    )
+
+
+def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
+    """The order, with every field judged.
+
+    Raises:
+        InvalidRequest, InvalidDigest, PathOutside, UrlNotAllowed: a field cannot be used.
+    """
+    for field in ("job_id", "image_id"):
+        if not getattr(message, field):
+            raise InvalidRequest(f"The field {field} is empty.", field=field)
+    if not message.url:
+        raise UrlNotAllowed("There is no URL.", field="url")
+    if message.target_dir.rstrip("/") not in ("", _FOLDER):
+        raise PathOutside(f"Images go to '{_FOLDER}', nowhere else.", field="target_dir")
+    if message.format not in _FORMATS:
+        raise InvalidRequest(f"The format '{printable(message.format)}' is not supported.", field="format")
+    algorithm, digest = _digest(message)
+    return DownloadOrder(
+        job_id=message.job_id,
+        image_id=message.image_id,
+        url=message.url,
+        filename=_filename(message.filename),
+        format=_FORMATS[message.format],
+        checksum_algorithm=algorithm,
+        checksum_url=message.checksum_url,
+        digest=digest,
+    )
+
+
+def _filename(name: str) -> str:
+    """A readable link's name: one visible name, never a path."""
+    odd = "/" in name or not name.isprintable() or name.startswith((".", "-"))
+    if not name or odd or len(name.encode()) > 150:
+        raise PathOutside(f"'{printable(name)}' is not a file name.", field="filename")
+    return name
+
+
+def _digest(message: DownloadImageOnNodeRequest) -> tuple[str, str]:
+    """Algorithm and digest; the digest is empty where a checksum file will tell."""
+    if message.checksum:
+        digest = parse_digest(message.checksum, algorithm=message.checksum_type)
+        return digest.algorithm, digest.hex
+    if not message.checksum_url:
+        raise InvalidRequest("Neither a digest nor a checksum file is given.", field="checksum_url")
+    if message.checksum_type not in _ALGORITHMS:
+        raise InvalidRequest("The checksum type must be sha256 or sha512.", field="checksum_type")
+    return message.checksum_type, ""
+
+
+def download_to_wire(download: Download) -> DownloadProgress:
+    progress, failure, image = download.progress, download.failure, download.published
+    message = DownloadProgress(
+        job_id=download.order.job_id,
+        image_id=download.order.image_id,
+        status=_STATUSES[download.state],
+        stage=download.state.value,
+        waiting_for=download.waiting_for,
+        progress_percent=progress.percent,
+        bytes_downloaded=progress.done,
+        bytes_total=progress.total,
+        download_speed=progress.speed,
+        eta_seconds=min(progress.eta_seconds, 2**32 - 1),
+    )
+    if failure is not None:
+        message.error, message.error_code, message.error_remedy = (
+            failure.message,
+            failure.code,
+            failure.remedy,
+        )
+    if image is not None:
+        message.path, message.digest, message.size_bytes = image.link_path, image.digest, image.size_bytes
+        message.virtual_size_bytes, message.format = image.facts.virtual_size_bytes, image.facts.format.value
+        message.evidence = evidence_to_wire(image.evidence)
+    return message
+
+
+def download_from_wire(message: DownloadProgress, order: DownloadOrder) -> Download:
+    """What a node says of ``order``. The blob's own path stays the node's secret."""
+    stages = {state.value: state for state in JobState}
+    state = stages.get(message.stage) or _STATES.get(message.status, JobState.QUEUED)
+    failed = state in (JobState.FAILED, JobState.CANCELLED)
+    return Download(
+        order=order,
+        state=state,
+        progress=Progress(
+            done=message.bytes_downloaded,
+            total=message.bytes_total,
+            speed=message.download_speed,
+            eta_seconds=message.eta_seconds,
+        ),
+        waiting_for=message.waiting_for,
+        published=_published(message) if state is JobState.READY else None,
+        failure=Failure(code=message.error_code, message=message.error, remedy=message.error_remedy)
+        if failed
+        else None,
+    )
+
+
+def _published(message: DownloadProgress) -> PublishedImage:
+    evidence = evidence_from_wire(message.evidence) or Evidence(level=TrustLevel.UNVERIFIED)
+    return PublishedImage(
+        digest=message.digest,
+        size_bytes=message.size_bytes,
+        facts=ImageFacts(
+            format=_FORMATS.get(message.format, ImageFormat.QCOW2),
+            virtual_size_bytes=message.virtual_size_bytes,
+        ),
+        blob_path="",
+        link_path=message.path,
+        evidence=evidence,
+        published_at=evidence.verified_at or datetime.fromtimestamp(0, UTC),
+    )
