@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from image_library.domain.inventory import Inventory, ReportedImage
 from image_library.wire.os_info import os_from_wire, os_to_wire
 from limiquantix.storage.v1.image_pb import LocalImageInfo, ScanLocalImagesRequest
@@ -36,6 +38,7 @@ def _reported(info: LocalImageInfo) -> ReportedImage:
         format=info.format,
         checksum=info.checksum,
         detected_os=os_from_wire(info.detected_os),
+        modified_at=_moment(info.modified_at),
     )
 
 
@@ -48,4 +51,14 @@ def _info(image: ReportedImage) -> LocalImageInfo:
         format=image.format,
         checksum=image.checksum,
         detected_os=os_to_wire(image.detected_os),
+        modified_at=image.modified_at.isoformat() if image.modified_at else "",
     )
+
+
+def _moment(text: str) -> datetime | None:
+    """RFC 3339 as a moment; None where an old client's text is something else."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -35,7 +35,7 @@ class Database(Protocol):
         ...
 
     def write(self) -> AbstractAsyncContextManager[Records]:
-        """All of its changes or none: kept, on disk, when the block ends without an exception. One at a time."""
+        """All of its changes or none: on disk when the block ends without an exception. One at a time."""
         ...
 
     async def secret(self, name: str) -> str:

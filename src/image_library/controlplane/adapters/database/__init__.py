@@ -1,0 +1,1 @@
+"""The control plane's records in SQLite, through SQLAlchemy Core."""

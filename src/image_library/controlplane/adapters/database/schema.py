@@ -1,0 +1,51 @@
+"""Bringing a database to the present tables: mostly nothing to do, and then Alembic is not loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, text
+
+from image_library.controlplane.adapters.database.tables import HEAD
+from image_library.domain.errors import SchemaTooNew
+
+log = structlog.get_logger()
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Run the migrations that are missing, in the connection's transaction.
+
+    Raises:
+        SchemaTooNew: a newer version has written the database; it is left as it is.
+    """
+    found = stored_revision(connection)
+    if found == HEAD:
+        return
+    _migrate(connection, found)
+    log.info("database_migrated", before=found or "empty", after=HEAD)
+
+
+def stored_revision(connection: Connection) -> str:
+    """The revision of the last migration that was run; empty for a new database."""
+    tables = connection.execute(text("SELECT name FROM sqlite_master WHERE name = 'alembic_version'"))
+    if tables.first() is None:
+        return ""
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    return "" if row is None else str(row[0])
+
+
+def _migrate(connection: Connection, found: str) -> None:
+    # Loading Alembic takes as long as starting all the rest.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found and found not in known:
+        raise SchemaTooNew(f"The database has the form {found}, and this version knows {HEAD}.")
+    command.upgrade(config, "head")

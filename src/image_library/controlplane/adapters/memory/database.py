@@ -1,0 +1,47 @@
+"""Transactions over rows in memory: a writer works on a copy, which takes the rows' place at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from image_library.controlplane.adapters.memory.images import MemoryImages
+from image_library.controlplane.adapters.memory.jobs import MemoryJobs
+from image_library.controlplane.adapters.memory.nodes import MemoryNodes
+from image_library.controlplane.adapters.memory.tables import Tables
+from image_library.controlplane.adapters.memory.vms import MemoryVms
+
+
+class MemoryRecords:
+    """Fulfils ``ports.records.Records``."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.images = MemoryImages(tables)
+        self.jobs = MemoryJobs(tables)
+        self.nodes = MemoryNodes(tables)
+        self.vms = MemoryVms(tables)
+
+
+class MemoryDatabase:
+    """Fulfils ``ports.records.Database``."""
+
+    def __init__(self) -> None:
+        self._tables = Tables()
+        self._writer = asyncio.Lock()
+        self._secrets: dict[str, str] = {}
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[MemoryRecords]:
+        yield MemoryRecords(self._tables.copy())
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[MemoryRecords]:
+        async with self._writer:
+            changed = self._tables.copy()
+            yield MemoryRecords(changed)
+            self._tables = changed
+
+    async def secret(self, name: str) -> str:
+        return self._secrets.setdefault(name, secrets.token_hex(32))

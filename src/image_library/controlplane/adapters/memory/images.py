@@ -1,0 +1,67 @@
+"""Images in memory."""
+
+from __future__ import annotations
+
+from image_library.controlplane.adapters.memory.tables import Tables, newest_first, page_of
+from image_library.controlplane.ports.images import ImageFilter
+from image_library.domain.errors import NameTaken
+from image_library.domain.image import Image
+from image_library.domain.paging import Page, PageRequest
+
+
+class MemoryImages:
+    """Fulfils ``ports.images.Images``."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def get(self, image_id: str) -> Image | None:
+        return self._tables.images.get(image_id)
+
+    async def named(self, name: str, project_id: str = "") -> tuple[Image, ...]:
+        return newest_first(i for i in self._all() if i.name == name and project_id in ("", i.project_id))
+
+    async def of_catalog(self, catalog_id: str = "") -> tuple[Image, ...]:
+        return newest_first(i for i in self._all() if i.catalog_id and catalog_id in ("", i.catalog_id))
+
+    async def with_digest(self, digest: str) -> tuple[Image, ...]:
+        return newest_first(i for i in self._all() if digest and i.digest == digest)
+
+    async def on_node(self, node_id: str) -> tuple[Image, ...]:
+        return newest_first(i for i in self._all() if i.placement_on(node_id))
+
+    async def at_path(self, path: str, node_id: str = "") -> tuple[Image, ...]:
+        return newest_first(
+            i for i in self._all() if any(p.path == path and node_id in ("", p.node_id) for p in i.placements)
+        )
+
+    async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
+        return page_of((i for i in self._all() if _matches(i, matching)), page)
+
+    async def names(self) -> tuple[str, ...]:
+        return tuple(sorted({i.name for i in self._all()}))
+
+    async def save(self, image: Image) -> None:
+        others = [i for i in await self.named(image.name, image.project_id) if i.id != image.id]
+        if others:
+            raise NameTaken(f"An image '{image.name}' exists already.", field="name")
+        self._tables.images[image.id] = image
+
+    async def remove(self, image_id: str) -> None:
+        self._tables.images.pop(image_id, None)
+
+    async def used_by(self, image_id: str) -> tuple[str, ...]:
+        return tuple(sorted(vm.name for vm in self._tables.vms.values() if vm.image_id == image_id))
+
+    def _all(self) -> list[Image]:
+        return list(self._tables.images.values())
+
+
+def _matches(image: Image, wanted: ImageFilter) -> bool:
+    return (
+        wanted.project_id in ("", image.project_id)
+        and wanted.os_family in (None, image.os.family)
+        and wanted.visibility in (None, image.visibility)
+        and wanted.format in (None, image.format)
+        and all(image.labels.get(key) == value for key, value in wanted.labels.items())
+    )

@@ -1,0 +1,63 @@
+"""The rows of the in-memory records, and a page of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from image_library.domain.image import Image
+from image_library.domain.job import Job
+from image_library.domain.node import Node
+from image_library.domain.paging import Cursor, Page, PageRequest
+from image_library.domain.store import DownloadOrder
+from image_library.domain.vm import Vm
+
+
+class Row(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass
+class Tables:
+    """Every row by its id. The values never change, so a shallow copy is a snapshot."""
+
+    images: dict[str, Image] = field(default_factory=dict[str, Image])
+    jobs: dict[str, Job] = field(default_factory=dict[str, Job])
+    orders: dict[str, DownloadOrder] = field(default_factory=dict[str, DownloadOrder])
+    nodes: dict[str, Node] = field(default_factory=dict[str, Node])
+    vms: dict[str, Vm] = field(default_factory=dict[str, Vm])
+
+    def copy(self) -> Tables:
+        return Tables(
+            images=dict(self.images),
+            jobs=dict(self.jobs),
+            orders=dict(self.orders),
+            nodes=dict(self.nodes),
+            vms=dict(self.vms),
+        )
+
+
+def newest_first(rows: Iterable[R]) -> tuple[R, ...]:
+    return tuple(sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True))
+
+
+def page_of(rows: Iterable[R], page: PageRequest) -> Page[R]:
+    """The page of these rows, newest first."""
+    ordered = newest_first(rows)
+    after = page.after
+    rest = [
+        row for row in ordered if after is None or (row.created_at, row.id) < (after.created_at, after.id)
+    ]
+    items = tuple(rest[: page.size])
+    more = len(rest) > page.size
+    last = Cursor(created_at=items[-1].created_at, id=items[-1].id) if more and items else None
+    return Page(items=items, total=len(ordered), next=last)

@@ -1,0 +1,109 @@
+"""The catalogue as this installation offers it: what is verified here, and how far downloads have come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from image_library.controlplane.ports.clock import Clock
+from image_library.controlplane.ports.records import Database
+from image_library.domain.catalog import Catalog, CatalogEntry
+from image_library.domain.errors import UnknownImage
+from image_library.domain.image import Image, ImagePhase
+from image_library.domain.offer import CatalogOffer, OfferState, OfferStatus
+from image_library.domain.os_info import OsFamily
+from image_library.domain.trust import TrustLevel
+
+_ON_THE_WAY = frozenset({ImagePhase.PENDING, ImagePhase.DOWNLOADING, ImagePhase.CONVERTING})
+
+
+class CatalogService:
+    def __init__(self, *, catalog: Catalog, database: Database, clock: Clock) -> None:
+        self._catalog = catalog
+        self._database = database
+        self._clock = clock
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self._catalog.ids
+
+    def find(self, catalog_id: str) -> CatalogEntry | None:
+        return self._catalog.find(catalog_id)
+
+    def entry(self, catalog_id: str) -> CatalogEntry:
+        """The entry with this id.
+
+        Raises:
+            UnknownImage: there is none; the closest ids are named.
+        """
+        found = self._catalog.find(catalog_id)
+        if found is None:
+            raise UnknownImage.named(catalog_id, self._catalog.ids)
+        return found
+
+    async def offers(self, os_family: OsFamily | None = None) -> tuple[CatalogOffer, ...]:
+        """Every entry, or those of one family, in the catalogue's order."""
+        versions = await self._versions()
+        today = self._clock.now().date()
+        return tuple(
+            CatalogOffer(
+                entry=entry,
+                verified=_verified(entry, versions.get(entry.id, [])),
+                end_of_life=entry.ended_support(today),
+            )
+            for entry in self._catalog.entries
+            if os_family in (None, entry.os.family)
+        )
+
+    async def statuses(self, catalog_ids: Sequence[str] = ()) -> tuple[OfferStatus, ...]:
+        """How far the download of each named entry (none named: of every entry) has come.
+
+        Raises:
+            UnknownImage: an id is not in the catalogue.
+        """
+        wanted = [self.entry(catalog_id).id for catalog_id in catalog_ids] or list(self._catalog.ids)
+        versions = await self._versions()
+        return tuple(_status(catalog_id, versions.get(catalog_id, [])) for catalog_id in wanted)
+
+    async def _versions(self) -> dict[str, list[Image]]:
+        """The images of each entry, newest first."""
+        async with self._database.read() as records:
+            images = await records.images.of_catalog()
+        found: dict[str, list[Image]] = {}
+        for image in images:
+            found.setdefault(image.catalog_id, []).append(image)
+        return found
+
+
+def _verified(entry: CatalogEntry, versions: list[Image]) -> bool:
+    """An image of it is present and its bytes were verified, or the entry itself proves them."""
+    pinned = min(v.best_trust for v in entry.variants) >= TrustLevel.PINNED
+    return pinned or any(
+        i.phase is ImagePhase.READY and i.ready_placements and i.trust >= TrustLevel.CHECKSUM
+        for i in versions
+    )
+
+
+def _status(catalog_id: str, versions: list[Image]) -> OfferStatus:
+    """A ready version counts most, then one on its way, then a failure."""
+    for image in versions:
+        if image.phase is ImagePhase.READY:
+            return OfferStatus(
+                catalog_id=catalog_id, state=OfferState.READY, image_id=image.id, progress_percent=100
+            )
+    for image in versions:
+        if image.phase in _ON_THE_WAY:
+            return OfferStatus(
+                catalog_id=catalog_id,
+                state=OfferState.DOWNLOADING,
+                image_id=image.id,
+                progress_percent=image.progress_percent,
+            )
+    for image in versions:
+        if image.phase is ImagePhase.ERROR and image.failure:
+            return OfferStatus(
+                catalog_id=catalog_id,
+                state=OfferState.ERROR,
+                image_id=image.id,
+                error_message=image.failure.message,
+            )
+    return OfferStatus(catalog_id=catalog_id, state=OfferState.NOT_DOWNLOADED)

@@ -1,0 +1,108 @@
+"""Writing down what nodes say of downloads: the job and its image always change in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from image_library.controlplane.ports.clock import Clock, NewId
+from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.download_outcome import (
+    CANCELLED,
+    abandoned,
+    ended,
+    failure_of,
+    landed,
+    underway,
+)
+from image_library.domain.errors import Internal, LibraryError, UnknownJob
+from image_library.domain.image import Image
+from image_library.domain.job import Job, JobState
+from image_library.domain.node import Node
+from image_library.domain.store import Download, DownloadOrder, PublishedImage
+
+log = structlog.get_logger()
+
+
+class DownloadLog:
+    def __init__(self, *, database: Database, clock: Clock, new_id: NewId) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    async def open(self, job_id: str) -> tuple[Job, DownloadOrder, Node]:
+        """A job with its order and the node as it is registered now."""
+        async with self._database.read() as records:
+            job = await records.jobs.get(job_id)
+            order = await records.jobs.order(job_id)
+            node = await records.nodes.get(job.node_id) if job else None
+        if job is None or order is None or node is None:
+            raise UnknownJob(f"The job {job_id} is not whole in the database.")
+        return job, order, node
+
+    async def progress(self, job: Job) -> None:
+        """Keep how far a live job has come."""
+        async with self._database.write() as records:
+            image = await records.images.get(job.image_id)
+            await records.jobs.save(job)
+            if image is not None:
+                await records.images.save(underway(image, job))
+
+    async def end(self, job: Job, order: DownloadOrder, download: Download) -> Job:
+        """Keep the end that the node reports; with it, in the same transaction, the image becomes READY."""
+        done = ended(job, download, order, self._clock.now())
+        async with self._database.write() as records:
+            if done.state is JobState.READY and download.published:
+                done = await self._land(records, done, download.published, order)
+            else:
+                await _abandon(records, done)
+            await records.jobs.save(done)
+        log.info("download_ended", job_id=done.id, image_id=done.image_id, state=done.state.value)
+        return done
+
+    async def fail(self, job: Job, error: LibraryError) -> Job:
+        """Keep that it cannot be done."""
+        return await self._close(job, JobState.FAILED, error)
+
+    async def cancel(self, job: Job) -> Job:
+        """Keep that it is no longer wanted."""
+        return await self._close(job, JobState.CANCELLED, None)
+
+    async def _close(self, job: Job, state: JobState, error: LibraryError | None) -> Job:
+        failure = failure_of(error) if error else CANCELLED
+        done = job.evolve(state=state, failure=failure, waiting_for="", updated_at=self._clock.now())
+        async with self._database.write() as records:
+            await _abandon(records, done)
+            await records.jobs.save(done)
+        log.info("download_ended", job_id=done.id, state=state.value, code=failure.code)
+        return done
+
+    async def _land(self, records: Records, job: Job, published: PublishedImage, order: DownloadOrder) -> Job:
+        image = await records.images.get(job.image_id)
+        if image is None:
+            raise Internal(f"The image of job {job.id} is gone.")
+        if image.digest not in ("", published.digest):
+            # The publisher moved on between two nodes' downloads: these bytes are another version.
+            await records.images.save(abandoned(image, job))
+            image = self._next_version(image, job, published)
+        await records.images.save(landed(image, job, published, order))
+        return replace(job, image_id=image.id, image_name=image.name)
+
+    def _next_version(self, image: Image, job: Job, published: PublishedImage) -> Image:
+        mark = published.digest.partition(":")[2][:8]
+        return replace(
+            image,
+            id=self._new_id(),
+            name=f"{image.name[:54]}-{mark}",
+            placements=(),
+            digest="",
+            evidence=None,
+            created_at=job.updated_at,
+        )
+
+
+async def _abandon(records: Records, job: Job) -> None:
+    image = await records.images.get(job.image_id)
+    if image is not None:
+        await records.images.save(abandoned(image, job))

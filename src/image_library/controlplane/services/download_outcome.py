@@ -1,0 +1,123 @@
+"""How a node's word about a download changes the job and its image. Nothing is READY without evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from image_library.domain.errors import DigestMismatch, Internal, JobCancelled, LibraryError
+from image_library.domain.image import Failure, Image, ImagePhase, Placement, PlacementState
+from image_library.domain.job import Job, JobState
+from image_library.domain.progress import Progress
+from image_library.domain.store import Download, DownloadOrder, PublishedImage
+from image_library.domain.trust import Evidence, TrustLevel
+
+
+def failure_of(error: LibraryError) -> Failure:
+    return Failure(code=error.code, message=error.message, remedy=error.remedy)
+
+
+CANCELLED = failure_of(JobCancelled("The download was cancelled."))
+
+
+def progressed(job: Job, download: Download, now: datetime) -> Job:
+    return job.evolve(
+        state=download.state,
+        progress=download.progress,
+        waiting_for=download.waiting_for,
+        updated_at=now,
+    )
+
+
+def underway(image: Image, job: Job) -> Image:
+    """The image while a node fetches it; one that is usable elsewhere stays READY."""
+    placed = image.placement_on(job.node_id)
+    if placed is None or placed.state is not PlacementState.READY:
+        image = image.with_placement(Placement(node_id=job.node_id))
+    if image.phase in (ImagePhase.READY, ImagePhase.DELETING):
+        return image
+    fetching = job.state is not JobState.QUEUED
+    return image.evolve(
+        phase=ImagePhase.DOWNLOADING if fetching else ImagePhase.PENDING,
+        progress_percent=job.progress.percent,
+        failure=None,
+        updated_at=job.updated_at,
+    )
+
+
+def ended(job: Job, download: Download, order: DownloadOrder, now: datetime) -> Job:
+    """The job at its end: READY only with a whole image and with evidence that fits the order."""
+    if download.state is JobState.CANCELLED:
+        return job.evolve(state=JobState.CANCELLED, failure=CANCELLED, waiting_for="", updated_at=now)
+    failure = download.failure if download.state is not JobState.READY else objection(download, order)
+    if failure or download.published is None:
+        unsaid = Internal("The node ended the download without saying why.")
+        return job.evolve(
+            state=JobState.FAILED, failure=failure or failure_of(unsaid), waiting_for="", updated_at=now
+        )
+    size = download.published.size_bytes
+    return job.evolve(
+        state=JobState.READY,
+        progress=Progress(done=size, total=size),
+        path=download.published.link_path,
+        waiting_for="",
+        updated_at=now,
+    )
+
+
+def objection(download: Download, order: DownloadOrder) -> Failure | None:
+    """Why a node's "it is done" is not believed."""
+    published = download.published
+    if published is None or not published.digest or published.size_bytes <= 0:
+        return failure_of(Internal("The node named no digest and size of what it published."))
+    if order.digest and published.evidence.actual != order.digest:
+        return failure_of(DigestMismatch("The node published other bytes than the catalogue pins."))
+    if not published.evidence.actual or published.evidence.actual != published.evidence.expected:
+        return failure_of(
+            DigestMismatch("The node published bytes without proof that they are the publisher's.")
+        )
+    return None
+
+
+def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrder) -> Image:
+    """The image with its whole, verified copy on the job's node."""
+    evidence = believed(published.evidence, order, job)
+    copy = Placement(
+        node_id=job.node_id,
+        path=published.link_path,
+        state=PlacementState.READY,
+        verified_at=evidence.verified_at,
+    )
+    return image.with_placement(copy).evolve(
+        phase=ImagePhase.READY if image.phase is not ImagePhase.DELETING else image.phase,
+        progress_percent=100,
+        size_bytes=published.size_bytes,
+        virtual_size_bytes=published.facts.virtual_size_bytes,
+        format=published.facts.format,
+        digest=published.digest,
+        evidence=evidence,
+        failure=None,
+        updated_at=job.updated_at,
+    )
+
+
+def believed(evidence: Evidence, order: DownloadOrder, job: Job) -> Evidence:
+    """A node cannot claim more trust than its order can give, nor speak for another node."""
+    best = TrustLevel.PINNED if order.digest else TrustLevel.CHECKSUM
+    return replace(
+        evidence,
+        level=min(evidence.level, best),
+        node_id=job.node_id,
+        verified_at=evidence.verified_at or job.updated_at,
+    )
+
+
+def abandoned(image: Image, job: Job) -> Image:
+    """The image after its download came to nothing: without the copy, and in ERROR if it was the only one."""
+    kept = tuple(
+        p for p in image.placements if p.node_id != job.node_id or p.state is not PlacementState.FETCHING
+    )
+    image = image.evolve(placements=kept, updated_at=job.updated_at)
+    if image.ready_placements or image.phase is ImagePhase.DELETING:
+        return image
+    return image.evolve(phase=ImagePhase.ERROR, failure=job.failure, progress_percent=0)

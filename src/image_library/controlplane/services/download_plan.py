@@ -1,0 +1,185 @@
+"""What a wish for an image of the catalogue comes to: a job that exists already, or a new one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from image_library.controlplane.ports.clock import Clock, NewId
+from image_library.controlplane.ports.records import Records
+from image_library.controlplane.services.download_outcome import underway
+from image_library.controlplane.services.node_choice import (
+    architecture_of,
+    choose_node,
+    find_node,
+    no_variant,
+)
+from image_library.domain.catalog import CatalogEntry, Variant
+from image_library.domain.errors import NameTaken
+from image_library.domain.identity import valid_name
+from image_library.domain.image import Image, ImageFormat, ImagePhase, PlacementState, Visibility
+from image_library.domain.job import Job, JobState
+from image_library.domain.node import Node
+from image_library.domain.progress import Progress
+from image_library.domain.store import DownloadOrder
+
+_SUFFIXES = {ImageFormat.RAW: "img"}
+_PROJECT = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadWish:
+    """What somebody asks for; empty fields are chosen by us. ``node`` is an id or a host name."""
+
+    catalog_id: str
+    node: str = ""
+    name: str = ""
+    architecture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The answer; ``fresh`` says that the job was made for it and must be started."""
+
+    job: Job
+    image: Image
+    fresh: bool
+
+
+class Planner:
+    """Works within the caller's transaction, so that two wishes for the same make one job."""
+
+    def __init__(self, *, clock: Clock, new_id: NewId) -> None:
+        self._clock = clock
+        self._new_id = new_id
+
+    async def plan(self, records: Records, entry: CatalogEntry, wish: DownloadWish) -> Plan:
+        """Find or add the job and its image.
+
+        Raises:
+            UnknownNode, NoNodeReady, StorageFull: there is no node for it.
+            InvalidRequest: the entry has no image for the architecture.
+            InvalidName, NameTaken: the wished name cannot be given.
+        """
+        named = wish.node
+        node = (
+            await find_node(records, named) if named else await choose_node(records, entry, wish.architecture)
+        )
+        architecture = wish.architecture or architecture_of(node)
+        variant = entry.variant_for(architecture)
+        if variant is None:
+            raise no_variant(entry, architecture)
+        versions = await _versions(records, entry, architecture)
+        return await self._existing(records, versions, node) or await self._new(
+            records, (entry, variant), versions, node=node, wished_name=wish.name
+        )
+
+    async def _existing(self, records: Records, versions: list[Image], node: Node) -> Plan | None:
+        """A live job for one of the versions on that node, or the proof that one is there."""
+        by_id = {image.id: image for image in versions}
+        for job in await records.jobs.live():
+            if job.node_id == node.id and job.image_id in by_id:
+                return Plan(job=job, image=by_id[job.image_id], fresh=False)
+        for image in versions:
+            placed = image.placement_on(node.id)
+            if image.phase is ImagePhase.READY and placed and placed.state is PlacementState.READY:
+                return Plan(job=await self._done(records, image, node), image=image, fresh=False)
+        return None
+
+    async def _done(self, records: Records, image: Image, node: Node) -> Job:
+        """The last job that brought the image there; one is noted where a scan found the image."""
+        for job in await records.jobs.of_image(image.id):
+            if job.node_id == node.id and job.state is JobState.READY:
+                return job
+        placed = image.placement_on(node.id)
+        job = replace(
+            self._job(image, node),
+            state=JobState.READY,
+            progress=Progress(done=image.size_bytes, total=image.size_bytes),
+            path=placed.path if placed else "",
+        )
+        await records.jobs.add(job, _order(job, image, None))
+        return job
+
+    async def _new(
+        self,
+        records: Records,
+        source: tuple[CatalogEntry, Variant],
+        versions: list[Image],
+        *,
+        node: Node,
+        wished_name: str,
+    ) -> Plan:
+        entry, variant = source
+        image = next((i for i in versions if wished_name in ("", i.name)), None)
+        if image is None:
+            image = self._image(entry, variant, await _free_name(records, source, wished_name))
+        job = self._job(image, node)
+        image = underway(image, job)
+        await records.images.save(image)
+        await records.jobs.add(job, _order(job, image, variant))
+        return Plan(job=job, image=image, fresh=True)
+
+    def _image(self, entry: CatalogEntry, variant: Variant, name: str) -> Image:
+        now = self._clock.now()
+        return Image(
+            id=self._new_id(),
+            name=name,
+            project_id=_PROJECT,
+            description=entry.description,
+            catalog_id=entry.id,
+            os=replace(entry.os, architecture=variant.architecture),
+            requirements=replace(
+                entry.requirements, firmware=variant.firmware or entry.requirements.firmware
+            ),
+            format=variant.format,
+            visibility=Visibility.PUBLIC,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _job(self, image: Image, node: Node) -> Job:
+        now = self._clock.now()
+        return Job(
+            id=self._new_id(),
+            image_id=image.id,
+            image_name=image.name,
+            catalog_id=image.catalog_id,
+            node_id=node.id,
+            architecture=image.os.architecture,
+            created_at=now,
+            updated_at=now,
+        )
+
+
+async def _versions(records: Records, entry: CatalogEntry, architecture: str) -> list[Image]:
+    images = await records.images.of_catalog(entry.id)
+    return [i for i in images if i.os.architecture == architecture and i.phase is not ImagePhase.DELETING]
+
+
+def _order(job: Job, image: Image, variant: Variant | None) -> DownloadOrder:
+    """What the node is asked for. Without a variant it is a note only, for an image that is there."""
+    return DownloadOrder(
+        job_id=job.id,
+        image_id=image.id,
+        url=variant.url if variant else "",
+        filename=f"{image.name}.{_SUFFIXES.get(image.format, image.format.value)}",
+        format=image.format,
+        checksum_algorithm=variant.checksum_algorithm if variant else "",
+        checksum_url=variant.checksum_url if variant else "",
+        digest=variant.digest if variant else "",
+    )
+
+
+async def _free_name(records: Records, source: tuple[CatalogEntry, Variant], wished: str) -> str:
+    """The wished name, which must be free; else the catalog id, made longer as far as that is taken."""
+    entry, variant = source
+    if wished:
+        if await records.images.named(valid_name(wished), _PROJECT):
+            raise NameTaken(f"An image '{wished}' exists already.", field="name")
+        return wished
+    longer = f"{entry.id}-{variant.architecture}"
+    candidates = [entry.id, longer, *(f"{longer}-{number}" for number in range(2, 1000))]
+    for candidate in candidates:
+        if not await records.images.named(candidate, _PROJECT):
+            return candidate
+    raise NameTaken(f"Every name for '{entry.id}' is taken.", field="name")

@@ -1,0 +1,94 @@
+"""Downloads as people see them: wished for, watched, listed and cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from image_library.controlplane.ports.records import Database
+from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.download_plan import DownloadWish, Planner
+from image_library.controlplane.services.download_runs import DownloadRuns, job_key
+from image_library.domain.changes import Changes
+from image_library.domain.errors import UnknownJob, printable
+from image_library.domain.image import Image
+from image_library.domain.job import Job
+from image_library.domain.paging import Page, PageRequest
+
+log = structlog.get_logger()
+
+
+class Downloads:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        catalog: CatalogService,
+        planner: Planner,
+        runs: DownloadRuns,
+        changes: Changes,
+    ) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._planner = planner
+        self._runs = runs
+        self._changes = changes
+
+    async def start(self, wish: DownloadWish) -> tuple[Job, Image]:
+        """The job that brings the wished image to a node, and the image; asking twice makes one job.
+
+        Raises:
+            UnknownImage, UnknownNode, NoNodeReady, StorageFull, InvalidRequest, InvalidName, NameTaken.
+        """
+        entry = self._catalog.entry(wish.catalog_id)
+        async with self._database.write() as records:
+            plan = await self._planner.plan(records, entry, wish)
+        if plan.fresh:
+            log.info("download_planned", job_id=plan.job.id, catalog_id=entry.id, node_id=plan.job.node_id)
+            self._runs.start(plan.job)
+        return self._runs.latest(plan.job), plan.image
+
+    async def resume(self) -> None:
+        """Take up every job that had not ended when the control plane did."""
+        async with self._database.read() as records:
+            live = await records.jobs.live()
+        for job in live:
+            self._runs.start(job)
+        if live:
+            log.info("downloads_resumed", jobs=[job.id for job in live])
+
+    async def get(self, job_id: str) -> Job:
+        """The job as it is known this moment.
+
+        Raises:
+            UnknownJob: there is none with this id.
+        """
+        async with self._database.read() as records:
+            job = await records.jobs.get(job_id)
+        if job is None:
+            raise UnknownJob(f"There is no job '{printable(job_id)}'.", field="job_id")
+        return self._runs.latest(job)
+
+    async def watch(self, job_id: str) -> AsyncGenerator[Job]:
+        """The job now, then whenever it has moved; the last is its end. A slow reader skips states."""
+        with self._changes.follow(job_key(job_id)) as moved:
+            while True:
+                job = await self.get(job_id)
+                yield job
+                if job.state.ended:
+                    return
+                await moved.wait()
+
+    async def cancel(self, job_id: str) -> Job:
+        """Ask for the job's end and answer with how it stands then; a finished job stays as it is."""
+        job = await self.get(job_id)
+        if not job.state.ended:
+            await self._runs.cancel(job_id)
+        return await self.get(job_id)
+
+    async def list(self, page: PageRequest, *, active_only: bool) -> Page[Job]:
+        """Newest first."""
+        async with self._database.read() as records:
+            found = await records.jobs.list(page, active_only=active_only)
+        return found.map(self._runs.latest)

@@ -1,0 +1,106 @@
+"""Images that a scan found: what of a node's word is believed, and what they are called here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime
+
+from image_library.controlplane.ports.records import Records
+from image_library.domain.errors import InvalidRequest, NameTaken, printable
+from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, PlacementState
+from image_library.domain.inventory import ReportedImage
+from image_library.domain.node import Node
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_EXTENSION = re.compile(r"\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|iso|ova)$", re.IGNORECASE)
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_PATH = 4096
+_LARGEST_BYTES = 2**63 - 1
+_PROJECT = "default"
+
+
+def checked(entry: ReportedImage) -> ReportedImage:
+    """The entry, if it can be recorded.
+
+    Raises:
+        InvalidRequest: something in it cannot be true.
+    """
+    if entry.checksum and not _DIGEST.fullmatch(entry.checksum):
+        raise InvalidRequest(f"'{printable(entry.checksum)}' is not sha256:HEX.", field="checksum")
+    if not entry.path.startswith("/") or len(entry.path) > _LONGEST_PATH or not entry.path.isprintable():
+        raise InvalidRequest("Its path is not a plain absolute one.", field="path")
+    if max(entry.size_bytes, entry.virtual_size_bytes) > _LARGEST_BYTES:
+        raise InvalidRequest("Its size is beyond every disk.", field="size_bytes")
+    _format(entry)
+    return entry
+
+
+def _format(entry: ReportedImage) -> ImageFormat:
+    try:
+        return ImageFormat(entry.format)
+    except ValueError:
+        raise InvalidRequest(f"'{printable(entry.format)}' is no format.", field="format") from None
+
+
+async def local_image(
+    records: Records, node: Node, entry: ReportedImage, *, now: datetime, image_id: str
+) -> Image:
+    """A new record for what a scan found: local, unverified, and on that node only."""
+    return Image(
+        id=image_id,
+        name=await _free_name(records, entry),
+        project_id=_PROJECT,
+        description="Found by a scan.",
+        os=entry.detected_os,
+        format=_format(entry),
+        phase=ImagePhase.READY,
+        size_bytes=entry.size_bytes,
+        virtual_size_bytes=entry.virtual_size_bytes,
+        progress_percent=100,
+        digest=entry.checksum,
+        placements=(_copy(node, entry),),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def refreshed(image: Image, node: Node, entry: ReportedImage, now: datetime) -> Image:
+    """A local image as the newest scan saw it; unchanged facts leave it as it is."""
+    current = image.with_placement(_copy(node, entry)).evolve(
+        os=entry.detected_os,
+        format=_format(entry),
+        size_bytes=entry.size_bytes,
+        virtual_size_bytes=entry.virtual_size_bytes,
+    )
+    return _usable(image, current, now)
+
+
+def seen_again(image: Image, node: Node, entry: ReportedImage, now: datetime) -> Image:
+    """A published image whose copy the node reports; what it is comes from our own records."""
+    before = image.placement_on(node.id)
+    copy = _copy(node, entry)
+    if before is not None:
+        copy = replace(copy, verified_at=before.verified_at)
+    return _usable(image, image.with_placement(copy), now)
+
+
+def _usable(before: Image, after: Image, now: datetime) -> Image:
+    """READY again if only its copies were missing; an image on its way out stays on it."""
+    if after.phase is ImagePhase.ERROR:
+        after = after.evolve(phase=ImagePhase.READY, failure=None, progress_percent=100)
+    return before if after == before else after.evolve(updated_at=now)
+
+
+def _copy(node: Node, entry: ReportedImage) -> Placement:
+    return Placement(node_id=node.id, path=entry.path, state=PlacementState.READY)
+
+
+async def _free_name(records: Records, entry: ReportedImage) -> str:
+    """The file's name without its ending, made valid, and made longer as far as it is taken."""
+    stem = _EXTENSION.sub("", entry.filename or entry.path.rsplit("/", 1)[-1])
+    plain = _NOT_IN_NAMES.sub("-", stem).strip("-._")[:56].strip("-._") or "image"
+    for candidate in [plain, *(f"{plain}-{number}" for number in range(2, 100_000))]:
+        if not await records.images.named(candidate, _PROJECT):
+            return candidate
+    raise NameTaken(f"Every name for '{plain}' is taken.", field="name")

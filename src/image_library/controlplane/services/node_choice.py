@@ -1,0 +1,73 @@
+"""Which node gets a download: the one that was named, or the best of those that are ready."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from image_library.controlplane.ports.records import Records
+from image_library.domain.catalog import CatalogEntry
+from image_library.domain.errors import InvalidRequest, NoNodeReady, StorageFull, UnknownNode, printable
+from image_library.domain.node import Node, NodePhase
+
+_GIB = 1024**3
+
+
+async def find_node(records: Records, named: str) -> Node:
+    """The node with this id or host name.
+
+    Raises:
+        UnknownNode: there is none.
+    """
+    by_id = await records.nodes.get(named)
+    if by_id is not None:
+        return by_id
+    by_name = await records.nodes.with_hostname(named)
+    if not by_name:
+        raise UnknownNode(f"There is no node '{printable(named)}'.", field="node_id")
+    return next((n for n in by_name if n.phase is NodePhase.READY), by_name[0])
+
+
+async def choose_node(records: Records, entry: CatalogEntry, architecture: str) -> Node:
+    """A ready node: first one that has the image or is fetching it, then the least busy, then the emptiest.
+
+    Raises:
+        NoNodeReady: no node is ready, or none of them is of that architecture.
+        StorageFull: no ready node has the space for it.
+    """
+    ready = [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
+    fitting = [n for n in ready if entry.variant_for(architecture or architecture_of(n))]
+    native = [n for n in fitting if architecture in ("", architecture_of(n))] or fitting
+    if not native:
+        raise NoNodeReady("No node is ready to take the download.")
+    images = await records.images.of_catalog(entry.id)
+    busy = Counter(job.node_id for job in await records.jobs.live())
+    having = {p.node_id for image in images for p in image.placements}
+
+    def merit(node: Node) -> tuple[bool, int, int, str]:
+        return node.id not in having, busy[node.id], -node.free_bytes, node.id
+
+    roomy = [n for n in native if n.id in having or has_room(n, entry, architecture)]
+    if not roomy:
+        raise StorageFull(f"No ready node has the space for '{entry.id}'.")
+    return min(roomy, key=merit)
+
+
+def has_room(node: Node, entry: CatalogEntry, architecture: str) -> bool:
+    """Whether the variant fits; a size or a disk that is not known is given the chance."""
+    variant = entry.variant_for(architecture or architecture_of(node))
+    needed = variant.size_bytes if variant else 0
+    return node.disk_total_bytes == 0 or node.free_bytes >= max(needed, _GIB // 4)
+
+
+def architecture_of(node: Node) -> str:
+    """The node's own; a client of the old contract does not say, and those run on x86_64."""
+    return node.architecture or "x86_64"
+
+
+def no_variant(entry: CatalogEntry, architecture: str) -> InvalidRequest:
+    available = ", ".join(v.architecture for v in entry.variants)
+    return InvalidRequest(
+        f"'{entry.id}' has no image for {printable(architecture)}.",
+        remedy=f"Available: {available}.",
+        field="architecture",
+    )
