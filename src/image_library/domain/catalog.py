@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from image_library.domain.image import ImageFormat, Requirements
@@ -12,17 +12,18 @@ from image_library.domain.trust import TrustLevel
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """An entry's image for one architecture. Either a checksum file or a pinned digest is always given."""
+    """An entry's image for one architecture, with either a checksum file or a pinned digest, never both."""
 
     architecture: str
     url: str
-    # The publisher's checksum file; empty when only "digest" is given.
+    # The publisher's checksum file; empty where "digest" is given.
     checksum_url: str = ""
     # "sha256" or "sha512".
     checksum_algorithm: str
     # A pinned digest in lower-case hexadecimal.
     digest: str = ""
     format: ImageFormat = ImageFormat.QCOW2
+    # Of the download, when the catalogue was written; zero where it is not known.
     size_bytes: int = 0
     firmware: tuple[str, ...] = ()
 
@@ -41,14 +42,24 @@ class CatalogEntry:
     id: str
     name: str
     description: str = ""
+    # Without an architecture: see "os_of" and "requirements_of".
     os: OsInfo
     requirements: Requirements
     traits: GuestTraits
+    # The publisher's last day of support; none where it is rolling or not announced.
     support_ends: date | None = None
     variants: tuple[Variant, ...]
 
     def variant_for(self, architecture: str) -> Variant | None:
         return next((v for v in self.variants if v.architecture == architecture), None)
+
+    def os_of(self, variant: Variant) -> OsInfo:
+        """What an image made from this variant holds: the entry's facts with its architecture."""
+        return replace(self.os, architecture=variant.architecture)
+
+    def requirements_of(self, variant: Variant) -> Requirements:
+        """What a VM of this variant needs; firmware differs between architectures."""
+        return replace(self.requirements, firmware=variant.firmware)
 
     def ended_support(self, today: date) -> bool:
         return self.support_ends is not None and self.support_ends < today
