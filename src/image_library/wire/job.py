@@ -29,7 +29,7 @@ def job_to_wire(job: Job) -> ImportStatus:
         bytes_downloaded=job.progress.done,
         bytes_total=job.progress.total,
         download_speed=job.progress.speed,
-        eta_seconds=job.progress.eta_seconds,
+        eta_seconds=min(job.progress.eta_seconds, 2**32 - 1),
         stage=job.state.value,
         path=job.path,
         catalog_id=job.catalog_id,
