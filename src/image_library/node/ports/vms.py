@@ -97,8 +97,12 @@ class Hypervisor(Protocol):
         """How it is now, also when it was started by an earlier daemon."""
         ...
 
-    async def changed(self, vm_id: str, known: Condition) -> Condition:
-        """Waits until its condition is another than ``known``, and gives the new one."""
+    async def changed(self, vm_id: str, known: Condition | None) -> Condition:
+        """Waits until its condition is another than ``known``, and gives the new one.
+
+        Raises:
+            HypervisorFailed: its process does not answer.
+        """
         ...
 
     async def press_power_button(self, vm_id: str) -> None:

@@ -21,9 +21,12 @@ from image_library.node.services.vm_records import VmRecords
 log = structlog.get_logger()
 T = TypeVar("T")
 
+# A process that does not answer may do so again.
+RETRY_SECONDS = 5.0
+
 ALIVE = frozenset({PowerState.RUNNING, PowerState.PAUSED})
-# What the journal may say of a VM whose process should be there.
-_OPEN = ALIVE | {PowerState.UNKNOWN}
+# A VM whose process should be there.
+OPEN = ALIVE | {PowerState.UNKNOWN}
 _STATES = {Condition.RUNNING: PowerState.RUNNING, Condition.PAUSED: PowerState.PAUSED}
 
 
@@ -73,20 +76,30 @@ class VmLives:
 
     async def _follow_power(self, vm_id: str) -> None:
         """Takes notice when the guest pauses, goes on, or ends by itself."""
-        known = Condition.RUNNING
-        while known in _STATES:
-            known = await self._hypervisor.changed(vm_id, known)
-            if known in _STATES:
-                await self._records.report(vm_id, state=_STATES[known])
+        known: Condition | None = Condition.RUNNING
+        while known is None or known in _STATES:
+            known = await self._next_condition(vm_id, known)
         # A task of its own: settling cancels this one.
         self._keep(asyncio.create_task(self._gone_by_itself(vm_id, known)))
+
+    async def _next_condition(self, vm_id: str, known: Condition | None) -> Condition | None:
+        """Waits for another condition than ``known`` and reports it; None while that cannot be told."""
+        try:
+            condition = await self._hypervisor.changed(vm_id, known)
+        except LibraryError as error:
+            await self._records.report(vm_id, state=PowerState.UNKNOWN, error_message=str(error))
+            await self._clock.sleep(RETRY_SECONDS)
+            return None
+        if condition in _STATES:
+            await self._records.report(vm_id, state=_STATES[condition], error_message="")
+        return condition
 
     async def _gone_by_itself(self, vm_id: str, condition: Condition) -> None:
         me = self._followers.get(vm_id)
         async with self.lock(vm_id):
             record = self._records.find(vm_id)
             # Somebody who held the lock has settled it, or even started it again.
-            if record is None or self._followers.get(vm_id) is not me or record.report.state not in ALIVE:
+            if record is None or self._followers.get(vm_id) is not me or record.report.state not in OPEN:
                 return
             if condition is Condition.SHUT_DOWN:
                 log.info("vm_switched_itself_off", vm_id=vm_id)
@@ -132,7 +145,7 @@ class VmLives:
         vm_id = record.machine.vm_id
         try:
             condition = await self._hypervisor.condition(vm_id)
-            if condition in _STATES and record.report.state not in _OPEN:
+            if condition in _STATES and record.report.state not in OPEN:
                 # Started, but killed before that was written down: whoever asked has had no answer.
                 await self._hypervisor.end(vm_id)
             elif condition in _STATES:
@@ -140,11 +153,12 @@ class VmLives:
                 self.follow(self._records.get(vm_id))
             elif condition is Condition.SHUT_DOWN:
                 await self.settle_stopped(vm_id)
-            elif record.report.state in _OPEN:
+            elif record.report.state in OPEN:
                 await self._lost(record)
         except LibraryError as error:
             log.warning("vm_not_found_again", vm_id=vm_id, error=str(error))
             await self._records.report(vm_id, state=PowerState.UNKNOWN, error_message=str(error))
+            self.follow(record)
 
     async def _lost(self, record: MachineRecord) -> None:
         """Its process is gone: because we ended it, because the host went down, or by itself."""

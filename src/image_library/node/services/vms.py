@@ -12,7 +12,7 @@ from image_library.domain.vm import BootStage, PowerState, VmReport
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.vms import Hypervisor, VmFolders
 from image_library.node.services.provision_vm import ProvisionVm
-from image_library.node.services.vm_lives import ALIVE, VmLives
+from image_library.node.services.vm_lives import ALIVE, OPEN, VmLives
 from image_library.node.services.vm_records import VmRecords
 
 log = structlog.get_logger()
@@ -103,7 +103,7 @@ class Vms:
     async def stop(self, vm_id: str, *, seconds: float = STOP_SECONDS) -> None:
         """Asks the guest to switch off, and insists after ``seconds``. One that does not run stays so."""
         async with self._lives.lock(vm_id):
-            if self._records.get(vm_id).report.state not in ALIVE:
+            if self._records.get(vm_id).report.state not in OPEN:
                 return
             await self._records.update(vm_id, lambda record: record.evolve(stopping=True))
             try:
@@ -183,5 +183,5 @@ class Vms:
             await asyncio.wait({gone})
 
     async def _end(self, vm_id: str) -> None:
-        await self._records.update(vm_id, lambda record: record.evolve(stopping=record.report.state in ALIVE))
+        await self._records.update(vm_id, lambda record: record.evolve(stopping=record.report.state in OPEN))
         await self._hypervisor.end(vm_id)

@@ -1,0 +1,1 @@
+"""The qemu driver: one qemu process a VM, which outlives the daemon and is spoken to over QMP."""

@@ -1,0 +1,146 @@
+"""The guest agent, spoken to for a moment at a time: what it knows of its network, and of cloud-init's end.
+
+Protocol: docs/interop/qemu-ga.rst and qga/qapi-schema.json in qemu's source. A guest is not trusted: its
+answers are bounded, and only a few fields of them are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import secrets
+import socket
+from asyncio import StreamReader, StreamWriter
+from typing import Any, cast
+
+from image_library.domain.boot_progress import MAX_ERRORS, AgentFacts, routable
+from image_library.domain.errors import printable
+
+MAX_ANSWER_BYTES = 1 << 20
+RESULT_FILE = "/run/cloud-init/result.json"
+# As cloud-init writes a failed module: "('scripts-user', RuntimeError('...'))".
+_FAILURE = re.compile(r"\('(?P<module>[\w-]+)', (?P<what>.*)\)", re.DOTALL)
+
+
+class AgentSilent(Exception):
+    """It does not answer, or not what was asked for."""
+
+
+class AgentRefused(AgentSilent):
+    """It answered with an error, such as for a command that the distribution forbids."""
+
+
+class GuestAgent:
+    """A conversation over one connection. ``close`` when done."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def connect(cls, peer: socket.socket) -> GuestAgent:
+        """Takes over the connection and synchronises with whatever was said on the line before.
+
+        Raises:
+            AgentSilent: there is nobody. The caller limits the time.
+        """
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=peer, limit=MAX_ANSWER_BYTES)
+        except OSError as error:
+            raise AgentSilent(str(error)) from error
+        agent = cls(reader, writer)
+        try:
+            await agent._synchronise()
+        except BaseException:
+            agent.close()
+            raise
+        return agent
+
+    async def facts(self) -> AgentFacts:
+        """Its addresses and cloud-init's result, as far as it tells."""
+        return AgentFacts(addresses=await self._addresses(), cloud_init_errors=await self._result())
+
+    async def shut_down(self) -> None:
+        """Asks the guest to switch off; that is never answered."""
+        await self._send({"execute": "guest-shutdown", "arguments": {"mode": "powerdown"}})
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def _synchronise(self) -> None:
+        # 0xFF makes the agent drop half a request that another left, and marks the answer for us.
+        number = secrets.randbelow(1 << 31)
+        self._writer.write(b"\xff")
+        await self._send({"execute": "guest-sync-delimited", "arguments": {"id": number}})
+        while True:
+            try:
+                await self._reader.readuntil(b"\xff")
+                if await self._answer() == number:
+                    return
+            except AgentRefused:
+                # A late answer to somebody before us.
+                continue
+            except (OSError, EOFError, asyncio.LimitOverrunError) as error:
+                raise AgentSilent(str(error)) from error
+
+    async def _addresses(self) -> tuple[str, ...]:
+        try:
+            cards = _list(await self._execute("guest-network-get-interfaces"))
+        except AgentRefused:
+            return ()
+        found = [
+            str(address.get("ip-address", ""))
+            for card in cards
+            for address in _list(card.get("ip-addresses"))
+        ]
+        return tuple(printable(address, 64) for address in found if routable(address))
+
+    async def _result(self) -> tuple[str, ...] | None:
+        """The errors in cloud-init's result; None where it has none yet, or the agent may not read files."""
+        try:
+            handle = await self._execute("guest-file-open", path=RESULT_FILE, mode="r")
+            read = await self._execute("guest-file-read", handle=handle, count=MAX_ANSWER_BYTES // 2)
+            await self._execute("guest-file-close", handle=handle)
+        except AgentRefused:
+            return None
+        try:
+            content = base64.b64decode(str(cast("dict[str, Any]", read)["buf-b64"]))
+            errors = json.loads(content)["v1"]["errors"]
+            return tuple(_failure(str(error)) for error in errors[:MAX_ERRORS])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    async def _execute(self, command: str, **arguments: object) -> object:
+        await self._send({"execute": command, "arguments": arguments})
+        return await self._answer()
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self._writer.write(json.dumps(message).encode() + b"\n")
+            await self._writer.drain()
+        except OSError as error:
+            raise AgentSilent(str(error)) from error
+
+    async def _answer(self) -> object:
+        try:
+            line = await self._reader.readuntil(b"\n")
+            answer: dict[str, Any] = json.loads(line)
+        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError) as error:
+            raise AgentSilent(str(error)) from error
+        if "return" not in answer:
+            raise AgentRefused(printable(str(answer.get("error"))))
+        return answer["return"]
+
+
+def _list(value: object) -> list[dict[str, Any]]:
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+
+
+def _failure(error: str) -> str:
+    """cloud-init's tuple as "MODULE: what it said"."""
+    found = _FAILURE.fullmatch(error)
+    text = f"{found['module']}: {found['what']}" if found else error
+    return printable(text, 300)

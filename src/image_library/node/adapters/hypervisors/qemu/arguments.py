@@ -1,0 +1,167 @@
+"""qemu's argument list, made from a machine by a pure function. Golden files in the tests show it whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from image_library.domain.image import ImageFormat
+from image_library.domain.machine import Accelerator, Firmware, Machine
+from image_library.node.adapters.hypervisors.qemu import places
+from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
+
+GUEST_AGENT_PORT = "org.qemu.guest_agent.0"
+
+# An escape from the guest into this process ends here: it may start nothing and gain no rights.
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+# The devices that a cloud image never looks for are left out; each costs boot time.
+_MACHINES = {
+    ("x86_64", Accelerator.KVM): "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off",
+    ("x86_64", Accelerator.TCG): "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off",
+    ("aarch64", Accelerator.KVM): "virt,gic-version=host",
+    ("aarch64", Accelerator.TCG): "virt,gic-version=max",
+}
+_PROCESSORS = {
+    ("x86_64", Accelerator.KVM): "host",
+    ("x86_64", Accelerator.TCG): "max,la57=off",
+    ("aarch64", Accelerator.KVM): "host",
+    # The architected pointer authentication algorithm takes most of a boot's time when it is emulated.
+    ("aarch64", Accelerator.TCG): "max,pauth-impdef=on",
+}
+ARCHITECTURES = frozenset(architecture for architecture, _ in _MACHINES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How a machine is started this time. ``folder`` is absolute, and qemu's working directory."""
+
+    machine: Machine
+    folder: str
+    accelerator: Accelerator
+    ssh_port: int
+    # The listening socket of the monitor, which qemu inherits.
+    monitor: int
+    uefi: UefiFiles | None = None
+    # No way out of the guest's network but the forwarded SSH port.
+    isolated: bool = False
+
+
+def needs_uefi(machine: Machine) -> bool:
+    """Arm's virtual machine has no BIOS."""
+    return machine.firmware is Firmware.UEFI or machine.architecture != "x86_64"
+
+
+def arguments(launch: Launch) -> tuple[str, ...]:
+    """What follows the program's name."""
+    return (
+        *_machine(launch),
+        *_blocks(launch),
+        *_devices(launch),
+        *_channels(launch),
+        *("-pidfile", places.PID),
+        # A guest that switches itself off leaves its process waiting, so that this can be told from a crash.
+        "-no-shutdown",
+        *("-sandbox", SANDBOX),
+    )
+
+
+def _machine(launch: Launch) -> tuple[str, ...]:
+    machine = launch.machine
+    kind = (machine.architecture, launch.accelerator)
+    flash = ",pflash0=code,pflash1=variables" if launch.uefi else ""
+    # A smaller translation cache than qemu's 1 GiB: it counts as the host's memory.
+    accelerator = "kvm" if launch.accelerator is Accelerator.KVM else "tcg,tb-size=512"
+    return (
+        *("-name", f"guest={machine.vm_id}"),
+        *_uuid(machine.vm_id),
+        *("-nodefaults", "-no-user-config", "-display", "none"),
+        *("-machine", _MACHINES[kind] + flash),
+        *("-accel", accelerator),
+        *("-cpu", _PROCESSORS[kind]),
+        *("-smp", f"cpus={machine.cores}"),
+        *("-m", f"size={machine.memory_mib}M"),
+    )
+
+
+def _uuid(vm_id: str) -> tuple[str, ...]:
+    """The guest sees the VM's id as its machine's, where it has that form."""
+    try:
+        return ("-uuid", str(UUID(vm_id)))
+    except ValueError:
+        return ()
+
+
+def _blocks(launch: Launch) -> tuple[str, ...]:
+    """Every file with its format and the whole chain: nothing in a guest-written header is believed."""
+    folder, backing = launch.folder, launch.machine.backing
+    base: dict[str, Any] = {
+        "driver": backing.format.value,
+        "read-only": True,
+        "file": _file(backing.path, read_only=True),
+    }
+    if backing.format is ImageFormat.QCOW2:
+        base["backing"] = None
+    disk: dict[str, Any] = {
+        "node-name": "disk",
+        "driver": "qcow2",
+        "discard": "unmap",
+        "file": {**_file(f"{folder}/{places.DISK}"), "discard": "unmap"},
+        "backing": base,
+    }
+    return (*_block(disk), *_block(_raw("seed", f"{folder}/{places.SEED}")), *_flash(launch))
+
+
+def _flash(launch: Launch) -> tuple[str, ...]:
+    if launch.uefi is None:
+        return ()
+    code = {**_raw("code", launch.uefi.code), "driver": launch.uefi.code_format}
+    variables: dict[str, Any] = {
+        "node-name": "variables",
+        "driver": launch.uefi.variables_format,
+        "file": _file(f"{launch.folder}/{places.UEFI_VARIABLES}"),
+    }
+    return (*_block(code), *_block(variables))
+
+
+def _raw(name: str, path: str) -> dict[str, Any]:
+    return {"node-name": name, "driver": "raw", "read-only": True, "file": _file(path, read_only=True)}
+
+
+def _file(path: str, *, read_only: bool = False) -> dict[str, Any]:
+    file: dict[str, Any] = {"driver": "file", "filename": path}
+    return {**file, "read-only": True} if read_only else file
+
+
+def _block(node: dict[str, Any]) -> tuple[str, ...]:
+    # As JSON a path may have commas and anything else.
+    return ("-blockdev", json.dumps(node))
+
+
+def _devices(launch: Launch) -> tuple[str, ...]:
+    forward = f"hostfwd=tcp:127.0.0.1:{launch.ssh_port}-:22"
+    isolation = ",restrict=on" if launch.isolated else ""
+    return (
+        *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
+        # As a virtio disk: not every cloud kernel has a driver for a CD-ROM on this machine.
+        *("-device", "virtio-blk-pci,drive=seed"),
+        *("-netdev", f"user,id=net,{forward}{isolation}"),
+        *("-device", f"virtio-net-pci,netdev=net,mac={launch.machine.mac_address},romfile="),
+        *("-object", "rng-builtin,id=rng"),
+        *("-device", "virtio-rng-pci,rng=rng"),
+    )
+
+
+def _channels(launch: Launch) -> tuple[str, ...]:
+    """Paths relative to the VM's folder, since a socket's may not be long."""
+    return (
+        *("-chardev", f"file,id=console,path={places.SERIAL},append=on"),
+        *("-serial", "chardev:console"),
+        *("-device", "virtio-serial-pci"),
+        *("-chardev", f"socket,id=agent,path={places.AGENT},server=on,wait=off"),
+        *("-device", f"virtserialport,chardev=agent,name={GUEST_AGENT_PORT}"),
+        *("-chardev", f"socket,id=monitor,fd={launch.monitor},server=on,wait=off"),
+        *("-mon", "chardev=monitor,mode=control"),
+    )
