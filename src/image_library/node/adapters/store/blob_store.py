@@ -99,8 +99,12 @@ class BlobStore:
                 sha512=digests.sha512 or (known.sha512 if known else ""),
             )
             await self._records.save(record, publication.complete(image))
-        await part.discard()
         self._open.pop(part.key, None)
+        try:
+            await part.discard()
+        except LibraryError as error:
+            # The image is whole and listed; its part is removed at the next start.
+            log.warning("part_not_removed", key=part.key, code=error.code)
         return image
 
     async def find(self, digest: str) -> PublishedImage:

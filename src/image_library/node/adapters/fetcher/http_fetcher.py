@@ -1,0 +1,230 @@
+"""Fetching over HTTP: hop by hop, going on where it stopped, trying again where that may help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from image_library import __version__
+from image_library.domain.errors import (
+    BadLength,
+    RedirectDenied,
+    SizeExceeded,
+    SourceStalled,
+    SourceUnreachable,
+)
+from image_library.node.adapters.fetcher.answers import Answer, read_answer
+from image_library.node.adapters.fetcher.failures import TryAgain, from_exception, from_status
+from image_library.node.adapters.fetcher.policy import Hop, SourcePolicy
+from image_library.node.adapters.fetcher.retries import RetryRules
+from image_library.node.ports.clock import Clock
+from image_library.node.ports.fetching import Receiver, Source
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_READ_BUFFER = 4 << 20
+# An answer of unknown length is held against the free space this often.
+_LOOK_AGAIN = 256 << 20
+_FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+
+
+def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    """A session that decodes nothing and follows nothing by itself."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        auto_decompress=False,
+        read_bufsize=_READ_BUFFER,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"limiquantix/{__version__}", "Accept-Encoding": "identity", "Accept": "*/*"},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+    )
+
+
+class HttpFetcher:
+    def __init__(
+        self,
+        *,
+        session: aiohttp.ClientSession,
+        policy: SourcePolicy,
+        clock: Clock,
+        rules: RetryRules | None = None,
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._clock = clock
+        self._rules = rules or RetryRules()
+
+    async def read_small(self, source: Source, *, limit: int) -> bytes:
+        async def attempt() -> bytes:
+            async with self._answered(source, {}) as (hop, response, answer):
+                if answer.status != 200:
+                    raise from_status(hop, answer.status, wait=answer.wait)
+                return await self._read_all(hop, response, limit)
+
+        return await self._tried(attempt, lambda: 0, lambda _: None)
+
+    async def fetch(self, source: Source, receiver: Receiver, waiting: Callable[[str], None]) -> None:
+        async def attempt() -> None:
+            if receiver.total and receiver.offset == receiver.total:
+                return
+            if receiver.offset and not (receiver.validator or source.digest_known):
+                await receiver.restart()
+            async with self._answered(source, _rest(receiver)) as (hop, response, answer):
+                if not await self._complete(hop, answer, receiver):
+                    waiting("")
+                    await self._receive(hop, response, receiver)
+
+        await self._tried(attempt, lambda: receiver.offset, waiting)
+
+    async def _tried(
+        self, attempt: Callable[[], Awaitable[T]], done: Callable[[], int], waiting: Callable[[str], None]
+    ) -> T:
+        number, since = 0, self._clock.monotonic()
+        while True:
+            before = done()
+            try:
+                return await attempt()
+            except TryAgain as failed:
+                if done() - before >= self._rules.worthwhile:
+                    number, since = 0, self._clock.monotonic()
+                number += 1
+                late = self._clock.monotonic() - since > self._rules.within
+                if late or number >= self._rules.attempts:
+                    raise failed.last_word from failed
+                pause = failed.wait if failed.wait is not None else self._rules.wait_before(number)
+                log.info("fetch_failed", code=failed.last_word.code, attempt=number, pause=round(pause, 1))
+                waiting(f"{failed.last_word.message} Trying again in {max(1, round(pause))} s.")
+                await self._clock.sleep(pause)
+
+    @asynccontextmanager
+    async def _answered(
+        self, source: Source, headers: dict[str, str]
+    ) -> AsyncGenerator[tuple[Hop, aiohttp.ClientResponse, Answer]]:
+        """The answer at the end of all redirects."""
+        if source.fresh:
+            headers = {**headers, "Cache-Control": "no-cache"}
+        hop = self._policy.first(source.url, http_will_do=source.digest_known)
+        while True:
+            response = await self._ask(hop, headers)
+            try:
+                if response.status not in _REDIRECTS:
+                    yield hop, response, read_answer(hop, response)
+                    return
+                location = response.headers.get("Location", "")
+                if not location:
+                    raise RedirectDenied(f"{hop.host} redirects without saying where to.")
+                hop = self._policy.redirected(hop, location, http_will_do=source.digest_known)
+            finally:
+                response.close()
+
+    async def _ask(self, hop: Hop, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        try:
+            async with asyncio.timeout(self._rules.patience):
+                return await self._session.get(
+                    URL(hop.url, encoded=True),
+                    headers=headers,
+                    allow_redirects=False,
+                    proxy=hop.proxy or None,
+                )
+        except _FAILURES as error:
+            raise from_exception(hop, error) from error
+
+    async def _complete(self, hop: Hop, answer: Answer, receiver: Receiver) -> bool:
+        """Ready the receiver for the body; True where nothing is missing any more."""
+        if answer.status == 200:
+            if receiver.offset:
+                # No ranges here, or the file is another one now.
+                await receiver.restart()
+            await receiver.expect(answer.length, answer.validator)
+            return False
+        if answer.status == 416 and receiver.offset and answer.total == receiver.offset:
+            return True
+        if answer.status not in (206, 416):
+            raise from_status(hop, answer.status, wait=answer.wait)
+        if answer.status == 416 or not _continues(answer, receiver):
+            await receiver.restart()
+            raise TryAgain(BadLength(f"{hop.host} sent another part of the file than was asked for."), wait=0)
+        await receiver.expect(answer.total or 0, answer.validator)
+        return False
+
+    async def _receive(self, hop: Hop, response: aiohttp.ClientResponse, receiver: Receiver) -> None:
+        total, validator = receiver.total, receiver.validator
+        look_at = receiver.offset + _LOOK_AGAIN
+        try:
+            async for block in self._blocks(hop, response):
+                await receiver.write(block)
+                if total and receiver.offset > total:
+                    raise SizeExceeded(f"{hop.host} sends more than the {total} bytes that it announced.")
+                if not total and receiver.offset > look_at:
+                    look_at += _LOOK_AGAIN
+                    await receiver.expect(0, validator)
+        except (aiohttp.ClientError, OSError) as error:
+            raise TryAgain(_broken(hop, receiver)) from error
+        if total and receiver.offset < total:
+            raise TryAgain(_broken(hop, receiver))
+
+    async def _read_all(self, hop: Hop, response: aiohttp.ClientResponse, limit: int) -> bytes:
+        found = bytearray()
+        try:
+            async for block in self._blocks(hop, response):
+                found += block
+                if len(found) > limit:
+                    raise SizeExceeded(
+                        f"{hop.shown} has more than the {limit} bytes that such a file may have."
+                    )
+        except (aiohttp.ClientError, OSError) as error:
+            raise TryAgain(SourceUnreachable(f"The connection to {hop.host} broke.")) from error
+        return bytes(found)
+
+    async def _blocks(self, hop: Hop, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+        """The body as it comes; ends the connection when it hardly comes any more."""
+        rules, content, loop = self._rules, response.content, asyncio.get_running_loop()
+        enough = round(rules.slowest_rate * rules.patience)
+        came, window_ends = 0, loop.time() + rules.patience
+        while True:
+            try:
+                async with asyncio.timeout_at(window_ends):
+                    block, _ = await content.readchunk()
+            except TimeoutError:
+                block = b""
+                if came < enough:
+                    kept = f"{rules.slowest_rate} bytes a second for {rules.patience:.0f} s"
+                    raise TryAgain(SourceStalled(f"{hop.host} sent less than {kept}.")) from None
+            if not block and content.at_eof():
+                return
+            came += len(block)
+            if came >= enough:
+                came, window_ends = 0, loop.time() + rules.patience
+            if block:
+                asked = loop.time()
+                yield block
+                # Waiting for our own disk is not the source's fault.
+                window_ends += loop.time() - asked
+
+
+def _rest(receiver: Receiver) -> dict[str, str]:
+    """The headers that ask for what is missing."""
+    if not receiver.offset:
+        return {}
+    headers = {"Range": f"bytes={receiver.offset}-"}
+    return {**headers, "If-Range": receiver.validator} if receiver.validator else headers
+
+
+def _continues(answer: Answer, receiver: Receiver) -> bool:
+    """Whether a 206 is exactly the rest of the file whose beginning we have."""
+    same = not (receiver.validator and answer.validator) or answer.validator == receiver.validator
+    known = not receiver.total or answer.total == receiver.total
+    return bool(receiver.offset) and answer.begins == receiver.offset and known and same
+
+
+def _broken(hop: Hop, receiver: Receiver) -> SourceUnreachable:
+    size = f" of {receiver.total}" if receiver.total else ""
+    return SourceUnreachable(f"The connection to {hop.host} broke after {receiver.offset}{size} bytes.")

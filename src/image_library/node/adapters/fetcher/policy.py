@@ -1,0 +1,214 @@
+"""Which URLs may be fetched, through which mirror or proxy. Each redirect is judged like a first URL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from image_library.domain.addresses import AllowedSources, literal, why_denied
+from image_library.domain.errors import (
+    AddressDenied,
+    InvalidSettings,
+    LibraryError,
+    RedirectDenied,
+    UrlNotAllowed,
+    printable,
+)
+
+MOST_REDIRECTS = 5
+_LONGEST = 2048
+_PORTS = {"https": 443, "http": 80}
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%a-z]+\]")
+_TEXT = re.compile(r"[!-~]+")
+
+Origin = tuple[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hop:
+    """One request on the way to a file."""
+
+    url: str
+    host: str
+    port: int
+    encrypted: bool
+    # How many redirects led here.
+    number: int = 0
+    # A proxy's URL; empty: directly.
+    proxy: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown: without its query, where secrets hide."""
+        return shown(self.url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxies:
+    """What the environment says of proxies. ``exempt`` are hosts and domains that are reached directly."""
+
+    https: str = field(default="", repr=False)
+    http: str = field(default="", repr=False)
+    exempt: tuple[str, ...] = ()
+
+    def proxy_for(self, scheme: str, host: str) -> str:
+        if any(_covers(pattern, host.lower()) for pattern in self.exempt):
+            return ""
+        return self.https if scheme == "https" else self.http
+
+
+class SourcePolicy:
+    def __init__(
+        self,
+        *,
+        mirror: str = "",
+        allowed: AllowedSources | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
+        """``mirror`` is the base URL that stands before every HOST/PATH; an operator's choice and so trusted.
+
+        Raises:
+            InvalidSettings: the mirror is no http or https URL.
+        """
+        self._allowed = allowed or AllowedSources()
+        self._proxies = proxies or Proxies()
+        self._mirror = mirror.rstrip("/")
+        self._trusted: frozenset[Origin] = frozenset()
+        self._mirror_origin: Origin | None = None
+        if mirror:
+            self._mirror_origin = _origin(_mirror_parts(mirror))
+        proxy_urls = [p for p in (self._proxies.https, self._proxies.http) if p]
+        origins = [_origin(urlsplit(p)) for p in proxy_urls]
+        self._trusted = frozenset(o for o in (*origins, self._mirror_origin) if o is not None)
+
+    def first(self, url: str, *, http_will_do: bool) -> Hop:
+        """The request for ``url``, through the mirror where there is one.
+
+        Raises:
+            UrlNotAllowed, AddressDenied
+        """
+        parts = _split(url)
+        if self._mirror:
+            if parts.scheme not in _PORTS:
+                raise _scheme_not_allowed(parts.scheme)
+            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            parts = _split(f"{self._mirror}/{parts.netloc}{path}")
+        return self._hop(parts, number=0, http_will_do=http_will_do)
+
+    def redirected(self, hop: Hop, location: str, *, http_will_do: bool) -> Hop:
+        """The request that ``location`` asks for.
+
+        Raises:
+            RedirectDenied: there were too many, it lost its encryption, or leads where nobody may go.
+            AddressDenied
+        """
+        number = hop.number + 1
+        if number > MOST_REDIRECTS:
+            raise RedirectDenied(
+                f"{hop.host} redirects for the {number}th time; at most {MOST_REDIRECTS} do."
+            )
+        try:
+            parts = _split(urljoin(hop.url, location))
+            after = self._hop(parts, number=number, http_will_do=http_will_do)
+        except UrlNotAllowed as error:
+            raise RedirectDenied(
+                f"Redirect {number}, from {hop.host}, is not followed: {error.message}"
+            ) from error
+        if hop.encrypted and not after.encrypted:
+            raise RedirectDenied(f"Redirect {number} leads from https at {hop.host} to http at {after.host}.")
+        return after
+
+    def trusts(self, host: str, port: int) -> bool:
+        """Whether any address of ``host`` will do: an operator named it."""
+        return (host.lower(), port) in self._trusted or self._allowed.has_host(host)
+
+    def judge_address(self, text: str, host: str) -> None:
+        """Refuse an address that ``host`` was looked up to.
+
+        Raises:
+            AddressDenied
+        """
+        address = literal(text)
+        why = why_denied(address) if address else "no address"
+        if why and not (address and self._allowed.has_address(address)):
+            raise AddressDenied(f"{printable(host)} is at {printable(text)}, which is {why}.")
+
+    def _hop(self, parts: SplitResult, *, number: int, http_will_do: bool) -> Hop:
+        host, port = _origin(parts)
+        if parts.scheme == "http":
+            if not (http_will_do or (host, port) == self._mirror_origin):
+                raise UrlNotAllowed(f"{host} is to be fetched from over http, and no digest is known.")
+        elif parts.scheme != "https":
+            raise _scheme_not_allowed(parts.scheme)
+        address = literal(host)
+        if address is not None and not self.trusts(host, port):
+            self.judge_address(str(address), host)
+        direct = (host, port) == self._mirror_origin
+        return Hop(
+            url=parts._replace(fragment="").geturl(),
+            host=host,
+            port=port,
+            encrypted=parts.scheme == "https",
+            number=number,
+            proxy="" if direct else self._proxies.proxy_for(parts.scheme, host),
+        )
+
+
+def shown(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def proxies_from(environment: dict[str, str]) -> Proxies:
+    """As curl reads them: HTTPS_PROXY, https_proxy, http_proxy and NO_PROXY."""
+
+    def value(*names: str) -> str:
+        return next((environment[name] for name in names if environment.get(name)), "")
+
+    exempt = value("no_proxy", "NO_PROXY").lower().split(",")
+    return Proxies(
+        https=value("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
+        # Only lower case, as a web server may set HTTP_PROXY from a request's header.
+        http=value("http_proxy", "all_proxy", "ALL_PROXY"),
+        exempt=tuple(p.strip() for p in exempt if p.strip()),
+    )
+
+
+def _split(url: str) -> SplitResult:
+    if len(url) > _LONGEST or not _TEXT.fullmatch(url) or "\\" in url:
+        raise UrlNotAllowed(f"'{printable(url, 60)}' is not a URL that can be fetched.", field="url")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise UrlNotAllowed(f"'{printable(url, 60)}' is not a URL: {error}.", field="url") from error
+    if parts.scheme not in _PORTS:
+        raise _scheme_not_allowed(parts.scheme)
+    if "@" in parts.netloc:
+        raise UrlNotAllowed(f"The URL for {parts.hostname} carries a user name.", field="url")
+    if not _HOST.fullmatch(parts.netloc.removesuffix(f":{parts.port}")):
+        raise UrlNotAllowed("The URL names no host that could be looked up.", field="url")
+    return parts
+
+
+def _origin(parts: SplitResult) -> Origin:
+    return (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def _mirror_parts(mirror: str) -> SplitResult:
+    try:
+        return _split(mirror)
+    except LibraryError as error:
+        raise InvalidSettings(f"The mirror cannot be used: {error.message}", field="mirror") from error
+
+
+def _scheme_not_allowed(scheme: str) -> UrlNotAllowed:
+    named = f"{printable(scheme, 20)} URLs are" if scheme else "A URL without https is"
+    return UrlNotAllowed(f"{named} not fetched.", field="url")
+
+
+def _covers(pattern: str, host: str) -> bool:
+    """Whether an entry of NO_PROXY means ``host``: itself, a domain above it, or all."""
+    bare = pattern.removeprefix("*").removeprefix(".")
+    return pattern == "*" or host == bare or host.endswith(f".{bare}")

@@ -1,0 +1,325 @@
+"""Downloads: started or joined, followed, cancelled, and gone on with after any end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from image_library.domain.changes import Changes
+from image_library.domain.errors import (
+    Internal,
+    JobCancelled,
+    LibraryError,
+    StorageFull,
+    StoreChanged,
+    StoreNotWritable,
+    UnknownJob,
+    printable,
+)
+from image_library.domain.image import Failure
+from image_library.domain.job import JobState
+from image_library.domain.progress import Progress, SpeedMeter
+from image_library.domain.store import Download, DownloadOrder, PublishedImage
+from image_library.node.ports.clock import Clock
+from image_library.node.ports.fetching import Fetcher
+from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part, Publication
+from image_library.node.services.expected_digest import Expected, resolve_expected
+from image_library.node.services.fetch_verified import Verified, VerifiedFetch
+from image_library.node.services.flights import Flight, version_key
+
+log = structlog.get_logger()
+
+# How often followers hear of progress, and how often the journal does.
+TICK = 0.2
+_TICKS_PER_CHECKPOINT = 5
+
+
+class Downloads:
+    """Used from one event loop."""
+
+    def __init__(
+        self,
+        *,
+        journal: DownloadJournal,
+        store: ImageStore,
+        fetcher: Fetcher,
+        inspector: Inspector,
+        clock: Clock,
+        changes: Changes,
+        node_id: str,
+        published: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``published`` is called when the inventory has grown."""
+        self._journal = journal
+        self._store = store
+        self._fetcher = fetcher
+        self._inspector = inspector
+        self._clock = clock
+        self._changes = changes
+        self._node_id = node_id
+        self._published = published
+        self._verified = VerifiedFetch(store=store, fetcher=fetcher, inspector=inspector)
+        self._flights: dict[str, Flight] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting = asyncio.Lock()
+
+    async def start(self, order: DownloadOrder) -> Download:
+        """Start the job, or join it: the same job id is the same job, also when it has ended.
+
+        Raises:
+            StorageFull, StorageIo: it could not be written down; nothing was started.
+        """
+        # The caller may leave at any moment; what was begun is finished.
+        return await asyncio.shield(self._start(order))
+
+    async def _start(self, order: DownloadOrder) -> Download:
+        async with self._starting:
+            known = await self._find(order.job_id)
+            if known is not None:
+                return known
+            download = Download(order=order)
+            await self._journal.save(download)
+            log.info("download_started", job_id=order.job_id, image_id=order.image_id)
+            return self._board(download)
+
+    async def status(self, job_id: str) -> Download:
+        """Raises UnknownJob."""
+        known = await self._find(job_id)
+        if known is None:
+            raise UnknownJob(f"There is no download '{printable(job_id)}' on this node.")
+        return known
+
+    async def follow(self, job_id: str) -> AsyncGenerator[Download]:
+        """The current record at once, then the latest after each change, the last one being an ended one."""
+        with self._changes.follow(_bell(job_id)) as changed:
+            while True:
+                download = await self.status(job_id)
+                yield download
+                if download.state.ended:
+                    return
+                await changed.wait()
+
+    async def cancel(self, job_id: str) -> Download:
+        """Cancel one job; what it fetched is kept for a later try, and others that wait for it go on.
+
+        A job that has ended, or cannot be stopped any more, gives its result.
+
+        Raises:
+            UnknownJob
+        """
+        return await asyncio.shield(self._cancel(job_id))
+
+    async def _cancel(self, job_id: str) -> Download:
+        download = await self.status(job_id)
+        flight = self._flight_of(job_id)
+        if download.state.ended or flight is None:
+            return download
+        if flight.publishing:
+            return await self._result(flight, job_id)
+        del flight.members[job_id]
+        if not flight.members:
+            await self._stop(flight)
+        cancelled = JobCancelled("The download was cancelled.")
+        ended = download.evolve(state=JobState.CANCELLED, waiting_for="", failure=_failure(cancelled))
+        await self._journal.save(ended)
+        self._changes.notify(_bell(job_id))
+        log.info("download_cancelled", job_id=job_id)
+        return ended
+
+    async def recover(self) -> None:
+        """Go on with every download that had not ended."""
+        unfinished = await self._journal.unfinished()
+        await self._store.recover(frozenset(version_key(d.order) for d in unfinished))
+        for download in unfinished:
+            log.info("download_goes_on", job_id=download.order.job_id)
+            self._board(replace(download, state=JobState.QUEUED))
+
+    async def close(self) -> None:
+        """Stop working. Nothing ends by it: the next start goes on."""
+        for flight in list(self._flights.values()):
+            await self._stop(flight)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _board(self, download: Download) -> Download:
+        """Put a download on the flight of its version, which leaves at once where there is none yet."""
+        key = version_key(download.order)
+        flight = self._flights.get(key)
+        if flight is None or flight.publishing:
+            flight = Flight(key=key, meter=SpeedMeter(), members={download.order.job_id: download})
+            before = self._flights.get(key)
+            self._flights[key] = flight
+            flight.task = asyncio.create_task(self._fly(flight, after=before), name=f"download {key[:8]}")
+            self._tasks.add(flight.task)
+            flight.task.add_done_callback(self._tasks.discard)
+            return download
+        joined = download.evolve(state=flight.state, waiting_for=flight.waiting_for)
+        flight.members[download.order.job_id] = joined
+        return joined
+
+    async def _fly(self, flight: Flight, *, after: Flight | None) -> None:
+        """Run a flight to its end. Whatever happens, each member gets exactly one end."""
+        try:
+            if after is not None and after.task is not None:
+                await asyncio.wait([after.task])
+            await self._run(flight)
+        except LibraryError as error:
+            await self._fail(flight, error)
+        except Exception:
+            log.exception("download_broke", key=flight.key)
+            await self._fail(flight, Internal("The download failed for a reason that should not exist."))
+        finally:
+            if flight.part is not None:
+                await flight.part.close()
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+
+    async def _run(self, flight: Flight) -> None:
+        expected = await resolve_expected(flight.order, self._fetcher)
+        known = await self._store.find_by_publisher_digest(expected.digest.algorithm, expected.digest.hex)
+        if known is not None:
+            await self._take_known(flight, known, expected)
+            return
+        ticking = asyncio.create_task(self._tick(flight))
+        try:
+            watch = _FlightWatch(flight, self._enter)
+            verified = await self._verified.run(flight.order, expected, key=flight.key, watch=watch)
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+        if flight.members:
+            flight.publishing = True
+            await self._inspect_and_publish(flight, verified)
+
+    async def _inspect_and_publish(self, flight: Flight, verified: Verified) -> None:
+        order, part, size = flight.order, verified.part, verified.digests.size_bytes
+        try:
+            await self._enter(flight, JobState.INSPECTING)
+            facts = await self._inspector.inspect_part(
+                part, name=order.filename, declared=order.format, size=size
+            )
+            await self._enter(flight, JobState.PUBLISHING)
+            publication = Publication(
+                digests=verified.digests,
+                facts=facts,
+                filename=order.filename,
+                evidence=verified.expected.evidence(now=self._clock.now(), node_id=self._node_id),
+                complete=lambda image: self._completed(flight, image),
+            )
+            image = await self._store.publish(part, publication)
+        except (StorageFull, StoreNotWritable, StoreChanged):
+            # The bytes are good: a later try begins with them.
+            raise
+        except BaseException:
+            await part.discard()
+            raise
+        self._announce(flight, image)
+
+    async def _take_known(self, flight: Flight, image: PublishedImage, expected: Expected) -> None:
+        """The very bytes are here already: only the evidence may be new."""
+        flight.publishing = True
+        evidence = expected.evidence(now=self._clock.now(), node_id=self._node_id)
+        image = await self._store.improve(image, evidence)
+        await self._journal.save(*self._completed(flight, image))
+        self._announce(flight, image)
+
+    def _completed(self, flight: Flight, image: PublishedImage) -> tuple[Download, ...]:
+        """The members as they are once the image is published; nobody sees them before it is durable."""
+        progress = Progress(done=image.size_bytes, total=image.size_bytes)
+        return tuple(
+            d.evolve(state=JobState.READY, waiting_for="", progress=progress, published=image)
+            for d in flight.members.values()
+        )
+
+    def _announce(self, flight: Flight, image: PublishedImage) -> None:
+        self._end(flight)
+        self._published()
+        log.info("image_published", digest=image.digest, size_bytes=image.size_bytes, key=flight.key)
+
+    async def _fail(self, flight: Flight, error: LibraryError) -> None:
+        failed = flight.advance(JobState.FAILED)
+        failed = tuple(replace(d, failure=_failure(error)) for d in failed)
+        flight.members.update({d.order.job_id: d for d in failed})
+        for download in failed:
+            log.warning("download_failed", job_id=download.order.job_id, code=error.code)
+        try:
+            await self._journal.save(*failed)
+        except LibraryError as worse:
+            # They are told now, and tried again at the next start.
+            log.exception("download_end_not_recorded", key=flight.key, code=worse.code)
+        self._end(flight)
+
+    def _end(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        for job_id in flight.members:
+            self._changes.notify(_bell(job_id))
+
+    async def _enter(self, flight: Flight, state: JobState) -> None:
+        flight.measure(self._clock.monotonic())
+        await self._journal.save(*flight.advance(state))
+        for job_id in flight.members:
+            self._changes.notify(_bell(job_id))
+
+    async def _tick(self, flight: Flight) -> None:
+        """Measure while bytes come, and tell the journal now and then what is safe."""
+        ticks = 0
+        while True:
+            await self._clock.sleep(TICK)
+            ticks += 1
+            if flight.measure(self._clock.monotonic()):
+                for job_id in flight.members:
+                    self._changes.notify(_bell(job_id))
+            if ticks % _TICKS_PER_CHECKPOINT == 0 and flight.part is not None:
+                with suppress(LibraryError):
+                    await flight.part.checkpoint()
+
+    async def _stop(self, flight: Flight) -> None:
+        task = flight.task
+        if task is None:
+            return
+        if not flight.publishing:
+            task.cancel()
+        await asyncio.wait([task])
+
+    async def _result(self, flight: Flight, job_id: str) -> Download:
+        if flight.task is not None:
+            await asyncio.wait([flight.task])
+        return await self.status(job_id)
+
+    async def _find(self, job_id: str) -> Download | None:
+        flight = self._flight_of(job_id)
+        return flight.members[job_id] if flight else await self._journal.download(job_id)
+
+    def _flight_of(self, job_id: str) -> Flight | None:
+        return next((f for f in self._flights.values() if job_id in f.members), None)
+
+
+class _FlightWatch:
+    """Lets a flight show what its fetch does."""
+
+    def __init__(self, flight: Flight, enter: Callable[[Flight, JobState], Awaitable[None]]) -> None:
+        self._flight = flight
+        self._enter = enter
+
+    async def entered(self, state: JobState) -> None:
+        await self._enter(self._flight, state)
+
+    def waiting(self, what: str) -> None:
+        self._flight.waiting_for = what
+
+    def opened(self, part: Part) -> None:
+        self._flight.part = part
+
+
+def _bell(job_id: str) -> str:
+    return f"download/{job_id}"
+
+
+def _failure(error: LibraryError) -> Failure:
+    return Failure(code=error.code, message=error.message, remedy=error.remedy)

@@ -1,0 +1,62 @@
+"""Which digest an image must have: pinned in the order, or read from the publisher's checksum file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from image_library.domain.checksum import (
+    MAX_CHECKSUM_FILE_BYTES,
+    Digest,
+    decode_checksum_file,
+    find_checksum,
+    is_sidecar,
+)
+from image_library.domain.store import DownloadOrder
+from image_library.domain.trust import Evidence, TrustLevel
+from image_library.node.ports.fetching import Fetcher, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """A digest, and how far it proves the bytes that have it."""
+
+    digest: Digest
+    level: TrustLevel
+    # The checksum file's URL, or "catalog".
+    source: str
+
+    def evidence(self, *, now: datetime, node_id: str) -> Evidence:
+        """For bytes that were found to have this digest."""
+        return Evidence(
+            level=self.level,
+            algorithm=self.digest.algorithm,
+            expected=self.digest.hex,
+            actual=self.digest.hex,
+            source=self.source,
+            verified_at=now,
+            node_id=node_id,
+        )
+
+
+async def resolve_expected(order: DownloadOrder, fetcher: Fetcher, *, fresh: bool = False) -> Expected:
+    """The order's own digest, else the row of its file in the checksum file; there is no third way.
+
+    Raises:
+        ChecksumMissing, InvalidChecksumFile: the checksum file does not tell.
+        The errors of ``Fetcher.read_small``.
+    """
+    if order.digest:
+        pinned = Digest(algorithm=order.checksum_algorithm, hex=order.digest)
+        return Expected(digest=pinned, level=TrustLevel.PINNED, source="catalog")
+    source = Source(url=order.checksum_url, fresh=fresh)
+    content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES)
+    filename = urlsplit(order.url).path.rsplit("/", 1)[-1]
+    digest = find_checksum(
+        decode_checksum_file(content),
+        filename=filename,
+        algorithm=order.checksum_algorithm,
+        sidecar=is_sidecar(checksum_url=order.checksum_url, filename=filename),
+    )
+    return Expected(digest=digest, level=TrustLevel.CHECKSUM, source=order.checksum_url)

@@ -1,0 +1,147 @@
+"""Fetching an image until its bytes have the expected digest, and refusing them when they never do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from image_library.domain.errors import DigestMismatch, LibraryError, NotAnImage, StorageIo
+from image_library.domain.image import ImageFormat
+from image_library.domain.job import JobState
+from image_library.domain.store import DownloadOrder
+from image_library.node.ports.fetching import Fetcher, Source
+from image_library.node.ports.storage import ImageStore, Inspector, Part, PartDigests, PartKey
+from image_library.node.services.expected_digest import Expected, resolve_expected
+
+log = structlog.get_logger()
+
+_ENOUGH_TO_JUDGE = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """A part whose bytes have the digest that was expected of them."""
+
+    part: Part
+    digests: PartDigests
+    expected: Expected
+
+
+class Watch(Protocol):
+    """The one who waits for a fetch, and is told how it goes."""
+
+    async def entered(self, state: JobState) -> None: ...
+
+    def waiting(self, what: str) -> None:
+        """What is waited for, in words; "" when it moves again."""
+        ...
+
+    def opened(self, part: Part) -> None:
+        """The part that grows now."""
+        ...
+
+
+class VerifiedFetch:
+    def __init__(self, *, store: ImageStore, fetcher: Fetcher, inspector: Inspector) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._inspector = inspector
+
+    async def run(self, order: DownloadOrder, expected: Expected, *, key: str, watch: Watch) -> Verified:
+        """The verified part, open. A part with wrong bytes is removed.
+
+        Bytes that were on disk already, or came without a length, are fetched once more before the
+        source is blamed; and so are those of a file that its publisher replaced meanwhile.
+
+        Raises:
+            DigestMismatch, and the errors of the fetcher, the store and the inspector.
+        """
+        again = False
+        while True:
+            part, digests = await self._fetch(order, expected, key=key, watch=watch, fresh=again)
+            if digests.named(expected.digest.algorithm) == expected.digest.hex:
+                return Verified(part=part, digests=digests, expected=expected)
+            try:
+                # A web page deserves its own name.
+                self._inspector.judge_beginning(
+                    await part.read(0, _ENOUGH_TO_JUDGE), name=order.filename, declared=order.format
+                )
+                newest = await resolve_expected(order, self._fetcher, fresh=True)
+                if digests.named(newest.digest.algorithm) == newest.digest.hex:
+                    return Verified(part=part, digests=digests, expected=newest)
+            except BaseException:
+                await part.discard()
+                raise
+            doubtful = part.resumed_from > 0 or not part.total or newest != expected
+            await part.discard()
+            if again or not doubtful:
+                raise _mismatch(order, newest, digests)
+            log.warning("download_starts_again", job_id=order.job_id, resumed_from=part.resumed_from)
+            again, expected = True, newest
+
+    async def _fetch(
+        self, order: DownloadOrder, expected: Expected, *, key: str, watch: Watch, fresh: bool
+    ) -> tuple[Part, PartDigests]:
+        await watch.entered(JobState.FETCHING)
+        part = await self._store.open_part(PartKey(key=key, expected=str(expected.digest)))
+        watch.opened(part)
+        try:
+            source = Source(url=order.url, digest_known=True, fresh=fresh)
+            receiver = _Judged(part, self._inspector, name=order.filename, declared=order.format)
+            await self._fetcher.fetch(source, receiver, watch.waiting)
+            await watch.entered(JobState.VERIFYING)
+            return part, await part.finish()
+        except (StorageIo, NotAnImage):
+            # What a failing disk holds is never trusted again; a web page is nothing to go on from.
+            await part.discard()
+            raise
+        except BaseException:
+            await part.close()
+            raise
+
+
+class _Judged:
+    """A part that refuses what cannot become the image as soon as its first bytes show it."""
+
+    def __init__(self, part: Part, inspector: Inspector, *, name: str, declared: ImageFormat) -> None:
+        self._part = part
+        self._inspector = inspector
+        self._name = name
+        self._declared = declared
+        self._beginning = b""
+
+    @property
+    def offset(self) -> int:
+        return self._part.offset
+
+    @property
+    def total(self) -> int:
+        return self._part.total
+
+    @property
+    def validator(self) -> str:
+        return self._part.validator
+
+    async def expect(self, total: int, validator: str) -> None:
+        await self._part.expect(total, validator)
+
+    async def write(self, block: bytes) -> None:
+        if self._part.offset == len(self._beginning) < _ENOUGH_TO_JUDGE:
+            self._beginning += block[: _ENOUGH_TO_JUDGE - len(self._beginning)]
+            if len(self._beginning) in (_ENOUGH_TO_JUDGE, self._part.total):
+                self._inspector.judge_beginning(self._beginning, name=self._name, declared=self._declared)
+        await self._part.write(block)
+
+    async def restart(self) -> None:
+        self._beginning = b""
+        await self._part.restart()
+
+
+def _mismatch(order: DownloadOrder, expected: Expected, digests: PartDigests) -> LibraryError:
+    algorithm = expected.digest.algorithm
+    return DigestMismatch(
+        f"{order.filename} has the {algorithm} {digests.named(algorithm)}, "
+        f"but {expected.source} says {expected.digest.hex}."
+    )

@@ -1,0 +1,61 @@
+"""One download of one version, however many jobs ask for it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from image_library.domain.job import JobState
+from image_library.domain.progress import SpeedMeter
+from image_library.domain.store import Download, DownloadOrder
+from image_library.node.ports.storage import Part
+
+
+def version_key(order: DownloadOrder) -> str:
+    """The same for orders that mean the same bytes: from the same place, proved in the same way."""
+    parts = (order.url, order.checksum_algorithm, order.checksum_url, order.digest, order.format.value)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(eq=False)
+class Flight:
+    """Its members move through the same states; each is a record of its own and may be cancelled alone."""
+
+    key: str
+    members: dict[str, Download] = field(default_factory=dict[str, Download])
+    state: JobState = JobState.QUEUED
+    waiting_for: str = ""
+    part: Part | None = None
+    meter: SpeedMeter = field(default_factory=SpeedMeter)
+    task: asyncio.Task[None] | None = None
+    # From here on it cannot be stopped any more, only awaited.
+    publishing: bool = False
+
+    @property
+    def order(self) -> DownloadOrder:
+        """The first member's: all of them mean the same version."""
+        return next(iter(self.members.values())).order
+
+    def advance(self, state: JobState, *, waiting_for: str = "") -> tuple[Download, ...]:
+        self.state, self.waiting_for = state, waiting_for
+        return self._evolve(self.members.values(), state=state, waiting_for=waiting_for)
+
+    def measure(self, now: float) -> bool:
+        """Take the part's progress over to the members; whether there was any."""
+        part = self.part
+        if part is None or self.state is not JobState.FETCHING:
+            return False
+        progress = self.meter.measure(now=now, done=part.offset, total=part.total)
+        changed = any(
+            d.progress != progress or d.waiting_for != self.waiting_for for d in self.members.values()
+        )
+        if changed:
+            self._evolve(self.members.values(), progress=progress, waiting_for=self.waiting_for)
+        return changed
+
+    def _evolve(self, downloads: Iterable[Download], **changes: object) -> tuple[Download, ...]:
+        changed = tuple(download.evolve(**changes) for download in downloads)
+        self.members.update({download.order.job_id: download for download in changed})
+        return changed
