@@ -1,0 +1,149 @@
+"""A node's VMs on the wire: what is asked of it, and how each one fares."""
+
+from __future__ import annotations
+
+from image_library.domain.errors import InvalidRequest, NotImplementedYet, PathOutside, printable
+from image_library.domain.identity import valid_name
+from image_library.domain.machine import DiskOrder, Firmware, MachineOrder, valid_vm_id
+from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, SeedDocuments, VmReport
+from image_library.wire.times import time_from_wire, time_to_wire
+from limiquantix.node.v1 import node_daemon_pb as pb
+
+_FIRMWARE = {Firmware.BIOS: pb.Firmware.BIOS, Firmware.UEFI: pb.Firmware.UEFI}
+_STATES = {
+    PowerState.UNKNOWN: pb.PowerState.UNKNOWN,
+    PowerState.RUNNING: pb.PowerState.RUNNING,
+    PowerState.STOPPED: pb.PowerState.STOPPED,
+    PowerState.PAUSED: pb.PowerState.PAUSED,
+    PowerState.CRASHED: pb.PowerState.CRASHED,
+}
+_STATES_BACK = {there: here for here, there in _STATES.items()}
+_DEFAULT_CORES = 1
+_DEFAULT_MEMORY_MIB = 1024
+
+
+def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
+    seed, disk = order.seed, order.disk
+    return pb.CreateVMOnNodeRequest(
+        vm_id=order.vm_id,
+        name=order.name,
+        spec=pb.VMSpec(
+            cpu_cores=order.cores,
+            memory_mib=order.memory_mib,
+            firmware=_FIRMWARE[order.firmware],
+            architecture=order.architecture,
+            disks=[
+                pb.DiskSpec(
+                    id="disk",
+                    path=disk.path,
+                    size_gib=disk.size_gib,
+                    bootable=True,
+                    backing_file=disk.backing_path,
+                    backing_digest=disk.backing_digest,
+                )
+            ],
+            nics=[pb.NicSpec(id="nic", mac_address=order.mac_address)],
+            cloud_init=pb.CloudInitConfig(
+                user_data=seed.user_data,
+                meta_data=seed.meta_data,
+                network_config=seed.network_config,
+                vendor_data=seed.vendor_data,
+            ),
+        ),
+    )
+
+
+def machine_order_from_wire(message: pb.CreateVMOnNodeRequest, *, architecture: str) -> MachineOrder:
+    """The order, for the node's own ``architecture`` where it names none.
+
+    Raises:
+        InvalidRequest, InvalidName, PathOutside, NotImplementedYet: a field cannot be used.
+    """
+    vm_id = valid_vm_id(message.vm_id)
+    spec = message.spec or pb.VMSpec()
+    if spec.cdroms:
+        raise PathOutside("A VM gets no other disc than its own seed.", field="spec.cdroms")
+    return MachineOrder(
+        vm_id=vm_id,
+        name=valid_name(message.name or vm_id),
+        architecture=spec.architecture or architecture,
+        cores=spec.cpu_cores or _DEFAULT_CORES,
+        memory_mib=spec.memory_mib or _DEFAULT_MEMORY_MIB,
+        firmware=Firmware.UEFI if spec.firmware == pb.Firmware.UEFI else Firmware.BIOS,
+        mac_address=_mac(spec),
+        disk=_disk(spec),
+        seed=_seed(spec.cloud_init or pb.CloudInitConfig(), vm_id),
+    )
+
+
+def _disk(spec: pb.VMSpec) -> DiskOrder:
+    if len(spec.disks) != 1:
+        raise InvalidRequest(
+            f"A VM has exactly one disk, which is built on an image; {len(spec.disks)} are given.",
+            field="spec.disks",
+        )
+    disk = spec.disks[0]
+    if disk.bus != pb.DiskBus.VIRTIO or disk.format != pb.DiskFormat.QCOW2 or disk.readonly or disk.pool_id:
+        raise NotImplementedYet("A VM's disk is a writable qcow2 on virtio in the VM's own folder.")
+    return DiskOrder(
+        path=disk.path,
+        size_gib=disk.size_gib,
+        backing_digest=disk.backing_digest,
+        backing_path=disk.backing_file,
+    )
+
+
+def _mac(spec: pb.VMSpec) -> str:
+    if len(spec.nics) > 1:
+        raise NotImplementedYet("A VM has one network card.")
+    if not spec.nics:
+        return ""
+    nic = spec.nics[0]
+    if nic.bridge:
+        raise NotImplementedYet(f"This node does not attach VMs to bridges ('{printable(nic.bridge)}').")
+    return nic.mac_address
+
+
+def _seed(config: pb.CloudInitConfig, vm_id: str) -> SeedDocuments:
+    """A guest needs an instance-id of its own even where nothing else is asked for."""
+    return SeedDocuments(
+        user_data=config.user_data,
+        meta_data=config.meta_data or f"instance-id: i-{vm_id}\n",
+        network_config=config.network_config,
+        vendor_data=config.vendor_data,
+    )
+
+
+def vm_report_to_wire(report: VmReport) -> pb.VMStatusResponse:
+    return pb.VMStatusResponse(
+        vm_id=report.vm_id,
+        name=report.name,
+        state=_STATES.get(report.state, pb.PowerState.UNKNOWN),
+        started_at=time_to_wire(report.started_at),
+        stage=report.stage.value,
+        ssh_host=report.ssh_host,
+        ssh_port=report.ssh_port,
+        ip_addresses=list(report.ip_addresses),
+        cloud_init_status=report.cloud_init.value,
+        cloud_init_errors=list(report.cloud_init_errors),
+        error_message=report.error_message,
+    )
+
+
+def vm_report_from_wire(message: pb.VMStatusResponse) -> VmReport:
+    """Words that a newer node may use and this version does not know count as not known."""
+    stages = {stage.value: stage for stage in BootStage}
+    statuses = {status.value: status for status in CloudInitStatus}
+    return VmReport(
+        vm_id=message.vm_id,
+        name=message.name,
+        state=_STATES_BACK.get(message.state, PowerState.UNKNOWN),
+        stage=stages.get(message.stage, BootStage.DISK),
+        started_at=time_from_wire(message.started_at),
+        ssh_host=message.ssh_host,
+        ssh_port=message.ssh_port,
+        ip_addresses=tuple(message.ip_addresses),
+        cloud_init=statuses.get(message.cloud_init_status, CloudInitStatus.UNKNOWN),
+        cloud_init_errors=tuple(message.cloud_init_errors),
+        error_message=message.error_message,
+    )
