@@ -1,4 +1,4 @@
-"""Debian's publisher as a stand-in: our own genuine image at the catalogue's addresses, with true checksums."""
+"""Debian's publisher as a stand-in: our genuine image at the catalogue's addresses, with true checksums."""
 
 from __future__ import annotations
 
