@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,7 @@ from image_library.domain.errors import InvalidRequest, printable
 # Distributions name the same card ens3, enp0s2 or eth0; one name on all of them is easier to live
 # with, and cloud-init renders a match without a name wrongly before 23.1.
 INTERFACE = "eth0"
-# Locally administered, and by custom QEMU's.
-MAC_PREFIX = "52:54:00"
 MOST_ADDRESSES = 16
-
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -33,27 +28,6 @@ class StaticAddress:
     @property
     def version(self) -> int:
         return self.interface.version
-
-
-def valid_mac(text: str) -> str:
-    """A unicast MAC address in lower case with colons.
-
-    Raises:
-        InvalidRequest: it is not one.
-    """
-    mac = text.lower().replace("-", ":")
-    if not _MAC.fullmatch(mac) or int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
-        raise InvalidRequest(
-            f"'{printable(text)}' is not the MAC address of a network card.",
-            remedy=f"Give one like {MAC_PREFIX}:12:34:56, or none and the server makes one.",
-            field="mac_address",
-        )
-    return mac
-
-
-def mac_from(random_bytes: bytes) -> str:
-    """The MAC address that three random bytes make."""
-    return ":".join([MAC_PREFIX, *(f"{byte:02x}" for byte in random_bytes[:3])])
 
 
 def parse_static_address(

@@ -89,6 +89,8 @@ class Vm:
     image_id: str = ""
     image_name: str = ""
     image_digest: str = ""
+    # Where the version lies on the node; names it where it has no digest (an operator's file).
+    image_path: str = ""
     ssh_user: str = ""
     seed: SeedDocuments
     start_on_create: bool = True
@@ -99,6 +101,11 @@ class Vm:
     created_at: datetime
     updated_at: datetime
     state_changed_at: datetime
+
+    @property
+    def has_image(self) -> bool:
+        """Whether the version is known that its disk is, or will be, built on."""
+        return bool(self.image_digest or self.image_path)
 
     def evolve(self, **changes: Any) -> Vm:
         return replace(self, **changes)

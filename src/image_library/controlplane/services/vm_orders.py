@@ -1,0 +1,142 @@
+"""From a wish to a recorded VM: judged, its seed rendered, its image and node found, its row written."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import structlog
+
+from image_library.controlplane.ports.clock import Clock, NewId
+from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.provisioning import Guest, Seed, SeedRenderer
+from image_library.controlplane.services.vm_launch import bound_if_ready
+from image_library.controlplane.services.vm_records import VmRecords
+from image_library.controlplane.services.vm_source import Place, Source, VmSources
+from image_library.domain.cloud_init import Provisioning
+from image_library.domain.errors import NameTaken
+from image_library.domain.machine import mac_for
+from image_library.domain.vm import BootStage, PowerState, SeedDocuments, Vm, VmReport
+from image_library.domain.vm_wish import (
+    DiskWish,
+    VmWish,
+    firmware_for,
+    judge,
+    judge_disk_size,
+    mac_address,
+    machine_size,
+    static_addresses,
+)
+
+log = structlog.get_logger()
+
+
+class VmOrders:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        records: VmRecords,
+        sources: VmSources,
+        renderer: SeedRenderer,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._database = database
+        self._records = records
+        self._sources = sources
+        self._renderer = renderer
+        self._clock = clock
+        self._new_id = new_id
+
+    async def place(self, wish: VmWish) -> Vm:
+        """The VM, recorded as PROVISIONING: bound to its version, or to the job that brings it.
+
+        Everything that can be refused is refused before a download is begun and before the row is there.
+        """
+        disk = judge(wish)
+        source = await self._sources.find(disk, wish.node)
+        vm = await self._drafted(wish, disk, source)
+        async with self._database.read() as records:
+            await _name_is_free(records, wish)
+        placed = await self._sources.place(source, wish.node)
+        async with self._database.write() as records:
+            await _name_is_free(records, wish)
+            # Readiness is looked at and the row, our reference on the version, written in one step.
+            vm = await bound_if_ready(records, _at(vm, placed))
+            await records.vms.save(vm)
+        return vm
+
+    async def place_again(self, vm: Vm) -> Vm:
+        """A VM that was never made, PROVISIONING once more, with a new download if it needs one."""
+        source = await self._sources.find(DiskWish(image=vm.image_id), vm.node_id)
+        placed = await self._sources.place(source, vm.node_id)
+        fresh = replace(vm.report, state=PowerState.PROVISIONING, error_message="")
+        return await self._records.change(
+            vm.id, lambda v: _at(v, placed).evolve(report=fresh, failure=None, start_on_create=True)
+        )
+
+    async def preview(self, wish: VmWish) -> SeedDocuments:
+        """The documents that ``place`` would record; nothing is."""
+        disk = judge(wish)
+        source = await self._sources.find(disk, wish.node)
+        return (await self._drafted(wish, disk, source)).seed
+
+    async def _drafted(self, wish: VmWish, disk: DiskWish, source: Source) -> Vm:
+        vm_id, now = self._new_id(), self._clock.now()
+        if source.image is not None:
+            judge_disk_size(disk.size_gib, source.image.virtual_size_bytes)
+        size = machine_size(wish, source.needs)
+        if size.memory_mib < source.needs.min_memory_mib:
+            log.warning("vm_below_image_memory", vm_id=vm_id, memory_mib=size.memory_mib)
+        mac = mac_address(wish, mac_for(vm_id))
+        seed = await self._seed(wish, source, vm_id=vm_id, mac=mac)
+        return Vm(
+            id=vm_id,
+            name=wish.name,
+            project_id=wish.project_id,
+            description=wish.description,
+            labels=dict(wish.labels),
+            cores=size.cores,
+            memory_mib=size.memory_mib,
+            disk_gib=disk.size_gib,
+            firmware=firmware_for(wish, source.needs),
+            mac_address=mac,
+            ssh_user=seed.user,
+            seed=seed.documents,
+            start_on_create=wish.start_on_create,
+            report=VmReport(
+                vm_id=vm_id, name=wish.name, state=PowerState.PROVISIONING, stage=BootStage.IMAGE
+            ),
+            created_at=now,
+            updated_at=now,
+            state_changed_at=now,
+        )
+
+    async def _seed(self, wish: VmWish, source: Source, *, vm_id: str, mac: str) -> Seed:
+        guest = Guest(
+            vm_name=wish.name,
+            instance_id=f"i-{vm_id}",
+            image_user=source.user,
+            traits=source.traits,
+            mac_address=mac,
+            addresses=static_addresses(wish),
+        )
+        if not _is_large(wish.provisioning):
+            return self._renderer.render(wish.provisioning, guest)
+        # Reading a large foreign document takes long enough to hold up everybody else.
+        return await asyncio.to_thread(self._renderer.render, wish.provisioning, guest)
+
+
+def _is_large(asked: Provisioning) -> bool:
+    return len(asked.user_data) + len(asked.meta_data) + len(asked.network_config) > 4096
+
+
+def _at(vm: Vm, placed: Place) -> Vm:
+    image = placed.image
+    return vm.evolve(node_id=placed.node_id, image_id=image.id, image_name=image.name, job_id=placed.job_id)
+
+
+async def _name_is_free(records: Records, wish: VmWish) -> None:
+    if await records.vms.named(wish.name, wish.project_id):
+        raise NameTaken(f"A VM '{wish.name}' exists already.", field="name")

@@ -1,0 +1,145 @@
+"""The record of VMs as it changes: one change a transaction, and everybody who follows the VM is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from image_library.controlplane.ports.clock import Clock
+from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.download_outcome import failure_of
+from image_library.domain.changes import Changes
+from image_library.domain.errors import InvalidRequest, LibraryError, UnknownNode, UnknownVm, printable
+from image_library.domain.node import Node, NodePhase
+from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
+
+# A node's list may be older than the VM that we made there a moment ago.
+GRACE = timedelta(seconds=30)
+GONE = "The node no longer has this VM."
+
+
+def vm_key(vm_id: str) -> str:
+    """The key under which ``Changes`` tells that a VM has changed."""
+    return f"vm:{vm_id}"
+
+
+class VmRecords:
+    def __init__(self, *, database: Database, changes: Changes, clock: Clock) -> None:
+        self._database = database
+        self._changes = changes
+        self._clock = clock
+
+    async def find(self, named: str) -> Vm:
+        """The VM with this id or unique name.
+
+        Raises:
+            UnknownVm: there is none.
+            InvalidRequest: several projects have one of that name.
+        """
+        async with self._database.read() as records:
+            by_id = await records.vms.get(named)
+            by_name = () if by_id else await records.vms.named(named)
+        if by_id is not None:
+            return by_id
+        if len(by_name) > 1:
+            raise InvalidRequest(
+                f"{len(by_name)} VMs are called '{printable(named)}'.", remedy="Use the id.", field="id"
+            )
+        if not by_name:
+            raise UnknownVm(f"There is no VM '{printable(named)}'.", field="id")
+        return by_name[0]
+
+    async def node_of(self, vm: Vm) -> Node:
+        """The node that the VM was given to."""
+        async with self._database.read() as records:
+            node = await records.nodes.get(vm.node_id)
+        if node is None:
+            raise UnknownNode(f"The node of VM '{vm.name}' is no longer registered.")
+        return node
+
+    async def change(self, vm_id: str, how: Callable[[Vm], Vm]) -> Vm:
+        """The VM after ``how``; its times are kept here.
+
+        Raises:
+            UnknownVm: it has been deleted meanwhile.
+        """
+        async with self._database.write() as records:
+            vm = await records.vms.get(vm_id)
+            if vm is None:
+                raise UnknownVm("The VM was deleted meanwhile.", field="id")
+            changed = how(vm)
+            if changed != vm:
+                changed = self._stamped(vm, changed)
+                await records.vms.save(changed)
+        if changed != vm:
+            self._changes.notify(vm_key(vm_id))
+        return changed
+
+    async def fail(self, vm_id: str, error: LibraryError) -> Vm:
+        """The VM stopped, with the reason; it can be started again or deleted."""
+
+        def failed(vm: Vm) -> Vm:
+            report = replace(vm.report, state=PowerState.STOPPED)
+            return vm.evolve(report=report, failure=failure_of(error))
+
+        return await self.change(vm_id, failed)
+
+    async def note(self, vm_id: str, error: LibraryError) -> Vm:
+        """The VM with what it is held up by, which may pass."""
+        return await self.change(vm_id, lambda vm: vm.evolve(failure=failure_of(error)))
+
+    async def remove(self, vm_id: str) -> None:
+        async with self._database.write() as records:
+            await records.vms.remove(vm_id)
+        self._changes.notify(vm_key(vm_id))
+
+    async def record(self, node_id: str, reports: tuple[VmReport, ...], *, complete: bool) -> None:
+        """Fulfils ``VmReportSink``: a node speaks for its own VMs only, and not while we are making one."""
+        async with self._database.write() as records:
+            known = {vm.id: vm for vm in await records.vms.on_node(node_id)}
+            settled = {i: vm for i, vm in known.items() if vm.report.state is not PowerState.PROVISIONING}
+            told = [after_report(settled[r.vm_id], r) for r in reports if r.vm_id in settled]
+            named = {report.vm_id for report in reports}
+            missing = [_lost(vm) for i, vm in settled.items() if i not in named and self._is_old(vm)]
+            changed = [vm for vm in [*told, *(missing if complete else [])] if vm != known[vm.id]]
+            await self._save_all(records, known, changed)
+        for vm in changed:
+            self._changes.notify(vm_key(vm.id))
+
+    async def _save_all(self, records: Records, known: dict[str, Vm], changed: list[Vm]) -> None:
+        for vm in changed:
+            await records.vms.save(self._stamped(known[vm.id], vm))
+
+    def _is_old(self, vm: Vm) -> bool:
+        return self._clock.now() - vm.updated_at > GRACE
+
+    def _stamped(self, before: Vm, after: Vm) -> Vm:
+        now = self._clock.now()
+        turned = before.report.state is not after.report.state
+        return after.evolve(updated_at=now, state_changed_at=now if turned else before.state_changed_at)
+
+
+def after_report(vm: Vm, report: VmReport) -> Vm:
+    """The VM once its node has said this; a VM that runs has no failure any more."""
+    failure = None if report.state is PowerState.RUNNING else vm.failure
+    return vm.evolve(report=replace(report, vm_id=vm.id, name=vm.name), failure=failure)
+
+
+def shown(vm: Vm, away: frozenset[str]) -> Vm:
+    """The VM as people see it: lost from sight while its node is away, whatever was heard of it last."""
+    if vm.node_id not in away or vm.report.state is PowerState.PROVISIONING:
+        return vm
+    said = vm.report.error_message or "Its node does not answer; what is shown was true before."
+    return vm.evolve(report=replace(vm.report, state=PowerState.LOST, error_message=said))
+
+
+async def nodes_away(records: Records) -> frozenset[str]:
+    return frozenset(n.id for n in await records.nodes.all() if n.phase is NodePhase.OFFLINE)
+
+
+def _lost(vm: Vm) -> Vm:
+    """Unless the node never had it, because making it failed."""
+    if vm.report.stage is BootStage.IMAGE:
+        return vm
+    return vm.evolve(report=replace(vm.report, state=PowerState.LOST, error_message=GONE, ssh_port=0))

@@ -1,0 +1,175 @@
+"""Which image a VM's disk is built on, on which node, and the download that brings it there if it must."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.download_plan import DownloadWish
+from image_library.controlplane.services.node_choice import find_node
+from image_library.domain.catalog import Catalog, CatalogEntry
+from image_library.domain.errors import (
+    AmbiguousImage,
+    ImageNotReady,
+    InvalidRequest,
+    NodeUnreachable,
+    UnknownImage,
+    printable,
+)
+from image_library.domain.guest_traits import guest_facts
+from image_library.domain.image import Image, ImagePhase, Placement, PlacementState, Requirements
+from image_library.domain.job import Job
+from image_library.domain.node import Node, NodePhase
+from image_library.domain.os_info import GuestTraits, OsInfo
+from image_library.domain.vm_wish import DiskWish
+
+
+class Downloading(Protocol):
+    """Fulfilled by the downloads service."""
+
+    async def start(self, wish: DownloadWish) -> tuple[Job, Image]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What was named: a catalogue entry, a known image, or an image that was made from an entry."""
+
+    entry: CatalogEntry | None = None
+    image: Image | None = None
+    os: OsInfo
+    needs: Requirements
+    traits: GuestTraits
+    user: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The node that the VM will live on, the version, and the job to wait for (empty: it is there)."""
+
+    node_id: str
+    image: Image
+    job_id: str = ""
+
+
+class VmSources:
+    def __init__(self, *, database: Database, catalog: Catalog, downloads: Downloading) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._downloads = downloads
+
+    async def find(self, disk: DiskWish, node: str = "") -> Source:
+        """What the disk wish names; nothing is changed.
+
+        Raises:
+            UnknownImage, AmbiguousImage, UnknownNode: it names nothing, or several things.
+            InvalidRequest: a backing file that is no known image's.
+        """
+        async with self._database.read() as records:
+            if disk.backing_file:
+                return self._source(await _by_path(records, disk.backing_file, node))
+            image = await records.images.get(disk.image)
+            if image is not None:
+                return self._source(image)
+            entry = self._catalog.find(disk.image)
+            if entry is not None:
+                return Source(
+                    entry=entry,
+                    os=entry.os,
+                    needs=entry.requirements,
+                    traits=entry.traits,
+                    user=entry.os.default_user,
+                )
+            return self._source(await self._by_name(records, disk.image))
+
+    async def place(self, source: Source, node: str = "") -> Place:
+        """Where the VM will live: on the named node, or on one that has the image; else a download is begun.
+
+        Raises:
+            UnknownNode, NodeUnreachable, NoNodeReady, StorageFull: there is no node for it.
+            ImageNotReady: the image is not there and cannot be fetched.
+        """
+        async with self._database.read() as records:
+            named = await _reachable(records, node) if node else None
+            nodes = {n.id: n for n in await records.nodes.all()}
+        if source.image is not None:
+            ready = _ready_nodes(source.image, nodes, named)
+            if ready:
+                chosen = max(ready, key=lambda n: (n.free_bytes, n.id))
+                return Place(node_id=chosen.id, image=source.image)
+        return await self._fetched(source, named, nodes)
+
+    async def _fetched(self, source: Source, named: Node | None, nodes: dict[str, Node]) -> Place:
+        image = source.image
+        catalog_id = source.entry.id if source.entry else image.catalog_id if image else ""
+        if image is not None and not self._catalog.find(catalog_id):
+            raise _not_there(image, named, nodes)
+        wish = DownloadWish(
+            catalog_id=catalog_id,
+            node=named.id if named else "",
+            name=image.name if image else "",
+            architecture=image.os.architecture if image else "",
+        )
+        job, found = await self._downloads.start(wish)
+        if image is not None and found.id != image.id:
+            raise _not_there(image, named, nodes)
+        return Place(node_id=job.node_id, image=found, job_id=job.id)
+
+    def _source(self, image: Image) -> Source:
+        traits, user = guest_facts(image.os, self._catalog, image.catalog_id)
+        return Source(image=image, os=image.os, needs=image.requirements, traits=traits, user=user)
+
+    async def _by_name(self, records: Records, name: str) -> Image:
+        found = await records.images.named(name)
+        if len(found) > 1:
+            raise AmbiguousImage(
+                f"{len(found)} images are called '{printable(name)}'.", field="spec.disks.image"
+            )
+        if not found:
+            raise UnknownImage.named(name, {*self._catalog.ids, *await records.images.names()})
+        return found[0]
+
+
+def usable_copy(image: Image, node_id: str) -> Placement | None:
+    """The image's whole copy on that node."""
+    placed = image.placement_on(node_id)
+    whole = image.phase is ImagePhase.READY and placed and placed.state is PlacementState.READY
+    return placed if whole else None
+
+
+async def _reachable(records: Records, named: str) -> Node:
+    node = await find_node(records, named)
+    if node.phase is NodePhase.OFFLINE:
+        raise NodeUnreachable(f"Node {node.hostname} does not answer.", field="node_id")
+    return node
+
+
+async def _by_path(records: Records, path: str, node: str) -> Image:
+    node_id = (await find_node(records, node)).id if node else ""
+    found = {image.id: image for image in await records.images.at_path(path, node_id)}
+    if len(found) != 1:
+        raise InvalidRequest(
+            f"The backing file '{printable(path)}' is not the path of a known image.",
+            remedy="Name the image in spec.disks.image instead.",
+            field="spec.disks.backing_file",
+        )
+    return next(iter(found.values()))
+
+
+def _ready_nodes(image: Image, nodes: dict[str, Node], named: Node | None) -> list[Node]:
+    """Nodes that have the image and answer; only the named one where one is named."""
+    candidates = [named] if named else [n for n in nodes.values() if n.phase is NodePhase.READY]
+    return [node for node in candidates if usable_copy(image, node.id)]
+
+
+def _not_there(image: Image, named: Node | None, nodes: dict[str, Node]) -> ImageNotReady | NodeUnreachable:
+    where = [nodes[p.node_id].hostname for p in image.ready_placements if p.node_id in nodes]
+    if not where or image.phase is not ImagePhase.READY:
+        return ImageNotReady(f"Image '{image.name}' is not ready on any node.", field="spec.disks.image")
+    if named is None:
+        return NodeUnreachable(f"Image '{image.name}' is on {', '.join(where)}, which does not answer.")
+    return ImageNotReady(
+        f"Image '{image.name}' is on {', '.join(where)}, not on {named.hostname}.",
+        remedy="Leave the node out, or put the image there first.",
+        field="node_id",
+    )

@@ -1,0 +1,193 @@
+"""A VM as somebody asks for it, judged against what its image needs before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from image_library.domain.cloud_init import Provisioning
+from image_library.domain.errors import DiskTooSmall, InvalidRequest, NotImplementedYet
+from image_library.domain.identity import valid_name
+from image_library.domain.image import Requirements
+from image_library.domain.machine import GIB, MAX_CORES, MAX_MEMORY_MIB, MIN_MEMORY_MIB, valid_mac
+from image_library.domain.network_config import MOST_ADDRESSES, StaticAddress, parse_static_address
+
+DEFAULT_CORES = 2
+DEFAULT_MEMORY_MIB = 2048
+LARGEST_DISK_GIB = 64 * 1024
+MOST_LABELS = 64
+LONGEST_LABEL = 256
+LONGEST_DESCRIPTION = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskWish:
+    # Catalog id, image id or unique name.
+    image: str = ""
+    # An old client's way: the path of a known image.
+    backing_file: str = ""
+    volume_id: str = ""
+    # 0: the image's virtual size.
+    size_gib: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressWish:
+    address: str
+    gateway: str = ""
+    dns_servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NicWish:
+    mac_address: str = ""
+    addresses: tuple[AddressWish, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmWish:
+    """What is asked for; zero and empty mean that the server chooses."""
+
+    name: str
+    project_id: str = "default"
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    cores: int = 0
+    memory_mib: int = 0
+    disks: tuple[DiskWish, ...] = ()
+    nics: tuple[NicWish, ...] = ()
+    # "", "uefi" or "uefi_secure_boot".
+    firmware: str = ""
+    provisioning: Provisioning = Provisioning()
+    start_on_create: bool = True
+    # An id or a host name.
+    node: str = ""
+    from_template: bool = False
+    sysprep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSize:
+    cores: int
+    memory_mib: int
+
+
+def judge(wish: VmWish) -> DiskWish:
+    """Everything that can be judged without knowing the image; answers with the one disk.
+
+    Raises:
+        InvalidName, InvalidRequest: a field cannot be used.
+        NotImplementedYet: it asks for what this version does not make.
+    """
+    valid_name(wish.name)
+    if wish.from_template or wish.sysprep:
+        raise NotImplementedYet("VMs from templates and Windows guests are not made by this version.")
+    if len(wish.description) > LONGEST_DESCRIPTION:
+        raise InvalidRequest(
+            f"The description has more than {LONGEST_DESCRIPTION} characters.", field="description"
+        )
+    _judge_labels(wish.labels)
+    static_addresses(wish)
+    return _sole_disk(wish)
+
+
+def _judge_labels(labels: Mapping[str, str]) -> None:
+    if len(labels) > MOST_LABELS:
+        raise InvalidRequest(f"There are more than {MOST_LABELS} labels.", field="labels")
+    if any(
+        not key or len(key) > LONGEST_LABEL or len(value) > LONGEST_LABEL for key, value in labels.items()
+    ):
+        raise InvalidRequest(f"A label is empty or longer than {LONGEST_LABEL} characters.", field="labels")
+
+
+def _sole_disk(wish: VmWish) -> DiskWish:
+    if len(wish.disks) != 1:
+        raise InvalidRequest(
+            f"A VM has one disk, built on an image; {len(wish.disks)} are asked for.",
+            remedy="Give spec.disks one entry with an image.",
+            field="spec.disks",
+        )
+    disk = wish.disks[0]
+    if disk.volume_id or bool(disk.image) == bool(disk.backing_file):
+        raise InvalidRequest(
+            "The disk names no image.",
+            remedy="Give its image: a catalog id, an image id or a unique name, and nothing beside it.",
+            field="spec.disks.image",
+        )
+    if disk.size_gib > LARGEST_DISK_GIB:
+        raise InvalidRequest(f"A disk has at most {LARGEST_DISK_GIB} GiB.", field="spec.disks.size_gib")
+    return disk
+
+
+def mac_address(wish: VmWish, otherwise: str) -> str:
+    """The card's address: the wished one, or ``otherwise``."""
+    wished = wish.nics[0].mac_address if wish.nics else ""
+    return valid_mac(wished) if wished else otherwise
+
+
+def static_addresses(wish: VmWish) -> tuple[StaticAddress, ...]:
+    """The one card's static addresses.
+
+    Raises:
+        InvalidRequest: there are several cards, or an address cannot be used.
+    """
+    if len(wish.nics) > 1:
+        raise InvalidRequest("A VM has one network card.", field="spec.nics")
+    addresses = wish.nics[0].addresses if wish.nics else ()
+    if len(addresses) > MOST_ADDRESSES:
+        raise InvalidRequest(f"A card has at most {MOST_ADDRESSES} addresses.", field="spec.nics.ip_configs")
+    return tuple(
+        parse_static_address(address=a.address, gateway=a.gateway, dns_servers=a.dns_servers)
+        for a in addresses
+    )
+
+
+def machine_size(wish: VmWish, needs: Requirements) -> MachineSize:
+    """Processors and memory: as asked for, else enough for the image.
+
+    Raises:
+        InvalidRequest: no such machine can be made.
+    """
+    cores = wish.cores or max(DEFAULT_CORES, needs.min_cpu)
+    memory = wish.memory_mib or max(DEFAULT_MEMORY_MIB, needs.min_memory_mib)
+    if cores > MAX_CORES:
+        raise InvalidRequest(f"A VM has at most {MAX_CORES} processors.", field="spec.cpu.cores")
+    if not MIN_MEMORY_MIB <= memory <= MAX_MEMORY_MIB:
+        raise InvalidRequest(
+            f"A VM has {MIN_MEMORY_MIB} to {MAX_MEMORY_MIB} MiB of memory, not {memory}.",
+            field="spec.memory.size_mib",
+        )
+    return MachineSize(cores=cores, memory_mib=memory)
+
+
+def firmware_for(wish: VmWish, needs: Requirements) -> str:
+    """ "bios" or "uefi". On the wire BIOS cannot be told from "not set", so an image for UEFI only gets UEFI.
+
+    Raises:
+        InvalidRequest: the image cannot boot with what is asked for.
+        NotImplementedYet: secure boot is asked for.
+    """
+    if wish.firmware == "uefi_secure_boot":
+        raise NotImplementedYet("Secure boot is not offered by this version.")
+    known = needs.firmware
+    if wish.firmware == "uefi":
+        if known and "uefi" not in known:
+            raise InvalidRequest(
+                "The image boots with BIOS only.", remedy="Ask for BIOS.", field="spec.firmware"
+            )
+        return "uefi"
+    return "uefi" if known and "bios" not in known else "bios"
+
+
+def judge_disk_size(size_gib: int, virtual_size_bytes: int) -> None:
+    """Refuses a disk that the image does not fit on; sizes of zero are not known or not asked for.
+
+    Raises:
+        DiskTooSmall: the image is larger.
+    """
+    if size_gib and virtual_size_bytes > size_gib * GIB:
+        needed = -(-virtual_size_bytes // GIB)
+        raise DiskTooSmall(
+            f"A disk of {size_gib} GiB is smaller than the image, which needs {needed} GiB.",
+            field="spec.disks.size_gib",
+        )
