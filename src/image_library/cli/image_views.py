@@ -1,0 +1,128 @@
+"""Images and catalog entries as rows of a table and as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from image_library.cli.sizes import shown
+from image_library.cli.words import at, state, trust
+from limiquantix.storage.v1.image_pb import (
+    CatalogDownloadStatus,
+    Image,
+    ImageCatalogEntry,
+    ImageStatus,
+    OsInfo,
+)
+
+
+def catalog_rows(
+    entries: Iterable[ImageCatalogEntry], here: Iterable[CatalogDownloadStatus]
+) -> list[Sequence[str]]:
+    states = {status.catalog_id: status for status in here}
+    return [
+        (
+            e.id,
+            e.name,
+            e.os.default_user if e.os else "",
+            " ".join(e.architectures),
+            trust(e.trust),
+            support(e),
+            _here(states.get(e.id)),
+        )
+        for e in entries
+    ]
+
+
+def support(entry: ImageCatalogEntry) -> str:
+    """When the publisher's support ends; plainly marked once it has."""
+    if entry.end_of_life:
+        return f"{entry.support_ends} (ended)" if entry.support_ends else "ended"
+    return entry.support_ends
+
+
+def _here(status: CatalogDownloadStatus | None) -> str:
+    if status is None or status.status is CatalogDownloadStatus.Status.NOT_DOWNLOADED:
+        return ""
+    if status.status is CatalogDownloadStatus.Status.DOWNLOADING:
+        return f"{status.progress_percent} %"
+    return "yes" if status.status is CatalogDownloadStatus.Status.READY else "failed"
+
+
+def image_rows(images: Iterable[Image]) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
+    for image in images:
+        status = image.status or ImageStatus()
+        size = shown(status.size_bytes) if status.size_bytes else ""
+        disk = shown(status.virtual_size_bytes) if status.virtual_size_bytes else ""
+        nodes = " ".join(p.node_id for p in status.placements if p.state == "ready")
+        os = _os(image.spec.os if image.spec else None)
+        rows.append((image.name, os, _phase(status), trust(status.trust), size, disk, nodes, image.id))
+    return rows
+
+
+def _phase(status: ImageStatus) -> str:
+    if status.phase is ImageStatus.Phase.DOWNLOADING:
+        return f"downloading {status.progress_percent} %"
+    return state(status.phase)
+
+
+def _os(os: OsInfo | None) -> str:
+    if os is None:
+        return ""
+    return " ".join(part for part in (os.distribution, os.version, os.architecture) if part)
+
+
+def image_facts(image: Image) -> list[tuple[str, str]]:
+    status = image.status or ImageStatus()
+    facts = [
+        ("name", image.name),
+        ("id", image.id),
+        ("state", _phase(status)),
+        ("error", " ".join(part for part in (status.error_message, status.error_remedy) if part)),
+        ("description", image.description),
+        ("catalog id", image.spec.catalog_id if image.spec else ""),
+        ("os", _os(image.spec.os if image.spec else None)),
+        ("user", image.spec.os.default_user if image.spec and image.spec.os else ""),
+        ("format", state(image.spec.format) if image.spec else ""),
+        ("size", shown(status.size_bytes) if status.size_bytes else ""),
+        ("disk", shown(status.virtual_size_bytes) if status.virtual_size_bytes else ""),
+        ("digest", status.digest),
+        ("created", at(image.created_at)),
+    ]
+    copies = [(f"on {p.node_id}", f"{p.state} {p.path}") for p in status.placements]
+    return facts + copies + _evidence(status)
+
+
+def _evidence(status: ImageStatus) -> list[tuple[str, str]]:
+    facts = [("trust", trust(status.trust))]
+    proof = status.evidence
+    if proof is None:
+        return facts
+    return [
+        *facts,
+        ("expected", f"{proof.algorithm}:{proof.expected}" if proof.expected else ""),
+        ("actual", f"{proof.algorithm}:{proof.actual}" if proof.actual else ""),
+        ("according to", proof.source),
+        ("signed by", proof.key_fingerprint),
+        ("verified", " ".join(part for part in (at(proof.verified_at), proof.node_id) if part)),
+    ]
+
+
+def entry_facts(entry: ImageCatalogEntry) -> list[tuple[str, str]]:
+    needs = entry.requirements
+    facts = [
+        ("catalog entry", entry.id),
+        ("called", entry.name),
+        ("about", entry.description),
+        ("login user", entry.os.default_user if entry.os else ""),
+        ("verified by", trust(entry.trust)),
+        ("support ends", support(entry)),
+        ("least memory", f"{needs.min_memory_mib} MiB" if needs and needs.min_memory_mib else ""),
+        ("least disk", f"{needs.min_disk_gib} GiB" if needs and needs.min_disk_gib else ""),
+    ]
+    for v in entry.variants:
+        facts += [
+            (f"{v.architecture} image", v.url),
+            (f"{v.architecture} checksum", v.checksum_url or f"{v.checksum_type}:{v.checksum}"),
+        ]
+    return facts

@@ -1,0 +1,131 @@
+"""``images``: what publishers offer and what is here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from image_library.cli.completion import complete_catalog, complete_images
+from image_library.cli.session import Session, command
+
+app = typer.Typer(no_args_is_help=True, help="Images: what publishers offer and what is here.")
+ImageArgument = Annotated[
+    str,
+    typer.Argument(metavar="IMAGE", help="Image id, name or catalog id.", autocompletion=complete_images),
+]
+NodeOption = Annotated[
+    str, typer.Option("--node", metavar="NODE", help="The node's id or host name.", show_default=False)
+]
+
+
+@command(app, "catalog")
+def show_catalog(session: Session) -> None:
+    """List what can be downloaded: how it is verified, when its support ends, whether it is here."""
+    from image_library.cli.image_views import catalog_rows
+    from image_library.cli.lookup import catalog
+    from image_library.cli.output import as_json
+    from limiquantix.storage.v1.image_pb import GetCatalogDownloadStatusRequest
+
+    entries = catalog(session.library)
+    if session.json:
+        session.out.document({"images": [as_json(entry) for entry in entries]})
+        return
+    here = session.library.images.get_catalog_download_status(GetCatalogDownloadStatusRequest())
+    columns = ("ID", "NAME", "USER", "ARCHITECTURES", "VERIFIED BY", "SUPPORT ENDS", "HERE")
+    session.out.table(columns, catalog_rows(entries, here.statuses), empty="The catalog is empty.")
+
+
+@command(app, "list")
+def list_images(session: Session) -> None:
+    """List the images that are here, with their trust and their nodes."""
+    from image_library.cli.image_views import image_rows
+    from image_library.cli.lookup import all_images
+    from image_library.cli.output import as_json
+
+    images = list(all_images(session.library))
+    if session.json:
+        session.out.document({"images": [as_json(image) for image in images]})
+        return
+    columns = ("NAME", "OS", "STATE", "TRUST", "SIZE", "DISK", "NODES", "ID")
+    empty = "There are no images yet. See 'limiquantix images catalog'."
+    session.out.table(columns, image_rows(images), empty=empty)
+
+
+@command(app, "show")
+def show_image(session: Session, image: ImageArgument) -> None:
+    """Show one image with the evidence for its trust, or one catalog entry with its URLs."""
+    from image_library.cli import image_views as views
+    from image_library.cli.lookup import all_images, catalog, find_entry, find_image, unknown_image
+    from image_library.cli.output import as_json
+
+    entries, images = catalog(session.library), list(all_images(session.library))
+    found = find_image(images, image)
+    entry = find_entry(entries, found.spec.catalog_id if found and found.spec else image)
+    if found is None and entry is None:
+        raise unknown_image(image, images, entries)
+    if session.json:
+        both = {"image": found, "catalogEntry": entry}
+        session.out.document({name: as_json(message) for name, message in both.items() if message})
+        return
+    if found is not None:
+        session.out.facts(views.image_facts(found))
+    if entry is not None:
+        session.out.facts(views.entry_facts(entry))
+
+
+@command(app, "download")
+def download_image(
+    session: Session,
+    catalog_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Catalog id; see 'images catalog'.", autocompletion=complete_catalog
+        ),
+    ],
+    node: NodeOption = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="The image's name; default: the id.")
+    ] = "",
+    architecture: Annotated[
+        str, typer.Option("--architecture", metavar="ARCH", help="Default: the node's own.")
+    ] = "",
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Only start it; 'jobs watch' follows it.")
+    ] = False,
+) -> None:
+    """Download an image of the catalog and verify it. One that is there is not fetched again."""
+    from image_library.cli.downloads import download
+    from limiquantix.storage.v1.image_pb import DownloadImageRequest
+
+    request = DownloadImageRequest(catalog_id=catalog_id, node_id=node, name=name, architecture=architecture)
+    download(session, request, wait=not no_wait)
+
+
+@command(app, "scan")
+def scan_images(session: Session, node: NodeOption = "") -> None:
+    """Look for image files that were put into a node's cloud-images folder."""
+    from image_library.cli.output import as_json
+    from limiquantix.storage.v1.image_pb import ScanLocalImagesRequest
+
+    answer = session.library.images.scan_local_images(ScanLocalImagesRequest(node_id=node))
+    for error in answer.errors:
+        session.out.warn(error)
+    if session.json:
+        session.out.document(as_json(answer))
+    else:
+        session.out.line(f"{answer.registered_count} new, {answer.existing_count} known.")
+
+
+@command(app, "delete")
+def delete_image(session: Session, image: ImageArgument) -> None:
+    """Delete an image from the library and its nodes. One that VMs use is kept."""
+    from image_library.cli.lookup import the_image
+    from limiquantix.storage.v1.image_pb import DeleteImageRequest
+
+    found = the_image(session.library, image)
+    session.library.images.delete_image(DeleteImageRequest(id=found.id))
+    if session.json:
+        session.out.document({"deleted": {"id": found.id, "name": found.name}})
+    else:
+        session.out.line(f"Deleted {found.name}.")

@@ -1,0 +1,89 @@
+"""From what people type (an id or a name) to the one image, VM or catalog entry that it means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from image_library.cli.clients import PAGE, Library, pages
+from image_library.domain.errors import AmbiguousImage, UnknownImage, UnknownVm, printable
+from limiquantix.compute.v1.vm_pb import ListVMsRequest, VirtualMachine
+from limiquantix.storage.v1.image_pb import (
+    GetImageCatalogRequest,
+    Image,
+    ImageCatalogEntry,
+    ImageStatus,
+    ListImagesRequest,
+)
+
+
+def all_images(library: Library) -> Iterator[Image]:
+    answers = pages(
+        lambda token: library.images.list_images(ListImagesRequest(page_size=PAGE, page_token=token))
+    )
+    return chain.from_iterable(answer.images for answer in answers)
+
+
+def all_vms(library: Library) -> Iterator[VirtualMachine]:
+    answers = pages(lambda token: library.vms.list_v_ms(ListVMsRequest(page_size=PAGE, page_token=token)))
+    return chain.from_iterable(answer.vms for answer in answers)
+
+
+def catalog(library: Library) -> list[ImageCatalogEntry]:
+    return list(library.images.get_image_catalog(GetImageCatalogRequest()).images)
+
+
+def find_entry(entries: Iterable[ImageCatalogEntry], catalog_id: str) -> ImageCatalogEntry | None:
+    return next((e for e in entries if e.id == catalog_id), None)
+
+
+def find_image(images: Iterable[Image], wanted: str) -> Image | None:
+    """The image with this id, else the only one with this name or from this catalog entry.
+
+    A READY one is preferred over those that are not. Raises AmbiguousImage when several remain.
+    """
+    known = list(images)
+    for same in (
+        [i for i in known if i.id == wanted],
+        [i for i in known if i.name == wanted],
+        [i for i in known if i.spec is not None and i.spec.catalog_id == wanted],
+    ):
+        ready = [i for i in same if is_ready(i)] or same
+        if len(ready) > 1:
+            raise AmbiguousImage(f"{len(ready)} images are called '{printable(wanted)}'.", field="image")
+        if ready:
+            return ready[0]
+    return None
+
+
+def is_ready(image: Image) -> bool:
+    return image.status is not None and image.status.phase is ImageStatus.Phase.READY
+
+
+def unknown_image(wanted: str, images: Iterable[Image], entries: Iterable[ImageCatalogEntry]) -> UnknownImage:
+    """The error for a name that is neither an image's nor a catalog entry's."""
+    return UnknownImage.named(wanted, dict.fromkeys([*(e.id for e in entries), *(i.name for i in images)]))
+
+
+def the_image(library: Library, wanted: str) -> Image:
+    """Raises UnknownImage with the closest names."""
+    known = list(all_images(library))
+    image = find_image(known, wanted)
+    if image is None:
+        raise unknown_image(wanted, known, [])
+    return image
+
+
+def the_vm(library: Library, wanted: str) -> VirtualMachine:
+    """The VM with this id or name. Raises UnknownVm with the closest names."""
+    known = list(all_vms(library))
+    for vm in known:
+        if vm.id == wanted:
+            return vm
+    for vm in known:
+        if vm.name == wanted:
+            return vm
+    close = difflib.get_close_matches(wanted, [vm.name for vm in known], n=3, cutoff=0.5)
+    remedy = f"Did you mean {' or '.join(close)}?" if close else ""
+    raise UnknownVm(f"There is no VM '{printable(wanted)}'.", remedy=remedy, field="vm")

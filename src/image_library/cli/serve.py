@@ -1,0 +1,198 @@
+"""``up``, ``controlplane`` and ``node``: the programs that stay."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from image_library.cli.session import Session, command
+
+ListenOption = Annotated[
+    str | None,
+    typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one."),
+]
+MirrorOption = Annotated[
+    str | None, typer.Option("--mirror", metavar="URL", help="Fetch https://HOST/PATH from URL/HOST/PATH.")
+]
+AllowSourceOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-source", metavar="HOST", help="Host or CIDR to fetch from though it is private."),
+]
+MaxSizeOption = Annotated[
+    str | None,
+    typer.Option("--max-virtual-size", metavar="SIZE", help="Refuse images that claim a larger disk."),
+]
+AccelOption = Annotated[str | None, typer.Option("--accel", metavar="HOW", help="auto, kvm or tcg.")]
+NoAuthOption = Annotated[
+    bool | None, typer.Option("--no-auth", help="Answer calls without a token; loopback only.")
+]
+CatalogOption = Annotated[
+    Path | None, typer.Option("--catalog", metavar="FILE", help="Catalog entries to add or replace.")
+]
+AllowedHostOption = Annotated[
+    list[str] | None,
+    typer.Option("--allowed-host", metavar="NAME", help="A further Host header that is answered."),
+]
+CertOption = Annotated[
+    Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate chain, PEM.")
+]
+KeyOption = Annotated[
+    Path | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's private key, PEM.")
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca", metavar="FILE", help="Authorities to check the other program's certificate with."
+    ),
+]
+JoinTokenOption = Annotated[
+    Path | None,
+    typer.Option("--join-token-file", metavar="FILE", help="The token that control plane and nodes share."),
+]
+LogOption = Annotated[str | None, typer.Option("--log-format", metavar="FORM", help="console or json.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="The settings file; default: settings.toml in the data directory."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "up", without=("server",))(up)
+    command(app, "controlplane", without=("server",))(controlplane)
+    command(app, "node", without=("server",))(node)
+
+
+def up(
+    session: Session,
+    listen: ListenOption = None,
+    mirror: MirrorOption = None,
+    allow_source: AllowSourceOption = None,
+    catalog: CatalogOption = None,
+    allowed_host: AllowedHostOption = None,
+    no_auth: NoAuthOption = None,
+    accel: AccelOption = None,
+    max_virtual_size: MaxSizeOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    log_format: LogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run control plane and node in one process: all that one machine needs."""
+    _run(
+        session,
+        "up",
+        config,
+        listen=listen,
+        mirror=mirror,
+        allow_sources=tuple(allow_source or ()),
+        catalog=catalog,
+        allowed_hosts=tuple(allowed_host or ()),
+        auth=_auth(no_auth),
+        accel=accel,
+        max_virtual_size=max_virtual_size,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        log_format=log_format,
+    )
+
+
+def controlplane(
+    session: Session,
+    listen: ListenOption = None,
+    catalog: CatalogOption = None,
+    allowed_host: AllowedHostOption = None,
+    no_auth: NoAuthOption = None,
+    join_token_file: JoinTokenOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    tls_ca: CaOption = None,
+    log_format: LogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run the control plane alone; nodes on other machines join it."""
+    _run(
+        session,
+        "controlplane",
+        config,
+        listen=listen,
+        catalog=catalog,
+        allowed_hosts=tuple(allowed_host or ()),
+        auth=_auth(no_auth),
+        join_token_file=join_token_file,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_ca=tls_ca,
+        log_format=log_format,
+    )
+
+
+def node(
+    session: Session,
+    control_plane: Annotated[
+        str | None, typer.Option("--control-plane", metavar="URL", help="The control plane to join.")
+    ] = None,
+    join_token_file: JoinTokenOption = None,
+    listen: ListenOption = None,
+    advertise: Annotated[
+        str | None,
+        typer.Option("--advertise", metavar="HOST:PORT", help="Where the control plane reaches this node."),
+    ] = None,
+    mirror: MirrorOption = None,
+    allow_source: AllowSourceOption = None,
+    accel: AccelOption = None,
+    max_virtual_size: MaxSizeOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    tls_ca: CaOption = None,
+    log_format: LogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run a node: it keeps images and runs VMs for a control plane."""
+    _run(
+        session,
+        "node",
+        config,
+        control_plane=control_plane,
+        join_token_file=join_token_file,
+        listen=listen,
+        advertise=advertise,
+        mirror=mirror,
+        allow_sources=tuple(allow_source or ()),
+        accel=accel,
+        max_virtual_size=max_virtual_size,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_ca=tls_ca,
+        log_format=log_format,
+    )
+
+
+def _auth(no_auth: bool | None) -> bool | None:
+    return False if no_auth else None
+
+
+def _run(session: Session, program: str, config: Path | None, **options: Any) -> None:
+    from image_library import programs
+    from image_library.cli.settings import resolve
+
+    root = session.data_dir.root
+    settings = resolve(program, data_dir=root, file=config, environ=os.environ, options=options)
+    programs.run(program, settings, announce=lambda ready: _announce(session, ready))
+
+
+def _announce(session: Session, ready: Any) -> None:
+    """The one line on stdout that says that the program serves."""
+    if session.json:
+        # Exactly one line: whoever started us reads up to its end.
+        import json
+        import sys
+
+        sys.stdout.write(json.dumps({"event": "ready", "url": ready.url}, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+    else:
+        session.out.line(ready.sentence)

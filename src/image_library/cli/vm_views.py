@@ -1,0 +1,61 @@
+"""VMs as rows of a table and as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from image_library.cli.boot import STAGES
+from image_library.cli.sizes import shown
+from image_library.cli.words import ago, at, state
+from limiquantix.compute.v1.vm_pb import VirtualMachine, VmStatus
+
+
+def state_of(vm: VirtualMachine) -> str:
+    return state(vm.status.state) if vm.status else "unknown"
+
+
+def vm_rows(vms: Iterable[VirtualMachine]) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
+    for vm in vms:
+        status = vm.status or VmStatus()
+        image = status.image_name or status.image_id
+        created = ago(vm.created_at)
+        rows.append((vm.name, state_of(vm), _stage(status), image, _login(status), status.node_id, created))
+    return rows
+
+
+def _stage(status: VmStatus) -> str:
+    if status.error_message:
+        return "failed"
+    if status.cloud_init_status == "error":
+        return "cloud-init errors"
+    return STAGES.get(status.stage, status.stage)
+
+
+def _login(status: VmStatus) -> str:
+    return f"{status.ssh_user}@{status.ssh_host}:{status.ssh_port}" if status.ssh_port else ""
+
+
+def vm_facts(vm: VirtualMachine) -> list[tuple[str, str]]:
+    status = vm.status or VmStatus()
+    spec = vm.spec
+    memory = spec.memory.size_mib if spec and spec.memory else 0
+    disk = spec.disks[0].size_gib if spec and spec.disks else 0
+    facts = [
+        ("name", vm.name),
+        ("id", vm.id),
+        ("state", state_of(vm)),
+        ("since", at(status.state_changed_at)),
+        ("stage", _stage(status)),
+        ("error", " ".join(part for part in (status.error_message, status.error_remedy) if part)),
+        ("waits for job", status.job_id),
+        ("image", " ".join(part for part in (status.image_name, status.image_digest) if part)),
+        ("cpus", str(spec.cpu.cores) if spec and spec.cpu else ""),
+        ("memory", shown(memory * 1024**2) if memory else ""),
+        ("disk", f"{disk} GiB" if disk else ""),
+        ("node", status.node_id),
+        ("addresses", " ".join(status.ip_addresses)),
+        ("cloud-init", status.cloud_init_status),
+        ("created", at(vm.created_at)),
+    ]
+    return facts + [("cloud-init error", error) for error in status.cloud_init_errors]
