@@ -45,7 +45,7 @@ class NodeService:
         self._heard: dict[str, float] = {}
 
     async def register(self, registration: Registration) -> Node:
-        """The node's record, READY. The same id, or failing it the same host name and endpoint, is the same node.
+        """The node's record, READY. The same id is the same node; without one, the same name and endpoint.
 
         Raises:
             InvalidRequest: the host name or the endpoint cannot be right.

@@ -1,0 +1,63 @@
+"""The nodes' image calls over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from protobuf.wkt import Empty
+
+from image_library.controlplane.adapters.node_channels import NodeChannels, translated
+from image_library.domain.errors import NotImplementedYet
+from image_library.domain.inventory import Inventory
+from image_library.domain.node import Node
+from image_library.domain.store import Download, DownloadOrder
+from image_library.wire.inventory import inventory_from_wire
+from image_library.wire.node_daemon import download_from_wire, order_to_wire
+from limiquantix.node.v1.node_daemon_pb import CancelDownloadRequest
+
+IDENTIFY_SECONDS = 2
+CANCEL_SECONDS = 10
+SCAN_SECONDS = 120
+REMOVE_SECONDS = 30
+
+
+class GrpcNodeGateway:
+    """Fulfils ``ports.node_gateway.NodeGateway``."""
+
+    def __init__(self, channels: NodeChannels) -> None:
+        self._channels = channels
+
+    async def identify(self, endpoint: str) -> str:
+        with translated(endpoint):
+            info = await self._channels.client(endpoint).get_node_info(
+                Empty(), metadata=self._channels.metadata, timeout=IDENTIFY_SECONDS
+            )
+        return info.node_id
+
+    async def download(self, node: Node, order: DownloadOrder) -> AsyncGenerator[Download]:
+        client = self._channels.client(node.agent_endpoint)
+        with translated(node.agent_endpoint):
+            call = client.download_image(order_to_wire(order), metadata=self._channels.metadata)
+            try:
+                async for progress in call:
+                    yield download_from_wire(progress, order)
+            finally:
+                call.cancel()
+
+    async def cancel_download(self, node: Node, job_id: str) -> None:
+        with translated(node.agent_endpoint):
+            await self._channels.client(node.agent_endpoint).cancel_download(
+                CancelDownloadRequest(job_id=job_id),
+                metadata=self._channels.metadata,
+                timeout=CANCEL_SECONDS,
+            )
+
+    async def scan(self, node: Node) -> Inventory:
+        with translated(node.agent_endpoint):
+            report = await self._channels.client(node.agent_endpoint).scan_images(
+                Empty(), metadata=self._channels.metadata, timeout=SCAN_SECONDS
+            )
+        return inventory_from_wire(report)
+
+    async def remove_image(self, node: Node, digest: str) -> None:
+        raise NotImplementedYet("Nodes cannot remove images yet.")

@@ -1,0 +1,215 @@
+"""The control plane put together, and taken apart again. The only file that knows all of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from image_library.catalog.loader import load_catalog
+from image_library.controlplane.adapters.data_dir import held_data_dir, kept_token
+from image_library.controlplane.adapters.database.database import open_database
+from image_library.controlplane.adapters.listening import listening_socket, url_of
+from image_library.controlplane.adapters.node_channels import NodeChannels
+from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
+from image_library.controlplane.adapters.system_clock import SystemClock, new_id
+from image_library.controlplane.handlers.auth import Auth, Tokens
+from image_library.controlplane.handlers.image_service import ImageHandlers
+from image_library.controlplane.handlers.interceptors import Errors, Undivided
+from image_library.controlplane.handlers.node_service import NodeHandlers
+from image_library.controlplane.handlers.server import serving
+from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
+from image_library.controlplane.ports.clock import Clock
+from image_library.controlplane.ports.records import Database
+from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.download_log import DownloadLog
+from image_library.controlplane.services.download_plan import Planner
+from image_library.controlplane.services.download_runs import DownloadRuns
+from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.inventory import InventoryService
+from image_library.controlplane.services.nodes import NodeService
+from image_library.controlplane.services.vm_records import VmRecords
+from image_library.controlplane.settings import Settings
+from image_library.domain.catalog import Catalog
+from image_library.domain.changes import Changes
+from image_library.wire.paging import PageTokens
+from limiquantix.compute.v1.node_connect import NodeServiceASGIApplication
+from limiquantix.compute.v1.vm_connect import VMService, VMServiceASGIApplication
+from limiquantix.storage.v1.image_connect import ImageServiceASGIApplication
+from limiquantix.storage.v1.pool_connect import StoragePoolService, StoragePoolServiceASGIApplication
+from limiquantix.storage.v1.volume_connect import VolumeService, VolumeServiceASGIApplication
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlaneHandle:
+    """A control plane that serves."""
+
+    url: str
+    # What operators and nodes show it.
+    token: str = field(repr=False)
+    join_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What all services share."""
+
+    database: Database
+    catalog: Catalog
+    channels: NodeChannels
+    changes: Changes
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageParts:
+    """The services around images and nodes."""
+
+    catalog: CatalogService
+    downloads: Downloads
+    runs: DownloadRuns
+    images: ImageService
+    inventory: InventoryService
+    nodes: NodeService
+
+
+@asynccontextmanager
+async def run_control_plane(
+    settings: Settings, *, clock: Clock | None = None
+) -> AsyncGenerator[ControlPlaneHandle]:
+    """Serve in the running loop from when the block is entered until it is left.
+
+    Raises:
+        InvalidSettings, ListenDenied, PortTaken, DataDirBusy, StoreNotWritable, StorageFull,
+        SchemaTooNew, InvalidCatalog: it cannot start like this.
+    """
+    settings = settings.checked()
+    catalog = load_catalog(settings.catalog_file)
+    async with AsyncExitStack() as stack:
+        data_dir = stack.enter_context(held_data_dir(settings.data_dir))
+        tokens = Tokens(
+            operator=kept_token(data_dir / "token"),
+            join=settings.join_token or kept_token(data_dir / "join-token"),
+        )
+        sock = stack.enter_context(listening_socket(settings.listen_host, settings.listen_port))
+        world = World(
+            database=await stack.enter_async_context(open_database(settings.database_path)),
+            catalog=catalog,
+            channels=_channels(settings, tokens),
+            changes=Changes(),
+            clock=clock or SystemClock(),
+        )
+        stack.push_async_callback(world.channels.close)
+        url = url_of(sock, tls=settings.tls_cert is not None)
+        applications = await _started(stack, world, settings, tokens)
+        web = web_application(
+            applications, hosts=answered_hosts(settings.listen_host, settings.allowed_hosts)
+        )
+        server = serving(web, sock, tls_cert=settings.tls_cert, tls_key=settings.tls_key)
+        await stack.enter_async_context(server)
+        _say_it_serves(settings, url)
+        yield ControlPlaneHandle(url=url, token=tokens.operator, join_token=tokens.join)
+
+
+def _channels(settings: Settings, tokens: Tokens) -> NodeChannels:
+    ca = settings.node_ca.read_bytes() if settings.node_ca else None
+    return NodeChannels(join_token=tokens.join, ca_certificate=ca)
+
+
+def _say_it_serves(settings: Settings, url: str) -> None:
+    if settings.no_auth:
+        log.warning("authentication_is_off", url=url, meaning="every program on this machine is the operator")
+    log.info("control_plane_ready", url=url)
+
+
+async def _started(
+    stack: AsyncExitStack, world: World, settings: Settings, tokens: Tokens
+) -> list[RpcApplication]:
+    """Every service built and recovered, its tasks running, and the RPC applications in front of them."""
+    vm_records = VmRecords(database=world.database, changes=world.changes, clock=world.clock)
+    parts = image_parts(world, vm_records, settings)
+    undivided = Undivided()
+    stack.push_async_callback(parts.runs.close)
+    stack.push_async_callback(undivided.close)
+    await parts.downloads.resume()
+    _run_beside(stack, parts.nodes.watch(), "node-watch")
+    pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
+    # The outermost first: errors see everything, and nobody gets past auth.
+    chain = (Errors(), Auth(tokens, required=not settings.no_auth), undivided)
+    return [*_image_applications(parts, pages, chain), VMServiceASGIApplication(_Vms(), interceptors=chain)]
+
+
+def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> ImageParts:
+    database, clock, changes = world.database, world.clock, world.changes
+    gateway = GrpcNodeGateway(world.channels)
+    catalog = CatalogService(catalog=world.catalog, database=database, clock=clock)
+    written = DownloadLog(database=database, clock=clock, new_id=new_id)
+    runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock)
+    return ImageParts(
+        catalog=catalog,
+        runs=runs,
+        downloads=Downloads(
+            database=database,
+            catalog=catalog,
+            planner=Planner(clock=clock, new_id=new_id),
+            runs=runs,
+            changes=changes,
+        ),
+        images=ImageService(database=database, catalog=catalog, gateway=gateway, clock=clock),
+        inventory=InventoryService(database=database, gateway=gateway, clock=clock, new_id=new_id),
+        nodes=NodeService(
+            database=database,
+            gateway=gateway,
+            vm_reports=vm_records,
+            changes=changes,
+            clock=clock,
+            new_id=new_id,
+            heartbeat_seconds=settings.heartbeat_seconds,
+        ),
+    )
+
+
+def _image_applications(parts: ImageParts, pages: PageTokens, chain: tuple[Any, ...]) -> list[RpcApplication]:
+    images = ImageHandlers(
+        catalog=parts.catalog,
+        downloads=parts.downloads,
+        images=parts.images,
+        inventory=parts.inventory,
+        tokens=pages,
+    )
+    return [
+        ImageServiceASGIApplication(images, interceptors=chain),
+        NodeServiceASGIApplication(NodeHandlers(nodes=parts.nodes, tokens=pages), interceptors=chain),
+        StoragePoolServiceASGIApplication(_Pools(), interceptors=chain),
+        VolumeServiceASGIApplication(_Volumes(), interceptors=chain),
+    ]
+
+
+class _Pools(StoragePoolService):
+    """Every RPC answers UNIMPLEMENTED, as generated."""
+
+
+class _Volumes(VolumeService):
+    """Every RPC answers UNIMPLEMENTED, as generated."""
+
+
+class _Vms(VMService):
+    """Every RPC answers UNIMPLEMENTED, as generated."""
+
+
+def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """A task that runs until the stack is unwound."""
+    task = asyncio.create_task(work, name=name)
+
+    async def ended() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(ended)

@@ -1,0 +1,63 @@
+"""Who may call what: one row for every RPC. What has no row is refused."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Role(Enum):
+    """OPERATOR holds the data directory's token, NODE the join token."""
+
+    OPERATOR = "operator"
+    NODE = "node"
+
+
+_OPERATOR = frozenset({Role.OPERATOR})
+_NODE_TOO = frozenset({Role.OPERATOR, Role.NODE})
+
+_IMAGES = "limiquantix.storage.v1.ImageService"
+_POOLS = "limiquantix.storage.v1.StoragePoolService"
+_VOLUMES = "limiquantix.storage.v1.VolumeService"
+_VMS = "limiquantix.compute.v1.VMService"
+_NODES = "limiquantix.compute.v1.NodeService"
+
+RIGHTS: dict[str, frozenset[Role]] = {
+    f"{_IMAGES}/CreateImage": _OPERATOR,
+    f"{_IMAGES}/GetImage": _OPERATOR,
+    f"{_IMAGES}/ListImages": _OPERATOR,
+    f"{_IMAGES}/UpdateImage": _OPERATOR,
+    f"{_IMAGES}/DeleteImage": _OPERATOR,
+    f"{_IMAGES}/ImportImage": _OPERATOR,
+    f"{_IMAGES}/GetImportStatus": _OPERATOR,
+    f"{_IMAGES}/ScanLocalImages": _NODE_TOO,
+    f"{_IMAGES}/DownloadImage": _OPERATOR,
+    f"{_IMAGES}/GetImageCatalog": _OPERATOR,
+    f"{_IMAGES}/GetCatalogDownloadStatus": _OPERATOR,
+    f"{_IMAGES}/WatchImport": _OPERATOR,
+    f"{_IMAGES}/CancelImport": _OPERATOR,
+    f"{_IMAGES}/ListJobs": _OPERATOR,
+    f"{_POOLS}/CreatePool": _OPERATOR,
+    f"{_POOLS}/GetPool": _OPERATOR,
+    f"{_POOLS}/ListPools": _OPERATOR,
+    f"{_POOLS}/DeletePool": _OPERATOR,
+    f"{_VOLUMES}/GetVolume": _OPERATOR,
+    f"{_VOLUMES}/ListVolumes": _OPERATOR,
+    f"{_VOLUMES}/DeleteVolume": _OPERATOR,
+    f"{_VMS}/CreateVM": _OPERATOR,
+    f"{_VMS}/GetVM": _OPERATOR,
+    f"{_VMS}/ListVMs": _OPERATOR,
+    f"{_VMS}/DeleteVM": _OPERATOR,
+    f"{_VMS}/StartVM": _OPERATOR,
+    f"{_VMS}/StopVM": _OPERATOR,
+    f"{_VMS}/RebootVM": _OPERATOR,
+    f"{_VMS}/ConvertToTemplate": _OPERATOR,
+    f"{_VMS}/GetConsole": _OPERATOR,
+    f"{_VMS}/WatchVM": _OPERATOR,
+    f"{_VMS}/PreviewProvisioning": _OPERATOR,
+    f"{_VMS}/PreflightVM": _OPERATOR,
+    f"{_VMS}/ReadConsole": _OPERATOR,
+    f"{_NODES}/RegisterNode": _NODE_TOO,
+    f"{_NODES}/GetNode": _OPERATOR,
+    f"{_NODES}/ListNodes": _OPERATOR,
+    f"{_NODES}/UpdateHeartbeat": _NODE_TOO,
+}

@@ -1,0 +1,92 @@
+"""Every setting of the control plane, judged once. The environment is not read here."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from image_library.domain.errors import InvalidSettings, ListenDenied, printable
+
+DEFAULT_LISTEN = "127.0.0.1:8006"
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """``checked`` raises for what cannot be used."""
+
+    data_dir: Path
+    # HOST:PORT; port 0 picks a free one. An IPv6 host stands in brackets.
+    listen: str = DEFAULT_LISTEN
+    # Every caller is the operator. For loopback only.
+    no_auth: bool = False
+    # Names under which the server answers besides loopback's and the one listened on.
+    allowed_hosts: tuple[str, ...] = ()
+    # Entries that are added to the shipped catalogue or replace its own.
+    catalog_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    # Certificates that the nodes' own are judged by; without them nodes are called in plain text.
+    node_ca: Path | None = None
+    heartbeat_seconds: int = 10
+    # Empty: SQLite in the data directory.
+    database_url: str = ""
+    # What nodes and we show each other; empty: made at the first start, in <data-dir>/join-token.
+    join_token: str = field(default="", repr=False)
+
+    @property
+    def listen_host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def listen_port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def database_path(self) -> Path:
+        return Path(self.database_url.removeprefix(SQLITE)) if self.database_url else self._own_database
+
+    @property
+    def _own_database(self) -> Path:
+        return self.data_dir / "controlplane.db"
+
+    def checked(self) -> Settings:
+        """These settings, if they can be used together.
+
+        Raises:
+            InvalidSettings: a value has the wrong form.
+            ListenDenied: the address may not be served this way.
+        """
+        self._check_forms()
+        loopback = is_loopback(self.listen_host)
+        if self.no_auth and not loopback:
+            raise ListenDenied(
+                f"Without authentication only loopback is served, not {self.listen_host}.", field="no_auth"
+            )
+        if not loopback and self.tls_cert is None:
+            raise ListenDenied(f"{self.listen_host} is not served without TLS.", field="listen")
+        return self
+
+    def _check_forms(self) -> None:
+        port = self.listen.rpartition(":")[2]
+        if not self.listen_host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+            raise InvalidSettings(f"'{printable(self.listen)}' is not HOST:PORT.", field="listen")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InvalidSettings("tls_cert and tls_key belong together.", field="tls_cert")
+        if self.database_url and not self.database_url.startswith(SQLITE):
+            raise InvalidSettings(f"The database URL must start with {SQLITE}.", field="database_url")
+        if not 1 <= self.heartbeat_seconds <= 3600:
+            raise InvalidSettings("heartbeat_seconds must be 1 to 3600.", field="heartbeat_seconds")
+        for path in (self.tls_cert, self.tls_key, self.node_ca):
+            if path is not None and not path.is_file():
+                raise InvalidSettings(f"There is no file {path}.", field="tls_cert")
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
