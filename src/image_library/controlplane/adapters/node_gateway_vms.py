@@ -86,7 +86,7 @@ class GrpcNodeVms:
 
 
 def _order(vm: Vm) -> MachineOrder:
-    """What the node needs to make it. A version is named by its digest, by its path only where it has none."""
+    """What the node needs to make it. A version is named by its digest, or by its path where it has none."""
     path = "" if vm.image_digest else vm.image_path
     return MachineOrder(
         vm_id=vm.id,

@@ -63,7 +63,8 @@ class VmOrders:
         async with self._database.write() as records:
             await _name_is_free(records, wish)
             # Readiness is looked at and the row, our reference on the version, written in one step.
-            vm = await bound_if_ready(records, _at(vm, placed))
+            firmware = firmware_for(wish, placed.image.requirements)
+            vm = await bound_if_ready(records, _at(vm, placed).evolve(firmware=firmware))
             await records.vms.save(vm)
         return vm
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from image_library.controlplane.ports.records import Database, Records
@@ -21,7 +21,7 @@ from image_library.domain.guest_traits import guest_facts
 from image_library.domain.image import Image, ImagePhase, Placement, PlacementState, Requirements
 from image_library.domain.job import Job
 from image_library.domain.node import Node, NodePhase
-from image_library.domain.os_info import GuestTraits, OsInfo
+from image_library.domain.os_info import GuestTraits
 from image_library.domain.vm_wish import DiskWish
 
 
@@ -37,7 +37,6 @@ class Source:
 
     entry: CatalogEntry | None = None
     image: Image | None = None
-    os: OsInfo
     needs: Requirements
     traits: GuestTraits
     user: str
@@ -73,13 +72,7 @@ class VmSources:
                 return self._source(image)
             entry = self._catalog.find(disk.image)
             if entry is not None:
-                return Source(
-                    entry=entry,
-                    os=entry.os,
-                    needs=entry.requirements,
-                    traits=entry.traits,
-                    user=entry.os.default_user,
-                )
+                return _offered(entry)
             return self._source(await self._by_name(records, disk.image))
 
     async def place(self, source: Source, node: str = "") -> Place:
@@ -117,7 +110,7 @@ class VmSources:
 
     def _source(self, image: Image) -> Source:
         traits, user = guest_facts(image.os, self._catalog, image.catalog_id)
-        return Source(image=image, os=image.os, needs=image.requirements, traits=traits, user=user)
+        return Source(image=image, needs=image.requirements, traits=traits, user=user)
 
     async def _by_name(self, records: Records, name: str) -> Image:
         found = await records.images.named(name)
@@ -128,6 +121,13 @@ class VmSources:
         if not found:
             raise UnknownImage.named(name, {*self._catalog.ids, *await records.images.names()})
         return found[0]
+
+
+def _offered(entry: CatalogEntry) -> Source:
+    """An entry as it is before anybody knows which of its variants it will be."""
+    firmware = tuple(sorted({kind for variant in entry.variants for kind in variant.firmware}))
+    needs = replace(entry.requirements, firmware=firmware or entry.requirements.firmware)
+    return Source(entry=entry, needs=needs, traits=entry.traits, user=entry.os.default_user)
 
 
 def usable_copy(image: Image, node_id: str) -> Placement | None:
