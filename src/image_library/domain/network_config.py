@@ -83,7 +83,7 @@ def _interface(text: str) -> Interface:
     if "/" not in text:
         raise _refused(f"'{printable(text)}' lacks its prefix length, such as 192.0.2.10/24.", "address")
     try:
-        interface = ipaddress.ip_interface(text)
+        interface = ipaddress.ip_interface(_zoneless(text))
     except ValueError:
         raise _refused(f"'{printable(text)}' is not an IP address with a prefix length.", "address") from None
     if not _usable(interface.ip) or _is_edge(interface):
@@ -101,7 +101,7 @@ def _is_edge(interface: Interface) -> bool:
 
 def _address(text: str, field: str) -> Address:
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(_zoneless(text))
     except ValueError:
         raise _refused(f"'{printable(text)}' is not an IP address.", field) from None
     if not _usable(address):
@@ -109,10 +109,15 @@ def _address(text: str, field: str) -> Address:
     return address
 
 
+def _zoneless(text: str) -> str:
+    """A zone ("fe80::1%eth0") means something on one host only, and the parser may drop it silently."""
+    if "%" in text:
+        raise ValueError(text)
+    return text
+
+
 def _usable(address: Address) -> bool:
-    # A zone ("fe80::1%eth0") means something on one host only.
-    zone = isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
-    return not (address.is_multicast or address.is_unspecified or address.is_loopback or zone)
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback)
 
 
 def _reaches(interface: Interface, gateway: Address) -> bool:
