@@ -22,6 +22,7 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
+        metavar="DIR",
         help="The data directory. LIMIQUANTIX_DATA_DIR names it too; otherwise /var/lib/limiquantix for root "
         "and ~/.local/share/limiquantix for others.",
         show_default=False,

@@ -7,7 +7,7 @@ import re
 from image_library.domain.errors import InvalidRequest, printable
 
 _UNITS = {"": 1024**3, "m": 1024**2, "g": 1024**3, "t": 1024**4}
-_WRITTEN = re.compile(r"(?P<number>\d{1,9}(\.\d{1,3})?)\s*(?P<unit>[mgt]?)(i?b)?", re.IGNORECASE)
+_WRITTEN = re.compile(r"(?P<number>\d{1,9}(\.\d{1,3})?)\s*(?P<unit>[mgt]?)(i?b)?", re.IGNORECASE | re.ASCII)
 MIB = 1024**2
 GIB = 1024**3
 MOST = 64 * 1024 * GIB

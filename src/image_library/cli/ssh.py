@@ -96,6 +96,9 @@ def command_line(words: Sequence[str]) -> str:
 
 
 def _option_value(path: Path) -> str:
-    # ssh splits the value at spaces and expands % in it.
+    # ssh expands % in the value, and splits it at spaces unless it is quoted.
     text = str(path).replace("%", "%%")
-    return f'"{text}"' if " " in text else text
+    if not set(text) & set(" \t\"'\\"):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,1 @@
+"""Logs, the same way in both programs."""
