@@ -1,1 +1,1 @@
-"""Logs, the same way in both programs."""
+"""What both programs tell those who run them."""

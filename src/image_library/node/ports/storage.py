@@ -146,6 +146,10 @@ class ImageStore(Protocol):
         """Bytes used and bytes in all of the file system that holds the store."""
         ...
 
+    def blob_path(self, digest: str) -> str:
+        """Where the file of "sha256:HEX" lies, or would."""
+        ...
+
     async def orphans(self) -> tuple[str, ...]:
         """Digests of blobs that no image is recorded for, as after the loss of the journal."""
         ...

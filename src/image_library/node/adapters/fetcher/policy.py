@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -160,7 +161,7 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def proxies_from(environment: dict[str, str]) -> Proxies:
+def proxies_from(environment: Mapping[str, str]) -> Proxies:
     """As curl reads them: HTTPS_PROXY, https_proxy, http_proxy and NO_PROXY."""
 
     def value(*names: str) -> str:

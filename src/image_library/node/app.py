@@ -1,0 +1,289 @@
+"""A node put together, and taken apart again. The only file that knows all of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import socket
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+
+import structlog
+
+from image_library import __version__
+from image_library.domain.addresses import AllowedSources
+from image_library.domain.changes import Changes
+from image_library.domain.node import Registration
+from image_library.node.adapters.clock import SystemClock
+from image_library.node.adapters.control_plane import ConnectControlPlane
+from image_library.node.adapters.download_records import DownloadRecords
+from image_library.node.adapters.fetcher.connector import judged_connector
+from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
+from image_library.node.adapters.fetcher.policy import SourcePolicy, proxies_from
+from image_library.node.adapters.grpc_server import Tls, serving
+from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
+from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
+from image_library.node.adapters.inspector import HeaderInspector
+from image_library.node.adapters.journal import JournalDatabase
+from image_library.node.adapters.local_folder import LocalImageFolder
+from image_library.node.adapters.qemu_img import QemuImg
+from image_library.node.adapters.seed_iso import SeedIso
+from image_library.node.adapters.store.blob_store import BlobStore
+from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
+from image_library.node.adapters.store.layout import Layout
+from image_library.node.adapters.store.part_records import boot_id
+from image_library.node.adapters.vm_folders import VmFolderTree
+from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.handlers.auth import CallGuard
+from image_library.node.handlers.node_daemon import NodeDaemon
+from image_library.node.services.download_image import Downloads
+from image_library.node.services.presence import INVENTORY, Presence
+from image_library.node.services.provision_vm import ProvisionVm
+from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.vm_lives import VmLives
+from image_library.node.services.vm_records import VmRecords
+from image_library.node.services.vm_streams import VmStreams
+from image_library.node.services.vms import Vms
+from image_library.node.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeHandle:
+    """A node that serves."""
+
+    node_id: str
+    # HOST:PORT of its gRPC service.
+    endpoint: str
+    # Set once the control plane knows it.
+    established: asyncio.Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class _World:
+    """What all services share."""
+
+    settings: Settings
+    layout: Layout
+    journal: JournalDatabase
+    identity: StoreIdentity
+    store: BlobStore
+    inspector: HeaderInspector
+    folder: LocalImageFolder
+    changes: Changes
+    clock: SystemClock
+
+
+@dataclass(frozen=True, kw_only=True)
+class _VmParts:
+    vms: Vms
+    streams: VmStreams
+    hypervisor: QemuHypervisor
+
+
+@asynccontextmanager
+async def run_node(
+    settings: Settings, *, environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[NodeHandle]:
+    """Serve in the running loop from when the block is entered until it is left.
+
+    Every start is a recovery: downloads go on, VMs are found again. ``environment`` names the proxies.
+
+    Raises:
+        InvalidSettings, ListenDenied, PortTaken, DataDirBusy, StoreNotWritable, StoreChanged,
+        StorageFull, StorageIo, SchemaTooNew: it cannot start like this.
+    """
+    settings = settings.checked()
+    async with AsyncExitStack() as stack:
+        world = await _open(stack, settings)
+        downloads = await _downloads(stack, world, environment or os.environ)
+        vm_parts = _vms(world)
+        stack.push_async_callback(vm_parts.vms.close)
+        stack.push_async_callback(downloads.close)
+        scan = _scan(world)
+        await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
+        registration = await _registration(world, vm_parts.hypervisor)
+        daemon = NodeDaemon(
+            downloads=downloads,
+            scan=scan,
+            store=world.store,
+            registration=registration,
+            vms=vm_parts.vms,
+            streams=vm_parts.streams,
+        )
+        registration = await _serve(stack, settings, daemon, registration)
+        presence = _presence(world, registration, scan, vm_parts.vms)
+        await stack.enter_async_context(_in_background(presence.run(), "presence"))
+        await stack.enter_async_context(_in_background(_adopt(scan, world.changes), "adoption"))
+        log.info("node_serves", node_id=registration.node_id, endpoint=registration.agent_endpoint)
+        yield NodeHandle(
+            node_id=registration.node_id,
+            endpoint=registration.agent_endpoint,
+            established=presence.established,
+        )
+
+
+async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
+    layout = Layout(settings.data_dir.absolute())
+    prepare(layout)
+    lock = DirectoryLock(layout)
+    stack.callback(lock.release)
+    journal = await JournalDatabase.open(layout.journal)
+    stack.push_async_callback(journal.close)
+    identity = await StoreIdentity.establish(layout, journal)
+    clock = SystemClock()
+    inspector = HeaderInspector(max_virtual_size=settings.max_virtual_size)
+    return _World(
+        settings=settings,
+        layout=layout,
+        journal=journal,
+        identity=identity,
+        store=BlobStore(layout=layout, journal=journal, identity=identity, now=clock.now),
+        inspector=inspector,
+        folder=LocalImageFolder(layout=layout, journal=journal, inspector=inspector),
+        changes=Changes(),
+        clock=clock,
+    )
+
+
+async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[str, str]) -> Downloads:
+    policy = SourcePolicy(
+        mirror=world.settings.mirror,
+        allowed=AllowedSources.parse(",".join(world.settings.allow_sources)),
+        proxies=proxies_from(environment),
+    )
+    session = open_session(judged_connector(policy))
+    stack.push_async_callback(session.close)
+    return Downloads(
+        journal=DownloadRecords(world.journal),
+        store=world.store,
+        fetcher=HttpFetcher(session=session, policy=policy, clock=world.clock),
+        inspector=world.inspector,
+        clock=world.clock,
+        changes=world.changes,
+        node_id=world.identity.node_id,
+        published=lambda: world.changes.notify(INVENTORY),
+    )
+
+
+def _vms(world: _World) -> _VmParts:
+    folders = VmFolderTree.open(world.layout.vms)
+    hypervisor = QemuHypervisor(
+        folders=folders, settings=QemuSettings(accelerator=world.settings.accelerator)
+    )
+    window = QemuWindow(folders)
+    table = JournaledVms(world.journal)
+    records = VmRecords(journal=table, changes=world.changes)
+    lives = VmLives(
+        records=records,
+        hypervisor=hypervisor,
+        window=window,
+        clock=world.clock,
+        host_boot_id=boot_id(),
+    )
+    provision = ProvisionVm(
+        journal=table,
+        images=world.store,
+        files=world.folder,
+        folders=folders,
+        disks=QemuImg(),
+        seeds=SeedIso(),
+    )
+    vms = Vms(
+        records=records,
+        lives=lives,
+        provision=provision,
+        folders=folders,
+        hypervisor=hypervisor,
+        clock=world.clock,
+    )
+    streams = VmStreams(records=records, window=window, clock=world.clock)
+    return _VmParts(vms=vms, streams=streams, hypervisor=hypervisor)
+
+
+def _scan(world: _World) -> ImageScan:
+    return ImageScan(
+        store=world.store,
+        folder=world.folder,
+        inspector=world.inspector,
+        clock=world.clock,
+        node_id=world.identity.node_id,
+    )
+
+
+async def _registration(world: _World, hypervisor: QemuHypervisor) -> Registration:
+    """All but where the node is reached, which is known once it serves."""
+    return Registration(
+        node_id=world.identity.node_id,
+        hostname=world.settings.hostname or socket.gethostname(),
+        labels=world.settings.labels,
+        agent_endpoint=world.settings.advertise,
+        architecture=platform.machine(),
+        accelerator=await hypervisor.accelerator(),
+        version=__version__,
+        store_id=world.identity.store_id,
+    )
+
+
+async def _serve(
+    stack: AsyncExitStack, settings: Settings, daemon: NodeDaemon, registration: Registration
+) -> Registration:
+    """Begin to answer calls; what is now known of where."""
+    tls = (
+        Tls(cert=settings.tls_cert, key=settings.tls_key) if settings.tls_cert and settings.tls_key else None
+    )
+    port = await stack.enter_async_context(
+        serving(
+            settings.listen,
+            add_services=daemon.add_to_server,
+            interceptors=[CallGuard(settings.join_token)],
+            tls=tls,
+        )
+    )
+    endpoint = settings.advertise or f"{settings.listen.rpartition(':')[0]}:{port}"
+    return replace(
+        registration, agent_endpoint=endpoint, management_ip=endpoint.rpartition(":")[0].strip("[]")
+    )
+
+
+def _presence(world: _World, registration: Registration, scan: ImageScan, vms: Vms) -> Presence:
+    ca = world.settings.control_plane_ca
+    control_plane = ConnectControlPlane(
+        world.settings.control_plane_url,
+        join_token=world.settings.join_token,
+        ca_certificate=ca.read_bytes() if ca else None,
+    )
+    return Presence(
+        registration=registration,
+        control_plane=control_plane,
+        scan=scan,
+        store=world.store,
+        vms=vms,
+        changes=world.changes,
+        clock=world.clock,
+    )
+
+
+async def _adopt(scan: ImageScan, changes: Changes) -> None:
+    if await scan.adopt_orphans():
+        changes.notify(INVENTORY)
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[object, object, None], name: str) -> AsyncGenerator[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_of_its_end)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def _tell_of_its_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background_work_broke", work=task.get_name(), exc_info=error)

@@ -1,0 +1,43 @@
+"""The download calls of NodeDaemonService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from grpc.aio import ServicerContext
+from protobuf.wkt import Empty
+
+from image_library.node.services.download_image import Downloads
+from image_library.wire.node_daemon import download_to_wire, order_from_wire
+from limiquantix.node.v1.node_daemon_pb import (
+    CancelDownloadRequest,
+    DownloadImageOnNodeRequest,
+    DownloadProgress,
+    GetDownloadStatusRequest,
+)
+
+Context = ServicerContext[Any, Any]
+
+
+class DownloadCalls:
+    def __init__(self, *, downloads: Downloads) -> None:
+        self._downloads = downloads
+
+    async def download_image(
+        self, request: DownloadImageOnNodeRequest, context: Context
+    ) -> AsyncIterator[DownloadProgress]:
+        await self._downloads.start(order_from_wire(request))
+        async with aclosing(self._downloads.follow(request.job_id)) as followed:
+            async for download in followed:
+                yield download_to_wire(download)
+
+    async def get_download_status(
+        self, request: GetDownloadStatusRequest, context: Context
+    ) -> DownloadProgress:
+        return download_to_wire(await self._downloads.status(request.job_id))
+
+    async def cancel_download(self, request: CancelDownloadRequest, context: Context) -> Empty:
+        await self._downloads.cancel(request.job_id)
+        return Empty()

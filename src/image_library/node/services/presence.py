@@ -1,0 +1,134 @@
+"""Being known to the control plane: registered, heard regularly, with an inventory that is up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from image_library.domain.changes import Changed, Changes
+from image_library.domain.errors import LibraryError, StorageIo
+from image_library.domain.node import Heartbeat, Registration
+from image_library.domain.vm import PowerState
+from image_library.node.ports.clock import Clock
+from image_library.node.ports.control_plane import ControlPlane, VmReports
+from image_library.node.ports.storage import ImageStore
+from image_library.node.services.scan_images import ImageScan
+
+log = structlog.get_logger()
+
+# The keys in Changes that make the node speak at once.
+VMS = "vms"
+INVENTORY = "inventory"
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 10.0
+
+
+class Presence:
+    """``run`` never ends by itself: a control plane that is away is waited for."""
+
+    def __init__(
+        self,
+        *,
+        registration: Registration,
+        control_plane: ControlPlane,
+        scan: ImageScan,
+        store: ImageStore,
+        vms: VmReports,
+        changes: Changes,
+        clock: Clock,
+        interval: float = 10.0,
+    ) -> None:
+        self._registration = registration
+        self._control_plane = control_plane
+        self._scan = scan
+        self._store = store
+        self._vms = vms
+        self._changes = changes
+        self._clock = clock
+        self._interval = interval
+        # Set once the control plane knows this node and its images.
+        self.established = asyncio.Event()
+
+    async def run(self) -> None:
+        with self._changes.follow(VMS) as vms, self._changes.follow(INVENTORY) as inventory:
+            while True:
+                await self._until_it_works(self._introduce)
+                self.established.set()
+                await self._stay(vms, inventory)
+
+    async def _introduce(self) -> None:
+        await self._control_plane.register(self._registration)
+        log.info("node_registered", node_id=self._registration.node_id)
+        await self._report()
+
+    async def _report(self) -> None:
+        try:
+            inventory = await self._scan.inventory()
+        except LibraryError as error:
+            # A store that is away is no empty store: then nothing is said.
+            log.exception("inventory_not_taken", code=error.code)
+            return
+        await self._control_plane.report(inventory)
+
+    async def _stay(self, vms: Changed, inventory: Changed) -> None:
+        """Beat until the control plane has forgotten this node."""
+        report_due = False
+        while True:
+            try:
+                answer = await self._control_plane.heartbeat(await self._beat())
+                if not answer.acknowledged:
+                    log.warning("node_forgotten", node_id=self._registration.node_id)
+                    return
+                self._interval = answer.interval or self._interval
+                if report_due:
+                    await self._report()
+                    report_due = False
+            except LibraryError as error:
+                log.warning("heartbeat_failed", code=error.code)
+            report_due = await self._rest(vms, inventory) or report_due
+
+    async def _rest(self, vms: Changed, inventory: Changed) -> bool:
+        """Wait for the next beat's time or a reason to beat earlier; whether the inventory has changed."""
+        wanted = asyncio.ensure_future(inventory.wait())
+        reasons = [
+            wanted,
+            asyncio.ensure_future(vms.wait()),
+            asyncio.ensure_future(self._clock.sleep(self._interval)),
+        ]
+        try:
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+            return wanted.done()
+        finally:
+            for reason in reasons:
+                reason.cancel()
+            await asyncio.gather(*reasons, return_exceptions=True)
+
+    async def _beat(self) -> Heartbeat:
+        used, total = 0, 0
+        with suppress(StorageIo):
+            used, total = await self._store.usage()
+        reports = self._vms.reports()
+        return Heartbeat(
+            node_id=self._registration.node_id,
+            running_vm_count=sum(report.state is PowerState.RUNNING for report in reports),
+            disk_used_bytes=used,
+            disk_total_bytes=total,
+            vms=reports,
+            vms_complete=True,
+        )
+
+    async def _until_it_works(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        pause, last = _FIRST_PAUSE, ""
+        while True:
+            try:
+                await attempt()
+                return
+            except LibraryError as error:
+                if error.message != last:
+                    log.warning("node_not_registered", code=error.code, message=str(error))
+                last = error.message
+            await self._clock.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause * 2)

@@ -1,0 +1,101 @@
+"""The node's inventory: its published images and the files that operators put beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import os.path
+
+import structlog
+
+from image_library.domain.errors import LibraryError
+from image_library.domain.inventory import Inventory, ReportedImage
+from image_library.domain.os_detection import detect_os
+from image_library.domain.store import LocalFile, PublishedImage
+from image_library.domain.trust import Evidence, TrustLevel
+from image_library.node.ports.clock import Clock
+from image_library.node.ports.storage import ImageStore, Inspector, LocalFolder
+
+log = structlog.get_logger()
+
+
+class ImageScan:
+    def __init__(
+        self,
+        *,
+        store: ImageStore,
+        folder: LocalFolder,
+        inspector: Inspector,
+        clock: Clock,
+        node_id: str,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._inspector = inspector
+        self._clock = clock
+        self._node_id = node_id
+        # Two scans at once would only read everything twice.
+        self._turn = asyncio.Lock()
+
+    async def inventory(self) -> Inventory:
+        """All that is here now; a file that cannot be read is a sentence, never the end of the scan.
+
+        Raises:
+            StoreChanged: the store is not there; nothing may be reported gone because of that.
+        """
+        async with self._turn:
+            published, missing = await self._store.published()
+            files, problems = await self._folder.files()
+        return Inventory(
+            node_id=self._node_id,
+            store_id=self._store.store_id,
+            images=(*map(_published, published), *map(_local, files)),
+            errors=(*missing, *problems),
+            complete=True,
+        )
+
+    async def adopt_orphans(self) -> int:
+        """Record whole blobs that the journal does not know, as after its loss; how many they were.
+
+        Nothing vouches for them, so they are unverified until a download proves them again.
+        """
+        count = 0
+        for digest in await self._store.orphans():
+            try:
+                facts = await self._inspector.inspect_file(
+                    self._store.blob_path(digest), name=digest[:19], declared=None
+                )
+                evidence = Evidence(
+                    level=TrustLevel.UNVERIFIED, verified_at=self._clock.now(), node_id=self._node_id
+                )
+                adopted = await self._store.adopt(digest, facts, evidence)
+                count += adopted is not None
+                log.info("blob_adopted" if adopted else "blob_removed", digest=digest)
+            except LibraryError as error:
+                log.warning("blob_not_adopted", digest=digest, code=error.code)
+        return count
+
+
+def _published(image: PublishedImage) -> ReportedImage:
+    name = os.path.basename(image.link_path)  # noqa: PTH119 - a name, no file is touched
+    return ReportedImage(
+        path=image.link_path,
+        filename=name,
+        size_bytes=image.size_bytes,
+        virtual_size_bytes=image.facts.virtual_size_bytes,
+        format=image.facts.format.value,
+        checksum=image.digest,
+        detected_os=detect_os(name),
+        modified_at=image.published_at,
+    )
+
+
+def _local(file: LocalFile) -> ReportedImage:
+    return ReportedImage(
+        path=file.path,
+        filename=file.filename,
+        size_bytes=file.size_bytes,
+        virtual_size_bytes=file.facts.virtual_size_bytes,
+        format=file.facts.format.value,
+        detected_os=file.detected_os,
+        modified_at=file.modified_at,
+    )

@@ -1,0 +1,90 @@
+"""Every setting of a node, judged once. The environment is not read here."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from image_library.domain.errors import InvalidSettings, ListenDenied, printable
+from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
+
+ACCELERATORS = ("auto", "kvm", "tcg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """``checked`` raises for what cannot be used."""
+
+    data_dir: Path
+    control_plane_url: str
+    # What control plane and nodes show each other.
+    join_token: str = field(repr=False)
+    # HOST:PORT of the gRPC service; port 0 picks a free one. An IPv6 host stands in brackets.
+    listen: str = "127.0.0.1:0"
+    # HOST:PORT at which the control plane reaches it, where that is another one.
+    advertise: str = ""
+    # Empty: the machine's own.
+    hostname: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    # https://HOST/PATH is fetched from MIRROR/HOST/PATH.
+    mirror: str = ""
+    # Hosts and networks that may be fetched from although they are private.
+    allow_sources: tuple[str, ...] = ()
+    # Bytes; an image that claims more is refused.
+    max_virtual_size: int = MAX_VIRTUAL_SIZE
+    # "auto", "kvm" or "tcg".
+    accelerator: str = "auto"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    # The authority that the control plane's certificate is judged by; None: the system's.
+    control_plane_ca: Path | None = None
+    # Serve without encryption off loopback too: for a network that is encrypted below.
+    allow_plaintext: bool = False
+
+    @property
+    def listen_host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def listen_port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    def checked(self) -> Settings:
+        """These settings, if they can be used together.
+
+        Raises:
+            InvalidSettings: a value has the wrong form.
+            ListenDenied: the address may not be served this way.
+        """
+        _check_address("listen", self.listen)
+        if self.advertise:
+            _check_address("advertise", self.advertise)
+        if not self.join_token:
+            raise InvalidSettings("A node needs the control plane's join token.", field="join_token")
+        if not self.control_plane_url.startswith(("http://", "https://")):
+            raise InvalidSettings("The control plane's URL must be http or https.", field="control_plane_url")
+        if self.accelerator not in ACCELERATORS:
+            known = ", ".join(ACCELERATORS)
+            raise InvalidSettings(f"'{printable(self.accelerator)}' is none of {known}.", field="accel")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InvalidSettings("tls_cert and tls_key belong together.", field="tls_cert")
+        if self.tls_cert is None and not (self.allow_plaintext or _is_loopback(self.listen_host)):
+            raise ListenDenied(f"A node does not serve on {self.listen_host} without TLS.", field="listen")
+        return self
+
+
+def _check_address(name: str, text: str) -> None:
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise InvalidSettings(f"'{printable(text)}' is not HOST:PORT.", field=name)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
