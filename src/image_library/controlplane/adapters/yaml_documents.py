@@ -29,10 +29,21 @@ class _Dumper(yaml.SafeDumper):
 _TEXT_ELSEWHERE = re.compile(r"[yn]|[-+.]?[0-9][0-9_.]*(e[-+]?[0-9]+)?|0[ox][0-9a-f]+", re.IGNORECASE)
 
 
+# Line breaks to YAML 1.1 only; PyYAML's other styles lose or change them.
+_ODD_BREAKS = re.compile("[\r\x85\u2028\u2029\ufeff]")
+
+
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> ScalarNode:
-    quoted = "'" if _TEXT_ELSEWHERE.fullmatch(text) else None
-    style = "|" if "\n" in text else quoted
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)  # pyright: ignore[reportUnknownMemberType]
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))  # pyright: ignore[reportUnknownMemberType]
+
+
+def _style(text: str) -> str | None:
+    """How to write a text: None leaves it to PyYAML, which quotes what it must."""
+    if _ODD_BREAKS.search(text):
+        return '"'
+    if "\n" in text:
+        return "|"
+    return "'" if _TEXT_ELSEWHERE.fullmatch(text) else None
 
 
 _Dumper.add_representer(str, _represent_text)
