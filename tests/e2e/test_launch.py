@@ -1,0 +1,193 @@
+"""The product's main job, with nothing replaced: one command, a real guest, a login."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.guest import Guest, KeyPair
+from tests.support.mirror import Mirror
+from tests.support.processes import Program, environment, processes_of, run_cli
+from tests.support.publisher import Publication
+from tests.support.rpc import rpc, rpc_stream
+
+pytestmark = pytest.mark.boots
+
+VMS = "limiquantix.compute.v1.VMService"
+IMAGES = "limiquantix.storage.v1.ImageService"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launched:
+    """What one ``launch`` on an empty machine left behind, and what it said."""
+
+    env: dict[str, str]
+    data_dir: Path
+    said: dict[str, Any]
+    progress: str
+    guest: Guest
+
+    @property
+    def vm(self) -> dict[str, Any]:
+        return self.said["vm"]
+
+    @property
+    def url(self) -> str:
+        return str(json.loads((self.data_dir / "server.json").read_text())["url"])
+
+    @property
+    def token(self) -> str:
+        return (self.data_dir / "token").read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def launched(shared_mirror: Mirror, shared_data_dir: Path, ssh_key: KeyPair) -> Iterator[Launched]:
+    """Nothing runs and nothing is there; then one command."""
+    env = environment(shared_data_dir, mirror=shared_mirror.base_url)
+    command = ["--json", "launch", "debian-12", "--name", "web", "--memory", "768M", "--disk", "5G"]
+    done = run_cli([*command, "--ssh-key", str(ssh_key.public_file)], env, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    guest = Guest(port=said["vm"]["status"]["sshPort"], key=ssh_key.private)
+    yield Launched(env=env, data_dir=shared_data_dir, said=said, progress=done.stderr, guest=guest)
+
+
+def test_the_catalogs_user_logs_in_with_the_key(launched: Launched) -> None:
+    assert launched.guest.run("whoami") == "debian"
+    assert "debian@127.0.0.1" in launched.said["ssh"]
+
+
+def test_the_guest_is_what_was_asked_for(launched: Launched, ssh_key: KeyPair) -> None:
+    guest = launched.guest
+    assert guest.run("hostname") == "web"
+    assert guest.run("sudo -n id -u") == "0"
+    assert "sudo" in guest.run("id -nG").split()
+    assert guest.run("getent passwd debian").endswith(":/bin/bash")
+    assert guest.run("cat .ssh/authorized_keys").split()[1] == ssh_key.public.split()[1]
+    assert int(guest.run("lsblk -bdno SIZE /dev/vda")) == 5 << 30
+    assert guest.run("systemctl is-active qemu-guest-agent") == "active"
+
+
+def test_cloud_init_is_done_without_errors(launched: Launched) -> None:
+    status = json.loads(launched.guest.run("cloud-init status --format json"))
+    assert (status["status"], status["errors"]) == ("done", [])
+    assert "Valid" in launched.guest.run("sudo cloud-init schema --system")
+    assert launched.vm["status"]["cloudInitStatus"] == "done"
+    assert "cloudInitErrors" not in launched.vm["status"]
+
+
+def test_the_boot_was_told_as_it_went(launched: Launched) -> None:
+    for word in ("100%", "disk", "network", "cloud-init", "SSH"):
+        assert word in launched.progress
+
+
+def test_the_image_is_trusted_for_a_stored_reason(launched: Launched, debian: Publication) -> None:
+    (image,) = rpc(launched.url, f"{IMAGES}/ListImages", token=launched.token)["images"]
+    evidence = image["status"]["evidence"]
+    assert image["status"]["trust"] == "TRUST_LEVEL_CHECKSUM"
+    assert (evidence["algorithm"], evidence["expected"], evidence["actual"]) == (
+        "sha512",
+        *[debian.sha512] * 2,
+    )
+    assert (launched.data_dir / "cloud-images" / "debian-12.qcow2").samefile(image["status"]["path"])
+
+
+def test_a_seed_is_for_the_guest_alone(launched: Launched) -> None:
+    folder = launched.data_dir / "vms" / launched.vm["id"]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "seed.iso").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_image_in_use_cannot_be_deleted(launched: Launched) -> None:
+    refused = run_cli(["images", "delete", "debian-12", "--yes"], launched.env)
+    assert refused.returncode == 5
+    assert "web" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_name_that_is_taken_is_refused(launched: Launched) -> None:
+    refused = run_cli(["launch", "debian-12", "--name", "web"], launched.env)
+    assert refused.returncode == 4
+    assert "'web'" in refused.stderr
+
+
+def test_a_disk_below_the_image_is_refused(launched: Launched) -> None:
+    refused = run_cli(["launch", "debian-12", "--name", "small", "--disk", "512M"], launched.env)
+    assert refused.returncode == 2
+    assert "smaller" in refused.stderr
+
+
+# The tests below change the VM; they run in this order.
+
+
+def test_the_guest_outlives_the_server(launched: Launched) -> None:
+    (server,) = [int(json.loads((launched.data_dir / "server.json").read_text())["pid"])]
+    booted = launched.guest.run("cat /proc/sys/kernel/random/boot_id")
+    with closing(_Killed(server)):
+        assert launched.guest.run("cat /proc/sys/kernel/random/boot_id") == booted
+    with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], launched.env) as program:
+        (vm,) = rpc(program.url, f"{VMS}/ListVMs", token=program.token)["vms"]
+        assert vm["status"]["state"] == "RUNNING"
+        assert vm["status"]["sshPort"] == launched.guest.port
+    assert launched.guest.run("cat /proc/sys/kernel/random/boot_id") == booted
+
+
+class _Killed:
+    """A server killed as a crash would kill it, and surely gone."""
+
+    def __init__(self, pid: int) -> None:
+        import os
+        import select
+        import signal
+
+        handle = os.pidfd_open(pid)
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], 10)
+        os.close(handle)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def test_it_stops_starts_and_goes_away(launched: Launched) -> None:
+    with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], launched.env) as program:
+        stopped = run_cli(["vms", "stop", "web"], launched.env, timeout=120)
+        assert stopped.returncode == 0, stopped.stderr
+        assert "reboot: Power down" in (_folder(launched) / "serial.log").read_text(errors="replace")
+        assert _state(program, launched) == "STOPPED"
+
+        started = run_cli(["vms", "start", "web"], launched.env, timeout=60)
+        assert started.returncode == 0, started.stderr
+        for told in rpc_stream(
+            program.url, f"{VMS}/WatchVM", {"vmId": launched.vm["id"]}, token=program.token
+        ):
+            if told["status"].get("stage") == "done":
+                break
+        assert launched.guest.run("hostname") == "web"
+
+        before = _files_beside(launched)
+        deleted = run_cli(["vms", "delete", "web", "--force", "--yes"], launched.env, timeout=120)
+        assert deleted.returncode == 0, deleted.stderr
+        assert not _folder(launched).exists()
+        assert _files_beside(launched) == before
+        assert rpc(program.url, f"{VMS}/ListVMs", token=program.token).get("vms", []) == []
+    assert list(processes_of(launched.data_dir)) == []
+
+
+def _folder(launched: Launched) -> Path:
+    return launched.data_dir / "vms" / launched.vm["id"]
+
+
+def _state(program: Program, launched: Launched) -> str:
+    return rpc(program.url, f"{VMS}/GetVM", {"id": launched.vm["id"]}, token=program.token)["status"]["state"]
+
+
+def _files_beside(launched: Launched) -> set[str]:
+    rooms = ("cloud-images", "blobs")
+    return {str(path) for room in rooms for path in (launched.data_dir / room).rglob("*")}
