@@ -1,4 +1,4 @@
-"""Bringing a database to the present tables: mostly nothing to do, and then Alembic is not loaded."""
+"""Bringing a database to the present tables: Alembic is loaded only where there is something to migrate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection, text
 
-from image_library.controlplane.adapters.database.tables import HEAD
+from image_library.controlplane.adapters.database.tables import HEAD, metadata
 from image_library.domain.errors import SchemaTooNew
 
 log = structlog.get_logger()
@@ -23,7 +23,10 @@ def bring_up_to_date(connection: Connection) -> None:
     found = stored_revision(connection)
     if found == HEAD:
         return
-    _migrate(connection, found)
+    if found:
+        _migrate(connection, found)
+    else:
+        _create(connection)
     log.info("database_migrated", before=found or "empty", after=HEAD)
 
 
@@ -36,6 +39,13 @@ def stored_revision(connection: Connection) -> str:
     return "" if row is None else str(row[0])
 
 
+def _create(connection: Connection) -> None:
+    """All tables at once; a test proves that the migrations make the very same."""
+    metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": HEAD})
+
+
 def _migrate(connection: Connection, found: str) -> None:
     # Loading Alembic takes as long as starting all the rest.
     from alembic import command
@@ -46,6 +56,6 @@ def _migrate(connection: Connection, found: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found and found not in known:
+    if found not in known:
         raise SchemaTooNew(f"The database has the form {found}, and this version knows {HEAD}.")
     command.upgrade(config, "head")

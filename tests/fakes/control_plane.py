@@ -1,0 +1,114 @@
+"""The control plane's services over in-memory records, fake nodes and a clock that a test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+
+from image_library.controlplane.adapters.memory.database import MemoryDatabase
+from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.download_log import DownloadLog
+from image_library.controlplane.services.download_plan import Planner
+from image_library.controlplane.services.download_runs import DownloadRuns
+from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.inventory import InventoryService
+from image_library.controlplane.services.nodes import NodeService
+from image_library.domain.catalog import Catalog
+from image_library.domain.changes import Changes
+from image_library.domain.image import Image
+from image_library.domain.job import Job
+from image_library.domain.node import Node
+from image_library.domain.vm import Vm, VmReport
+from tests.fakes.control_clock import ManualClock
+from tests.fakes.control_nodes import FakeNodes
+from tests.fakes.control_values import a_catalog, an_order
+
+
+@dataclass
+class Reports:
+    """Fulfils ``VmReportSink`` and remembers."""
+
+    heard: list[tuple[str, tuple[VmReport, ...], bool]] = field(
+        default_factory=list[tuple[str, tuple[VmReport, ...], bool]]
+    )
+
+    async def record(self, node_id: str, reports: tuple[VmReport, ...], *, complete: bool) -> None:
+        self.heard.append((node_id, reports, complete))
+
+
+class Plane:
+    """Everything wired; ``restarted`` is the same database under a new process."""
+
+    def __init__(self, catalog: Catalog | None = None, *, database: MemoryDatabase | None = None) -> None:
+        self.database = database or MemoryDatabase()
+        self.clock = ManualClock()
+        self.nodes = FakeNodes()
+        self.changes = Changes()
+        self.reports = Reports()
+        numbers = count(1)
+        self.new_id = lambda: f"id-{next(numbers)}"
+        self.catalog = CatalogService(
+            catalog=catalog or a_catalog(), database=self.database, clock=self.clock
+        )
+        written = DownloadLog(database=self.database, clock=self.clock, new_id=self.new_id)
+        self.runs = DownloadRuns(records=written, gateway=self.nodes, changes=self.changes, clock=self.clock)
+        self.downloads = Downloads(
+            database=self.database,
+            catalog=self.catalog,
+            planner=Planner(clock=self.clock, new_id=self.new_id),
+            runs=self.runs,
+            changes=self.changes,
+        )
+        self.images = ImageService(
+            database=self.database, catalog=self.catalog, gateway=self.nodes, clock=self.clock
+        )
+        self.inventory = InventoryService(
+            database=self.database, gateway=self.nodes, clock=self.clock, new_id=self.new_id
+        )
+        self.registry = NodeService(
+            database=self.database,
+            gateway=self.nodes,
+            vm_reports=self.reports,
+            changes=self.changes,
+            clock=self.clock,
+            new_id=self.new_id,
+            heartbeat_seconds=10,
+        )
+
+    async def know(self, *values: Node | Image | Job | Vm) -> None:
+        """Put values into the database as they are."""
+        async with self.database.write() as records:
+            for value in values:
+                match value:
+                    case Node():
+                        await records.nodes.save(value)
+                    case Image():
+                        await records.images.save(value)
+                    case Job():
+                        await records.jobs.add(value, an_order(value.id, image_id=value.image_id))
+                    case Vm():
+                        await records.vms.save(value)
+
+    async def image(self, image_id: str) -> Image:
+        async with self.database.read() as records:
+            image = await records.images.get(image_id)
+        assert image is not None
+        return image
+
+    async def node(self, node_id: str) -> Node:
+        async with self.database.read() as records:
+            node = await records.nodes.get(node_id)
+        assert node is not None
+        return node
+
+    async def stored_job(self, job_id: str) -> Job:
+        async with self.database.read() as records:
+            job = await records.jobs.get(job_id)
+        assert job is not None
+        return job
+
+
+def ids(values: Iterable[Image | Node | Job]) -> list[str]:
+    return [value.id for value in values]
