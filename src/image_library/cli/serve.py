@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from image_library.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from image_library.programs import Ready
 
 ListenOption = Annotated[
     str | None,
@@ -79,6 +82,7 @@ def up(
     max_virtual_size: MaxSizeOption = None,
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
+    tls_ca: CaOption = None,
     log_format: LogOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -97,6 +101,7 @@ def up(
         max_virtual_size=max_virtual_size,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        tls_ca=tls_ca,
         log_format=log_format,
     )
 
@@ -185,7 +190,7 @@ def _run(session: Session, program: str, config: Path | None, **options: Any) ->
     programs.run(program, settings, announce=lambda ready: _announce(session, ready))
 
 
-def _announce(session: Session, ready: Any) -> None:
+def _announce(session: Session, ready: Ready) -> None:
     """The one line on stdout that says that the program serves."""
     if session.json:
         # Exactly one line: whoever started us reads up to its end.

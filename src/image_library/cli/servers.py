@@ -38,7 +38,8 @@ def find(data_dir: DataDir, option: str, environ: Mapping[str, str]) -> Server:
     url = checked_url(named) if named else running_url(data_dir)
     if url is None:
         raise ServerUnreachable(f"No server runs on {data_dir.root}.")
-    ca_file = environ.get("LIMIQUANTIX_CA_FILE") or None
+    described = {} if named else _described(data_dir.server_file)
+    ca_file = environ.get("LIMIQUANTIX_CA_FILE") or described.get("ca")
     return Server(url=url, token=token(data_dir, environ), ca_file=ca_file)
 
 

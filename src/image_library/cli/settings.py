@@ -16,7 +16,6 @@ from image_library.cli.sizes import parse_size
 from image_library.domain.errors import InvalidRequest, InvalidSettings, printable
 
 DEFAULT_LISTEN = "127.0.0.1:8006"
-DEFAULT_NODE_LISTEN = "127.0.0.1:8007"
 EVERY_PROGRAM = ("up", "controlplane", "node")
 SERVERS = ("up", "controlplane")
 WITH_NODE = ("up", "node")
@@ -63,7 +62,7 @@ TABLE: tuple[Setting, ...] = (
         kind="text",
         option="--listen HOST:PORT",
         variable="LIMIQUANTIX_LISTEN",
-        default=f"`{DEFAULT_LISTEN}`; a node started apart: `{DEFAULT_NODE_LISTEN}`",
+        default=f"`{DEFAULT_LISTEN}`; a node apart: `127.0.0.1:0`",
         meaning="Where to listen; port 0 picks a free one. Anything but loopback needs TLS.",
     ),
     Setting(
