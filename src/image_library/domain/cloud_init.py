@@ -135,7 +135,8 @@ def _users(identity: GuestIdentity) -> dict[str, Any]:
     account: dict[str, Any] = {"name": identity.user}
     if identity.user != "root":
         traits = identity.traits
-        account |= {"groups": [traits.admin_group], "sudo": [_SUDO_RULE], "shell": traits.shell}
+        # One rule as text: the schema of Debian 12's cloud-init takes no list here.
+        account |= {"groups": [traits.admin_group], "sudo": _SUDO_RULE, "shell": traits.shell}
     account["lock_passwd"] = True
     if identity.ssh_keys:
         account["ssh_authorized_keys"] = [key.line for key in identity.ssh_keys]

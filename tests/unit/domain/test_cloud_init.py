@@ -35,7 +35,7 @@ def test_a_guest_of_which_nothing_is_said_has_its_vms_name_and_its_images_user()
             {
                 "name": "debian",
                 "groups": ["sudo"],
-                "sudo": ["ALL=(ALL) NOPASSWD:ALL"],
+                "sudo": "ALL=(ALL) NOPASSWD:ALL",
                 "shell": "/bin/bash",
                 "lock_passwd": True,
             }
