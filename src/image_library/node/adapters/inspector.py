@@ -31,6 +31,7 @@ _BEGINNING = max(BEGINNING, qcow2.HEADER_BYTES)
 ENOUGH_TO_JUDGE = 1024
 _RAW_NAMES = frozenset({".img", ".raw"})
 _SECTOR = 512
+_VHD_DIFFERENCING = 4
 _VMDK = struct.Struct("<4sIIQQQQ")
 
 
@@ -69,6 +70,8 @@ class HeaderInspector:
             virtual = header.virtual_size
         elif found is ImageFormat.VMDK:
             virtual = _vmdk_size(beginning, name)
+        elif found is ImageFormat.VHD:
+            virtual = _vhd_size(beginning, name)
         if virtual > self._max_virtual_size:
             claim, limit = qcow2.in_words(virtual), qcow2.in_words(self._max_virtual_size)
             raise VirtualSizeTooLarge(f"{name} claims a disk of {claim}; the limit is {limit}.")
@@ -117,6 +120,17 @@ def _recognise(beginning: bytes, *, name: str, declared: ImageFormat | None) -> 
 def _may_be_raw(name: str, declared: ImageFormat | None) -> bool:
     """A disk without partitions has no mark; it is raw where somebody says so."""
     return declared is ImageFormat.RAW or (declared is None and PurePath(name).suffix in _RAW_NAMES)
+
+
+def _vhd_size(beginning: bytes, name: str) -> int:
+    """The size that the copy of the footer names; a differencing disk, which needs its parent, is refused."""
+    if len(beginning) < _SECTOR:
+        raise ImageTruncated(f"{name} ends within its VHD footer.")
+    (size,) = struct.unpack_from(">Q", beginning, 48)
+    (kind,) = struct.unpack_from(">I", beginning, 60)
+    if kind == _VHD_DIFFERENCING:
+        raise UnsafeBackingFile(f"{name} is a differencing VHD, which names a parent file.")
+    return int(size)
 
 
 def _vmdk_size(beginning: bytes, name: str) -> int:

@@ -1,0 +1,130 @@
+"""A node's download service with all its real parts, on a temporary directory and without a control plane."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from image_library.domain.addresses import AllowedSources
+from image_library.domain.changes import Changes
+from image_library.domain.image import ImageFormat
+from image_library.domain.store import Download, DownloadOrder
+from image_library.node.adapters.clock import SystemClock
+from image_library.node.adapters.download_records import DownloadRecords
+from image_library.node.adapters.fetcher.connector import judged_connector
+from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
+from image_library.node.adapters.fetcher.policy import SourcePolicy
+from image_library.node.adapters.fetcher.retries import RetryRules
+from image_library.node.adapters.inspector import HeaderInspector
+from image_library.node.adapters.journal import JournalDatabase
+from image_library.node.adapters.local_folder import LocalImageFolder
+from image_library.node.adapters.store.blob_store import BlobStore
+from image_library.node.adapters.store.disk import Disk
+from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
+from image_library.node.adapters.store.layout import Layout
+from image_library.node.services.download_image import Downloads
+from image_library.node.services.scan_images import ImageScan
+from tests.support.mirror import Mirror
+
+PUBLISHER = "https://cloud.example.org/images"
+QUICK = RetryRules(attempts=4, first_wait=0.01, longest_wait=0.05, patience=5.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    layout: Layout
+    journal: JournalDatabase
+    store: BlobStore
+    fetcher: HttpFetcher
+    inspector: HeaderInspector
+    downloads: Downloads
+    scan: ImageScan
+    node_id: str
+
+    async def finish(self, order: DownloadOrder) -> Download:
+        """Start it and wait for its end."""
+        await self.downloads.start(order)
+        return await self.ended(order.job_id)
+
+    async def ended(self, job_id: str) -> Download:
+        last: Download | None = None
+        async for last in self.downloads.follow(job_id):
+            pass
+        assert last is not None
+        return last
+
+    async def until(self, job_id: str, happened: Callable[[Download], bool]) -> Download:
+        """Wait until the job's record says so."""
+        async for download in self.downloads.follow(job_id):
+            if happened(download):
+                return download
+        raise AssertionError(f"{job_id} ended before")
+
+
+@asynccontextmanager
+async def workbench(
+    data_dir: Path,
+    *,
+    mirror: str = "",
+    allowed: str = "127.0.0.0/8",
+    rules: RetryRules = QUICK,
+    disk: Disk | None = None,
+) -> AsyncGenerator[Workbench]:
+    layout = Layout(data_dir)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        prepare(layout)
+        stack.callback(DirectoryLock(layout).release)
+        journal = await JournalDatabase.open(layout.journal)
+        stack.push_async_callback(journal.close)
+        identity = await StoreIdentity.establish(layout, journal)
+        store = BlobStore(layout=layout, journal=journal, identity=identity, now=clock.now, disk=disk)
+        policy = SourcePolicy(mirror=mirror, allowed=AllowedSources.parse(allowed))
+        session = open_session(judged_connector(policy))
+        stack.push_async_callback(session.close)
+        fetcher = HttpFetcher(session=session, policy=policy, clock=clock, rules=rules)
+        inspector = HeaderInspector()
+        shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
+        shared["node_id"] = identity.node_id
+        downloads = Downloads(
+            journal=DownloadRecords(journal), fetcher=fetcher, changes=Changes(), **shared
+        )
+        stack.push_async_callback(downloads.close)
+        folder = LocalImageFolder(layout=layout, journal=journal, inspector=inspector)
+        await downloads.recover()
+        yield Workbench(
+            layout=layout,
+            journal=journal,
+            store=store,
+            fetcher=fetcher,
+            inspector=inspector,
+            downloads=downloads,
+            scan=ImageScan(folder=folder, **shared),
+            node_id=identity.node_id,
+        )
+
+
+def publish(mirror: Mirror, image: bytes, *, filename: str = "disk.qcow2", algorithm: str = "sha512") -> None:
+    """Put an image and its checksum file on the mirror, as the publisher's."""
+    mirror.put(f"{PUBLISHER}/{filename}", image)
+    row = f"{hashlib.new(algorithm, image).hexdigest()}  {filename}\n"
+    mirror.put(f"{PUBLISHER}/SUMS", row.encode())
+
+
+def order(filename: str = "disk.qcow2", **changes: Any) -> DownloadOrder:
+    """An order for the published image, by its checksum file."""
+    values: dict[str, Any] = {
+        "job_id": str(uuid.uuid4()),
+        "image_id": str(uuid.uuid4()),
+        "url": f"{PUBLISHER}/{filename}",
+        "filename": filename,
+        "format": ImageFormat.QCOW2,
+        "checksum_algorithm": "sha512",
+        "checksum_url": f"{PUBLISHER}/SUMS",
+    }
+    return DownloadOrder(**{**values, **changes})
