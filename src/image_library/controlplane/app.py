@@ -16,12 +16,15 @@ from image_library.controlplane.adapters.database.database import open_database
 from image_library.controlplane.adapters.listening import listening_socket, url_of
 from image_library.controlplane.adapters.node_channels import NodeChannels
 from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
+from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
 from image_library.controlplane.adapters.system_clock import SystemClock, new_id
+from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.handlers.auth import Auth, Tokens
 from image_library.controlplane.handlers.image_service import ImageHandlers
 from image_library.controlplane.handlers.interceptors import Errors, Undivided
 from image_library.controlplane.handlers.node_service import NodeHandlers
 from image_library.controlplane.handlers.server import serving
+from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
@@ -33,13 +36,19 @@ from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.nodes import NodeService
+from image_library.controlplane.services.provisioning import SeedRenderer
+from image_library.controlplane.services.vm_followers import VmFollowers
+from image_library.controlplane.services.vm_launch import VmLaunches
+from image_library.controlplane.services.vm_orders import VmOrders
 from image_library.controlplane.services.vm_records import VmRecords
+from image_library.controlplane.services.vm_source import VmSources
+from image_library.controlplane.services.vms import VmService
 from image_library.controlplane.settings import Settings
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
 from image_library.wire.paging import PageTokens
 from limiquantix.compute.v1.node_connect import NodeServiceASGIApplication
-from limiquantix.compute.v1.vm_connect import VMService, VMServiceASGIApplication
+from limiquantix.compute.v1.vm_connect import VMServiceASGIApplication
 from limiquantix.storage.v1.image_connect import ImageServiceASGIApplication
 from limiquantix.storage.v1.pool_connect import StoragePoolService, StoragePoolServiceASGIApplication
 from limiquantix.storage.v1.volume_connect import VolumeService, VolumeServiceASGIApplication
@@ -143,7 +152,11 @@ async def _started(
     pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
     # The outermost first: errors see everything, and nobody gets past auth.
     chain = (Errors(), Auth(tokens, required=not settings.no_auth), undivided)
-    return [*_image_applications(parts, pages, chain), VMServiceASGIApplication(_Vms(), interceptors=chain)]
+    vms = vm_service(world, vm_records, parts.downloads)
+    stack.push_async_callback(vms.close)
+    await vms.resume()
+    vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)
+    return [*_image_applications(parts, pages, chain), vm_application]
 
 
 def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> ImageParts:
@@ -176,6 +189,36 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     )
 
 
+def vm_service(world: World, records: VmRecords, downloads: Downloads) -> VmService:
+    database, clock, changes = world.database, world.clock, world.changes
+    nodes = GrpcNodeVms(world.channels)
+    followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
+    return VmService(
+        database=database,
+        records=records,
+        orders=VmOrders(
+            database=database,
+            records=records,
+            sources=VmSources(database=database, catalog=world.catalog, downloads=downloads),
+            renderer=SeedRenderer(YamlDocuments()),
+            clock=clock,
+            new_id=new_id,
+        ),
+        launches=VmLaunches(
+            database=database,
+            records=records,
+            nodes=nodes,
+            followers=followers,
+            changes=changes,
+            clock=clock,
+        ),
+        followers=followers,
+        nodes=nodes,
+        changes=changes,
+        clock=clock,
+    )
+
+
 def _image_applications(parts: ImageParts, pages: PageTokens, chain: tuple[Any, ...]) -> list[RpcApplication]:
     images = ImageHandlers(
         catalog=parts.catalog,
@@ -197,10 +240,6 @@ class _Pools(StoragePoolService):
 
 
 class _Volumes(VolumeService):
-    """Every RPC answers UNIMPLEMENTED, as generated."""
-
-
-class _Vms(VMService):
     """Every RPC answers UNIMPLEMENTED, as generated."""
 
 
