@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from image_library.controlplane.ports.images import ImageFilter
+from image_library.domain.errors import NodeUnreachable, UnknownNode
+from image_library.domain.image import Image, ImagePhase, PlacementState
+from image_library.domain.inventory import Inventory, ReportedImage
+from image_library.domain.job import JobState
+from image_library.domain.node import NodePhase
+from image_library.domain.os_info import OsFamily, OsInfo
+from image_library.domain.paging import PageRequest
+from image_library.domain.trust import TrustLevel
+from tests.fakes.control_plane import Plane
+from tests.fakes.control_values import (
+    DIGEST,
+    OTHER_DIGEST,
+    a_copy,
+    a_job,
+    a_node,
+    a_ready_image,
+    a_reported,
+    an_evidence,
+    an_image,
+)
+
+
+def report(*images: ReportedImage, node_id: str = "node-1", **facts: object) -> Inventory:
+    return replace(Inventory(node_id=node_id, images=images, complete=True), **facts)  # pyright: ignore[reportArgumentType]
+
+
+async def all_images(plane: Plane) -> dict[str, Image]:
+    page = await plane.images.list(ImageFilter(), PageRequest(size=1000))
+    return {image.name: image for image in page.items}
+
+
+@pytest.fixture
+async def known(plane: Plane) -> Plane:
+    await plane.know(a_node())
+    return plane
+
+
+async def test_an_operators_file_becomes_a_local_unverified_image(known: Plane) -> None:
+    os = OsInfo(family=OsFamily.LINUX, distribution="ubuntu", version="22.04")
+    result = await known.inventory.reconcile(report(a_reported(detected_os=os)))
+    assert (result.registered, result.existing, result.errors) == (1, 0, [])
+    image = (await all_images(known))["golden"]
+    assert (image.phase, image.trust, image.digest) == (ImagePhase.READY, TrustLevel.UNVERIFIED, "")
+    assert (image.os, image.size_bytes, image.virtual_size_bytes) == (os, 1000, 5000)
+    assert [(p.node_id, p.path) for p in image.placements] == [("node-1", "/images/golden.qcow2")]
+
+
+async def test_the_same_report_again_changes_nothing(known: Plane) -> None:
+    await known.inventory.reconcile(report(a_reported()))
+    before = await all_images(known)
+    await known.clock.advance(60)
+    result = await known.inventory.reconcile(report(a_reported()))
+    assert (result.registered, result.existing) == (0, 1)
+    assert await all_images(known) == before
+
+
+async def test_a_file_that_changed_is_refreshed(known: Plane) -> None:
+    await known.inventory.reconcile(report(a_reported()))
+    await known.inventory.reconcile(report(a_reported(size_bytes=9)))
+    assert [image.size_bytes for image in (await all_images(known)).values()] == [9]
+
+
+async def test_a_known_digest_is_a_copy_of_that_image(known: Plane) -> None:
+    image = a_ready_image(name="debian-12", evidence=an_evidence())
+    await known.know(a_node("node-2"), image)
+    result = await known.inventory.reconcile(
+        report(a_reported("/other/debian-12.qcow2", checksum=DIGEST), node_id="node-2")
+    )
+    assert (result.registered, result.existing) == (0, 1)
+    found = await known.image(image.id)
+    assert [(p.node_id, p.state) for p in found.placements] == [
+        ("node-1", PlacementState.READY),
+        ("node-2", PlacementState.READY),
+    ]
+    assert found.trust is TrustLevel.CHECKSUM
+
+
+async def test_an_unknown_digest_is_believed_to_be_there_and_nothing_more(known: Plane) -> None:
+    claimed = a_reported("/images/ubuntu-24.04.qcow2", checksum=OTHER_DIGEST)
+    await known.inventory.reconcile(report(claimed))
+    image = (await all_images(known))["ubuntu-24.04"]
+    assert (image.digest, image.trust, image.catalog_id) == (OTHER_DIGEST, TrustLevel.UNVERIFIED, "")
+
+
+async def test_what_a_complete_report_leaves_out_is_unavailable(known: Plane) -> None:
+    await known.know(a_node("node-2"))
+    await known.know(
+        a_ready_image("here-only"), a_ready_image("both", placements=(a_copy(), a_copy("node-2")))
+    )
+    await known.inventory.reconcile(report())
+    lost, kept = await known.image("here-only"), await known.image("both")
+    assert (lost.phase, lost.placements[0].state) == (ImagePhase.ERROR, PlacementState.UNAVAILABLE)
+    assert lost.failure is not None
+    assert lost.failure.code == "image.missing"
+    assert (kept.phase, [p.node_id for p in kept.ready_placements]) == (ImagePhase.READY, ["node-2"])
+
+
+async def test_what_comes_back_is_ready_again(known: Plane) -> None:
+    image = a_ready_image()
+    await known.know(image)
+    await known.inventory.reconcile(report())
+    await known.inventory.reconcile(report(a_reported(image.placements[0].path, checksum=DIGEST)))
+    again = await known.image(image.id)
+    assert (again.phase, again.failure, again.placements) == (ImagePhase.READY, None, image.placements)
+
+
+async def test_an_incomplete_report_takes_nothing_away(known: Plane) -> None:
+    await known.know(a_ready_image())
+    await known.inventory.reconcile(report(a_reported(), complete=False))
+    assert (await known.image("image-1")).phase is ImagePhase.READY
+    assert "golden" in await all_images(known)
+
+
+async def test_another_store_takes_nothing_away_and_is_said(known: Plane) -> None:
+    await known.know(a_ready_image())
+    result = await known.inventory.reconcile(report(store_id="swapped"))
+    assert (await known.image("image-1")).phase is ImagePhase.READY
+    assert len(result.errors) == 1
+    assert "another store" in result.errors[0]
+    assert (await known.inventory.reconcile(report(store_id="store-of-node-1"))).errors == []
+    assert (await known.image("image-1")).phase is ImagePhase.ERROR
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        a_reported(format="exe"),
+        a_reported(checksum="md5:abc"),
+        a_reported("relative.qcow2"),
+        a_reported("/new\nline.qcow2"),
+        a_reported("/" + "x" * 5000),
+        a_reported(size_bytes=2**64 - 1),
+    ],
+)
+async def test_one_bad_entry_is_one_sentence(known: Plane, bad: ReportedImage) -> None:
+    result = await known.inventory.reconcile(report(bad, a_reported("/images/fine.qcow2")))
+    assert (result.registered, len(result.errors)) == (1, 1)
+    assert "\n" not in result.errors[0]
+    assert list(await all_images(known)) == ["fine"]
+
+
+async def test_what_the_node_could_not_read_is_handed_on(known: Plane) -> None:
+    result = await known.inventory.reconcile(report(errors=("odd.img: not an image.",)))
+    assert result.errors == ["odd.img: not an image."]
+
+
+async def test_names_are_made_valid_and_unique(known: Plane) -> None:
+    paths = ["/a/My Image (1).img", "/b/My Image (1).img", "/c/.hidden.qcow2", "/d/ünïcode.raw", "/e/.img"]
+    formats = ["raw", "raw", "qcow2", "raw", "raw"]
+    await known.inventory.reconcile(
+        report(*(a_reported(p, format=f) for p, f in zip(paths, formats, strict=True)))
+    )
+    assert sorted(await all_images(known)) == ["My-Image-1", "My-Image-1-2", "hidden", "image", "n-code"]
+
+
+async def test_a_download_about_to_be_reported_is_not_registered_twice(known: Plane) -> None:
+    await known.know(an_image("image-1", name="debian-12"), a_job(state=JobState.PUBLISHING))
+    entry = a_reported("/images/debian-12.qcow2", checksum=DIGEST)
+    result = await known.inventory.reconcile(report(entry))
+    assert (result.registered, result.existing) == (0, 0)
+    assert list(await all_images(known)) == ["debian-12"]
+
+
+async def test_a_node_that_never_registered_is_unknown(plane: Plane) -> None:
+    with pytest.raises(UnknownNode):
+        await plane.inventory.reconcile(report())
+
+
+async def test_a_scan_asks_every_ready_node(known: Plane) -> None:
+    await known.know(a_node("node-2"), a_node("node-3"), a_node("off", phase=NodePhase.OFFLINE))
+    known.nodes.inventories = {
+        "node-1": report(a_reported("/images/one.qcow2")),
+        "node-2": report(a_reported("/images/two.qcow2"), node_id="node-1"),
+    }
+    known.nodes.go_away("node-3")
+    result = await known.inventory.scan()
+    assert result.registered == 2
+    assert [error.startswith("node-3.example:") for error in result.errors] == [True]
+    two = (await all_images(known))["two"]
+    assert [p.node_id for p in two.placements] == ["node-2"]
+
+
+async def test_a_named_node_that_does_not_answer_is_an_error(known: Plane) -> None:
+    known.nodes.go_away("node-1")
+    with pytest.raises(NodeUnreachable):
+        await known.inventory.scan("node-1.example")
+    with pytest.raises(UnknownNode):
+        await known.inventory.scan("nowhere")
