@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -13,6 +14,7 @@ from image_library.domain.errors import HostDenied, OriginDenied, RequestTooLarg
 
 LARGEST_BODY_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 30.0
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _OWN_SITES = ("", "same-origin", "none")
 
 
@@ -34,10 +36,8 @@ class HostGuard:
 
 def host_name(host: str) -> str:
     """The name in a Host header or authority, without its port, in lower case; empty if there is none."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host.lower())
+    return found["name"].strip("[]").rstrip(".") if found else ""
 
 
 class OriginGuard:

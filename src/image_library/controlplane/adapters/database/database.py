@@ -80,6 +80,11 @@ class SqliteDatabase:
                 async with connection.begin():
                     await connection.run_sync(bring_up_to_date)
 
+    async def pragmas(self, *names: str) -> dict[str, Any]:
+        """How SQLite is set in fact."""
+        async with self._engine.connect() as connection:
+            return {n: (await connection.execute(text(f"PRAGMA {n}"))).scalar() for n in names}
+
 
 @asynccontextmanager
 async def open_database(path: Path) -> AsyncGenerator[SqliteDatabase]:

@@ -24,7 +24,7 @@ def bring_up_to_date(connection: Connection) -> None:
     if found == HEAD:
         return
     if found:
-        _migrate(connection, found)
+        migrate(connection, before=found)
     else:
         _create(connection)
     log.info("database_migrated", before=found or "empty", after=HEAD)
@@ -46,7 +46,12 @@ def _create(connection: Connection) -> None:
     connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": HEAD})
 
 
-def _migrate(connection: Connection, found: str) -> None:
+def migrate(connection: Connection, *, before: str) -> None:
+    """Run the migrations after the revision ``before`` (empty: all), in the connection's transaction.
+
+    Raises:
+        SchemaTooNew: no migration is known by that name.
+    """
     # Loading Alembic takes as long as starting all the rest.
     from alembic import command
     from alembic.config import Config
@@ -56,6 +61,6 @@ def _migrate(connection: Connection, found: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found not in known:
-        raise SchemaTooNew(f"The database has the form {found}, and this version knows {HEAD}.")
+    if before and before not in known:
+        raise SchemaTooNew(f"The database has the form {before}, and this version knows {HEAD}.")
     command.upgrade(config, "head")
