@@ -26,7 +26,8 @@ T = TypeVar("T")
 
 _TIMEOUT_MS = 10_000
 # The control plane is in our own network; a proxy for the internet would only be in the way.
-_NO_PROXY = Proxy("http://127.0.0.1:9", no_proxy="*")
+# "*" is for names only, the networks are for addresses.
+_NO_PROXY = Proxy("http://127.0.0.1:9", no_proxy="0.0.0.0/0,::/0,*")
 _AWAY = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELED})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
@@ -16,9 +16,11 @@ from image_library.wire.errors import to_grpc
 
 log = structlog.get_logger()
 
-Handler = grpc.RpcMethodHandler[Any, Any] | None
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
-Context = aio.ServicerContext[Any, Any]
+if TYPE_CHECKING:
+    # Generic in the type stubs only.
+    Handler = grpc.RpcMethodHandler[Any, Any] | None
+    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+    Context = aio.ServicerContext[Any, Any]
 
 
 class CallGuard(aio.ServerInterceptor):
