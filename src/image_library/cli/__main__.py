@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(words: Sequence[str]) -> int:
     """Runs one command; its exit code."""
+    from typer import Abort
+
     from image_library.cli.app import NAME, build
     from image_library.cli.exit_codes import ExitCode
     from image_library.cli.output import Output
@@ -45,7 +47,7 @@ def run(words: Sequence[str]) -> int:
     try:
         code = build()(args=list(words), prog_name=NAME, standalone_mode=False)
         return code if isinstance(code, int) else ExitCode.OK
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Abort):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return _reader_left()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from image_library.cli.completion import complete_catalog, complete_images
-from image_library.cli.session import Session, command
+from image_library.cli.session import Session, YesOption, command, confirm
 
 app = typer.Typer(no_args_is_help=True, help="Images: what publishers offer and what is here.")
 ImageArgument = Annotated[
@@ -118,12 +118,13 @@ def scan_images(session: Session, node: NodeOption = "") -> None:
 
 
 @command(app, "delete")
-def delete_image(session: Session, image: ImageArgument) -> None:
+def delete_image(session: Session, image: ImageArgument, yes: YesOption = False) -> None:
     """Delete an image from the library and its nodes. One that VMs use is kept."""
     from image_library.cli.lookup import the_image
     from limiquantix.storage.v1.image_pb import DeleteImageRequest
 
     found = the_image(session.library, image)
+    confirm(session, f"Delete the image '{found.name}'?", yes=yes)
     session.library.images.delete_image(DeleteImageRequest(id=found.id))
     if session.json:
         session.out.document({"deleted": {"id": found.id, "name": found.name}})

@@ -19,7 +19,7 @@ from image_library.cli.image_views import support
 from image_library.cli.output import as_json, plain
 from image_library.cli.session import Session
 from image_library.domain.cloud_init import Provisioning, identity_of
-from image_library.domain.errors import InvalidUserData, NameTaken, printable
+from image_library.domain.errors import DiskTooSmall, InvalidUserData, NameTaken, printable
 from image_library.domain.identity import valid_name
 from image_library.domain.os_info import GuestTraits
 from image_library.domain.user_data import checked_text
@@ -209,9 +209,15 @@ def _memory(wish: Wish, found: Found) -> int:
 
 
 def _disk(wish: Wish, found: Found, image: Image | None) -> int:
-    if wish.disk:
-        return sizes.disk_gib(wish.disk)
     virtual = image.status.virtual_size_bytes if image and image.status else 0
+    if wish.disk:
+        # The wire counts in GiB: that the size is rounded up must not make a refusal into a surprise.
+        if sizes.parse_size(wish.disk, "--disk") < virtual:
+            raise DiskTooSmall(
+                f"A disk of {wish.disk} is smaller than the image, which has {sizes.shown(virtual)}.",
+                field="disk",
+            )
+        return sizes.disk_gib(wish.disk)
     return max(DEFAULT_DISK_GIB, found.needs.min_disk_gib, -(-virtual // sizes.GIB))
 
 

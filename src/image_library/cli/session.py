@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import typer
 
 from image_library.cli import servers
 from image_library.cli.clients import Library
-from image_library.cli.output import Output
+from image_library.cli.output import Output, plain
 from image_library.cli.places import DataDir
 
 EVERYWHERE = "Everywhere"
@@ -49,6 +50,8 @@ JsonOption = Annotated[
     ),
 ]
 
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; only a terminal is asked at all.")]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
@@ -78,6 +81,13 @@ class Session:
             server_option=self.server_option or outer.server_option,
             json=self.json or outer.json,
         )
+
+
+def confirm(session: Session, question: str, *, yes: bool) -> None:
+    """Asks whoever sits at a terminal; scripts have meant what they said. Raises typer.Abort for a no."""
+    if yes or session.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    typer.confirm(plain(question), abort=True, err=True)
 
 
 P = ParamSpec("P")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from image_library.cli.completion import complete_vms
-from image_library.cli.session import Session, command
+from image_library.cli.session import Session, YesOption, command, confirm
 
 if TYPE_CHECKING:
     from limiquantix.compute.v1.vm_pb import VirtualMachine
@@ -127,6 +127,7 @@ def delete_vm(
     force: Annotated[
         bool, typer.Option("--force", help="Also when it runs, or when its node is away.")
     ] = False,
+    yes: YesOption = False,
 ) -> None:
     """Delete a VM and its disk. Its image stays."""
     from image_library.cli import ssh
@@ -135,6 +136,7 @@ def delete_vm(
 
     library = session.library
     found = the_vm(library, vm)
+    confirm(session, f"Delete the VM '{found.name}' and its disk?", yes=yes)
     library.vms.delete_vm(DeleteVMRequest(id=found.id, force=force))
     ssh.forget(session.data_dir, found.id)
     if session.json:

@@ -224,6 +224,15 @@ def test_a_guest_that_does_not_come_up_in_time_is_told_with_its_stage(
     assert "vms console debian-12" in ended.err
 
 
+def test_a_disk_below_the_image_is_refused_though_the_wire_counts_in_gib(
+    cli: Cli, library: FakeLibrary, own_key: Path
+) -> None:
+    ended = cli("launch", "debian-12", "--disk", "2.5G")
+    assert ended.code == 2
+    assert "A disk of 2.5G is smaller than the image, which has 3.0 GiB." in ended.err
+    assert library.asked(CreateVMRequest) == []
+
+
 def test_a_hypervisors_refusal_is_passed_on(cli: Cli, library: FakeLibrary, own_key: Path) -> None:
     library.failing["create_vm"] = HypervisorFailed("qemu refused.")
     ended = cli("launch", "debian-12")
