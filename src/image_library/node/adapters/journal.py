@@ -36,6 +36,7 @@ MIGRATIONS: tuple[str, ...] = (
         facts TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    "CREATE TABLE vms (vm_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;",
 )
 
 
