@@ -21,12 +21,20 @@ def logging_to(log: Path) -> Run:
     def run(*command: str, stdin: str = "") -> None:
         with log.open("a+") as out:
             start = out.tell()
-            done = subprocess.run(
-                command, input=stdin.encode(), stdout=out, stderr=subprocess.STDOUT, check=False
-            )
+            try:
+                done = subprocess.run(
+                    command, input=stdin.encode(), stdout=out, stderr=subprocess.STDOUT, check=False
+                )
+            except FileNotFoundError:
+                raise StepFailed(f"{command[0]} is missing. Install {' '.join(needed())}.") from None
             if done.returncode:
                 out.seek(start)
                 ending = "".join(out.readlines()[-25:])
                 raise StepFailed(f"{command[0]} ended with {done.returncode}:\n{ending}")
 
     return run
+
+
+def needed() -> list[str]:
+    """The Debian packages that the build's programs come from."""
+    return (Path(__file__).parents[1] / "packages.txt").read_text().split()
