@@ -1,4 +1,4 @@
-"""Downloads by the real programs from a mirror that misbehaves: they go on, or they refuse; nothing between."""
+"""Downloads by the real programs from a mirror that misbehaves: they go on or refuse, nothing between."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_one_wrong_byte_is_refused_and_nothing_is_published(
         assert refused.returncode == 9
         assert "do not use" in refused.stderr
         assert [image["status"]["phase"] for image in images(program)] == ["ERROR"]
+        create = {"name": "vm", "spec": {"disks": [{"image": images(program)[0]["id"]}]}}
         with pytest.raises(RpcError) as not_ready:
-            create = {"name": "vm", "nodeId": "", "spec": {"disks": [{"image": images(program)[0]["id"]}]}}
             rpc(program.url, "limiquantix.compute.v1.VMService/CreateVM", create, token=program.token)
         assert not_ready.value.code in {"failed_precondition", "data_loss"}
     assert published(data_dir) == []

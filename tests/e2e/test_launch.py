@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pytest
 
 from tests.support.guest import Guest, KeyPair
 from tests.support.mirror import Mirror
-from tests.support.processes import Program, environment, processes_of, run_cli
+from tests.support.processes import Program, environment, kill, processes_of, run_cli
 from tests.support.publisher import Publication
 from tests.support.rpc import rpc, rpc_stream
 
@@ -47,7 +45,7 @@ class Launched:
 
 
 @pytest.fixture(scope="module")
-def launched(shared_mirror: Mirror, shared_data_dir: Path, ssh_key: KeyPair) -> Iterator[Launched]:
+def launched(shared_mirror: Mirror, shared_data_dir: Path, ssh_key: KeyPair) -> Launched:
     """Nothing runs and nothing is there; then one command."""
     env = environment(shared_data_dir, mirror=shared_mirror.base_url)
     command = ["--json", "launch", "debian-12", "--name", "web", "--memory", "768M", "--disk", "5G"]
@@ -55,7 +53,7 @@ def launched(shared_mirror: Mirror, shared_data_dir: Path, ssh_key: KeyPair) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)
     guest = Guest(port=said["vm"]["status"]["sshPort"], key=ssh_key.private)
-    yield Launched(env=env, data_dir=shared_data_dir, said=said, progress=done.stderr, guest=guest)
+    return Launched(env=env, data_dir=shared_data_dir, said=said, progress=done.stderr, guest=guest)
 
 
 def test_the_catalogs_user_logs_in_with_the_key(launched: Launched) -> None:
@@ -79,7 +77,7 @@ def test_cloud_init_is_done_without_errors(launched: Launched) -> None:
     assert (status["status"], status["errors"]) == ("done", [])
     assert "Valid" in launched.guest.run("sudo cloud-init schema --system")
     assert launched.vm["status"]["cloudInitStatus"] == "done"
-    assert "cloudInitErrors" not in launched.vm["status"]
+    assert not launched.vm["status"].get("cloudInitErrors")
 
 
 def test_the_boot_was_told_as_it_went(launched: Launched) -> None:
@@ -127,32 +125,15 @@ def test_a_disk_below_the_image_is_refused(launched: Launched) -> None:
 
 
 def test_the_guest_outlives_the_server(launched: Launched) -> None:
-    (server,) = [int(json.loads((launched.data_dir / "server.json").read_text())["pid"])]
+    server = int(json.loads((launched.data_dir / "server.json").read_text())["pid"])
     booted = launched.guest.run("cat /proc/sys/kernel/random/boot_id")
-    with closing(_Killed(server)):
-        assert launched.guest.run("cat /proc/sys/kernel/random/boot_id") == booted
+    kill(server)
+    assert launched.guest.run("cat /proc/sys/kernel/random/boot_id") == booted
     with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], launched.env) as program:
         (vm,) = rpc(program.url, f"{VMS}/ListVMs", token=program.token)["vms"]
         assert vm["status"]["state"] == "RUNNING"
         assert vm["status"]["sshPort"] == launched.guest.port
     assert launched.guest.run("cat /proc/sys/kernel/random/boot_id") == booted
-
-
-class _Killed:
-    """A server killed as a crash would kill it, and surely gone."""
-
-    def __init__(self, pid: int) -> None:
-        import os
-        import select
-        import signal
-
-        handle = os.pidfd_open(pid)
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-        select.select([handle], [], [], 10)
-        os.close(handle)
-
-    def close(self) -> None:
-        """Nothing is left to do."""
 
 
 def test_it_stops_starts_and_goes_away(launched: Launched) -> None:

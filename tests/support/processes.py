@@ -198,14 +198,15 @@ def end_processes_of(data_dir: Path) -> None:
     """End what a test left running for its data directory, and wait until it is gone."""
     for pid in processes_of(data_dir):
         with contextlib.suppress(ProcessLookupError):
-            handle = os.pidfd_open(pid)
-            try:
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-                _await_end(handle)
-            finally:
-                os.close(handle)
+            kill(pid)
 
 
-def _await_end(handle: int) -> None:
-    # A process's handle is readable when the process has ended (pidfd_open(2)).
-    select.select([handle], [], [], 10)
+def kill(pid: int) -> None:
+    """End a process as a crash would, and wait until it is gone. Raises ProcessLookupError."""
+    handle = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        # A process's handle is readable when the process has ended (pidfd_open(2)).
+        select.select([handle], [], [], 10)
+    finally:
+        os.close(handle)
