@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 SUITE = "bookworm"
@@ -18,6 +19,8 @@ _QUESTION = (
 
 def source_files() -> list[str]:
     """The machine's files that name the suite, in order; empty when it has none (another distribution)."""
+    if shutil.which("apt-get") is None:
+        return []
     asked = subprocess.run(_QUESTION, capture_output=True, text=True, check=False)
     found: list[str] = []
     for line in asked.stdout.splitlines():
