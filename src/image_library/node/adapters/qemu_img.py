@@ -62,7 +62,8 @@ class QemuImg:
             stdout=DEVNULL,
             stderr=PIPE,
             env={"LC_ALL": "C"},
-            process_group=0,
+            # Not process_group: uvloop does not know it.
+            start_new_session=True,
         )
         try:
             async with asyncio.timeout(self._create_seconds):
