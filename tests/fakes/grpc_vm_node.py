@@ -1,0 +1,132 @@
+"""A node behind real gRPC on a loopback port. Its VMs are plain values, and a test says how they fare."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import grpc
+from grpc import aio
+from protobuf.wkt import Empty
+
+from image_library.domain.changes import Changes
+from image_library.domain.errors import LibraryError, UnknownVm
+from image_library.domain.machine import MachineOrder
+from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.wire.errors import to_grpc
+from image_library.wire.node_vm import machine_order_from_wire, vm_report_to_wire
+from limiquantix.node.v1 import node_daemon_pb as pb
+from limiquantix.node.v1.node_daemon_pb_grpc import NodeDaemonServiceService
+
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+
+
+class GrpcVmNode(NodeDaemonServiceService):
+    def __init__(self, *, join_token: str) -> None:
+        self.join_token = join_token
+        self.endpoint = ""
+        self.orders: dict[str, MachineOrder] = {}
+        self.reports: dict[str, VmReport] = {}
+        self.console = b""
+        # Answered instead of starting a VM.
+        self.refusal: LibraryError | None = None
+        self.stopped: list[tuple[str, int]] = []
+        self._changes = Changes()
+
+    def say(self, vm_id: str, **changes: object) -> None:
+        self.reports[vm_id] = replace(self.reports[vm_id], **changes)  # pyright: ignore[reportArgumentType]
+        self._changes.notify(vm_id)
+
+    def booted(self, vm_id: str) -> None:
+        addresses = ("10.0.2.15",)
+        self.say(vm_id, stage=BootStage.DONE, cloud_init=CloudInitStatus.DONE, ip_addresses=addresses)
+
+    async def create_vm(
+        self, request: pb.CreateVMOnNodeRequest, context: Context
+    ) -> pb.CreateVMOnNodeResponse:
+        await self._known_caller(context)
+        order = machine_order_from_wire(request, architecture="x86_64")
+        created = order.vm_id not in self.orders
+        self.orders.setdefault(order.vm_id, order)
+        self.reports.setdefault(order.vm_id, VmReport(vm_id=order.vm_id, state=PowerState.STOPPED))
+        return pb.CreateVMOnNodeResponse(vm_id=order.vm_id, created=created)
+
+    async def start_vm(self, request: pb.VMIdRequest, context: Context) -> Empty:
+        await self._vm(request.vm_id, context)
+        if self.refusal is not None:
+            await _abort(context, self.refusal)
+        self.say(
+            request.vm_id,
+            state=PowerState.RUNNING,
+            stage=BootStage.BOOT,
+            ssh_host="127.0.0.1",
+            ssh_port=2222,
+        )
+        return Empty()
+
+    async def stop_vm(self, request: pb.StopVMRequest, context: Context) -> Empty:
+        await self._vm(request.vm_id, context)
+        self.stopped.append((request.vm_id, request.timeout_seconds))
+        self.say(request.vm_id, state=PowerState.STOPPED)
+        return Empty()
+
+    async def force_stop_vm(self, request: pb.VMIdRequest, context: Context) -> Empty:
+        await self._vm(request.vm_id, context)
+        self.stopped.append((request.vm_id, -1))
+        self.say(request.vm_id, state=PowerState.STOPPED)
+        return Empty()
+
+    async def delete_vm(self, request: pb.VMIdRequest, context: Context) -> Empty:
+        await self._known_caller(context)
+        self.reports.pop(request.vm_id, None)
+        self.orders.pop(request.vm_id, None)
+        self._changes.notify(request.vm_id)
+        return Empty()
+
+    async def get_vm_status(self, request: pb.VMIdRequest, context: Context) -> pb.VMStatusResponse:
+        return vm_report_to_wire(await self._vm(request.vm_id, context))
+
+    async def watch_vm(self, request: pb.VMIdRequest, context: Context) -> AsyncIterator[pb.VMStatusResponse]:
+        await self._vm(request.vm_id, context)
+        with self._changes.follow(request.vm_id) as changed:
+            while request.vm_id in self.reports:
+                yield vm_report_to_wire(self.reports[request.vm_id])
+                await changed.wait()
+
+    async def read_console(
+        self, request: pb.ReadConsoleOnNodeRequest, context: Context
+    ) -> AsyncIterator[pb.ConsoleChunk]:
+        await self._vm(request.vm_id, context)
+        for at in range(request.offset, len(self.console), 4):
+            yield pb.ConsoleChunk(offset=at, data=self.console[at : at + 4])
+
+    async def _vm(self, vm_id: str, context: Context) -> VmReport:
+        await self._known_caller(context)
+        if vm_id not in self.reports:
+            await _abort(context, UnknownVm(f"There is no VM '{vm_id}' here."))
+        return self.reports[vm_id]
+
+    async def _known_caller(self, context: Context) -> None:
+        shown = dict(context.invocation_metadata() or ()).get("authorization")
+        if shown != f"Bearer {self.join_token}":
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "not the control plane")
+
+
+async def _abort(context: Context, error: LibraryError) -> None:
+    code, message, trailing = to_grpc(error)
+    await context.abort(code, message, trailing)
+
+
+@asynccontextmanager
+async def serving(node: GrpcVmNode) -> AsyncGenerator[None]:
+    """Serve on a free loopback port, which ``node.endpoint`` names, until the block is left."""
+    server = aio.server()
+    node.add_to_server(server)
+    node.endpoint = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(grace=None)

@@ -1,0 +1,264 @@
+"""VMService through its real door: JSON over HTTP and a Connect client, with a node behind real gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image_library.controlplane.app import ControlPlaneHandle, run_control_plane
+from image_library.controlplane.settings import Settings
+from image_library.domain.errors import HypervisorMissing
+from image_library.domain.vm import BootStage
+from limiquantix.compute.v1 import vm_pb as pb
+from limiquantix.compute.v1.vm_connect import VMServiceClient
+from tests.fakes.grpc_vm_node import GrpcVmNode, serving
+from tests.support.rpc import Json, RpcError, rpc
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+JOIN = "join-token-of-the-test"
+GOLDEN = "/data/cloud-images/golden.qcow2"
+
+
+@dataclass
+class Door:
+    """A control plane that serves, and its one node with one image on it."""
+
+    plane: ControlPlaneHandle
+    node: GrpcVmNode
+
+    async def call(self, method: str, message: Json | None = None, *, token: str | None = None) -> Json:
+        shown = self.plane.token if token is None else token
+        name = f"limiquantix.{method}" if method.count(".") else f"limiquantix.compute.v1.VMService/{method}"
+        return await asyncio.to_thread(rpc, self.plane.url, name, message, token=shown)
+
+    async def create(self, name: str = "web", **cloud_init: Any) -> Json:
+        return await self.call("CreateVM", wish(name, **cloud_init))
+
+    async def refused(self, method: str, message: Json) -> tuple[str, str]:
+        """The code and the reason of the refusal, once it is whole: a sentence and its details."""
+        with pytest.raises(RpcError) as refused:
+            await self.call(method, message)
+        error = refused.value
+        assert "Traceback" not in error.message
+        debug = [d.get("debug", {}) for d in error.details if d["type"] == "google.rpc.ErrorInfo"]
+        return error.code, debug[0].get("reason", "") if debug else ""
+
+
+def wish(name: str = "web", image: str = "golden", **cloud_init: Any) -> Json:
+    method = {"cloudInit": cloud_init} if cloud_init else {}
+    spec: Json = {"disks": [{"image": image}], "provisioning": method}
+    return {"name": name, "spec": spec, "startOnCreate": True}
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncGenerator[Door]:
+    settings = Settings(data_dir=tmp_path, listen="127.0.0.1:0", join_token=JOIN)
+    node = GrpcVmNode(join_token=JOIN)
+    async with serving(node), run_control_plane(settings) as plane:
+        made = Door(plane, node)
+        registered = await made.call(
+            "compute.v1.NodeService/RegisterNode",
+            {"hostname": "node-a", "agentEndpoint": node.endpoint, "nodeId": "node-a-id"},
+            token=JOIN,
+        )
+        image = {
+            "path": GOLDEN,
+            "filename": "golden.qcow2",
+            "sizeBytes": "1000",
+            "virtualSizeBytes": str(3 << 30),
+            "format": "qcow2",
+            "detectedOs": {"family": "LINUX", "distribution": "debian", "defaultUser": "debian"},
+        }
+        report = {"nodeId": registered["id"], "images": [image]}
+        await made.call("storage.v1.ImageService/ScanLocalImages", report, token=JOIN)
+        yield made
+
+
+async def test_a_vm_is_made_on_its_node_and_runs(door: Door) -> None:
+    vm = await door.create(sshAuthorizedKeys=[KEY], packages=["nginx"])
+    status = vm["status"]
+    assert (status["state"], status["stage"]) == ("RUNNING", "boot")
+    assert (status["sshHost"], status["sshPort"], status["sshUser"]) == ("127.0.0.1", 2222, "debian")
+    assert (status["nodeId"], status["imageName"]) == ("node-a-id", "golden")
+    order = door.node.orders[vm["id"]]
+    assert order.disk.backing_path == GOLDEN
+    assert (order.cores, order.memory_mib) == (
+        vm["spec"]["cpu"]["cores"],
+        int(vm["spec"]["memory"]["sizeMib"]),
+    )
+    assert KEY in order.seed.user_data
+
+
+async def test_an_old_client_names_the_image_by_its_path(door: Door) -> None:
+    old = {
+        "name": "old",
+        "spec": {"disks": [{"backingFile": GOLDEN, "sizeGib": "10"}]},
+        "startOnCreate": True,
+    }
+    vm = await door.call("CreateVM", old)
+    assert door.node.orders[vm["id"]].disk.size_gib == 10
+
+
+async def test_no_answer_repeats_what_may_be_secret(door: Door) -> None:
+    made = await door.create(
+        userData="#!/bin/sh\n# canary-1\n", runCommands=["echo canary-2"], vendorData="#!canary-3"
+    )
+    seen = [made, await door.call("GetVM", {"id": "web"}), await door.call("ListVMs")]
+    assert "canary" not in json.dumps(seen)
+    assert "canary-1" in door.node.orders[made["id"]].seed.user_data
+
+
+async def test_get_and_list_find_it(door: Door) -> None:
+    made = await door.create()
+    assert (await door.call("GetVM", {"id": made["id"]}))["name"] == "web"
+    assert (await door.call("GetVM", {"id": "web"}))["id"] == made["id"]
+    listed = await door.call("ListVMs", {"states": ["RUNNING"], "nodeId": "node-a-id"})
+    assert ([vm["name"] for vm in listed["vms"]], listed["totalCount"]) == (["web"], 1)
+    assert await door.call("ListVMs", {"states": ["STOPPED"]}) == {}
+    assert await door.call("ListVMs", {"states": ["TERMINATED"]}) == {}
+
+
+async def test_the_list_comes_in_pages(door: Door) -> None:
+    for name in ("a", "b", "c"):
+        await door.create(name)
+    first = await door.call("ListVMs", {"pageSize": 2})
+    second = await door.call("ListVMs", {"pageSize": 2, "pageToken": first["nextPageToken"]})
+    assert [vm["name"] for vm in first["vms"] + second["vms"]] == ["c", "b", "a"]
+    assert (first["totalCount"], second.get("nextPageToken", "")) == (3, "")
+    assert await door.refused("ListVMs", {"pageToken": "forged"}) == (
+        "invalid_argument",
+        "REQUEST_PAGE_TOKEN",
+    )
+    assert (await door.refused("ListVMs", {"pageSize": -1}))[0] == "invalid_argument"
+
+
+async def test_it_is_stopped_started_and_deleted(door: Door) -> None:
+    vm = await door.create()
+    assert (await door.call("StopVM", {"id": "web", "timeoutSec": 7}))["status"]["state"] == "STOPPED"
+    assert (await door.call("StartVM", {"id": "web"}))["status"]["state"] == "RUNNING"
+    assert (await door.call("StopVM", {"id": "web", "force": True}))["status"]["state"] == "STOPPED"
+    assert door.node.stopped == [(vm["id"], 7), (vm["id"], -1)]
+    assert await door.call("DeleteVM", {"id": "web"}) == {}
+    assert await door.refused("GetVM", {"id": "web"}) == ("not_found", "VM_UNKNOWN")
+    assert door.node.orders == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "reason"),
+    [
+        ({"name": "a b"}, "invalid_argument", "NAME_INVALID"),
+        ({"name": ""}, "invalid_argument", "NAME_INVALID"),
+        ({"spec": {}}, "invalid_argument", "REQUEST_INVALID"),
+        ({"spec": {"disks": [{"image": "goldn"}]}}, "not_found", "IMAGE_UNKNOWN"),
+        ({"spec": {"disks": [{"backingFile": "/etc/shadow"}]}}, "invalid_argument", "REQUEST_INVALID"),
+        ({"spec": {"disks": [{"image": "golden", "sizeGib": "1"}]}}, "invalid_argument", "DISK_TOO_SMALL"),
+        ({"nodeId": "nowhere"}, "not_found", "NODE_UNKNOWN"),
+        ({"templateId": "t"}, "unimplemented", "RPC_UNIMPLEMENTED"),
+    ],
+)
+async def test_bad_wishes_are_refused_by_name_and_leave_nothing(
+    door: Door, changes: Json, code: str, reason: str
+) -> None:
+    assert await door.refused("CreateVM", wish() | changes) == (code, reason)
+    assert await door.call("ListVMs") == {}
+    assert door.node.orders == {}
+
+
+@pytest.mark.parametrize(
+    ("cloud_init", "reason"),
+    [
+        ({"hostname": "not a host"}, "CLOUD_INIT_HOSTNAME"),
+        ({"defaultUser": "Not A User"}, "CLOUD_INIT_USER"),
+        ({"sshAuthorizedKeys": ["ssh-ed25519 AAAA"]}, "CLOUD_INIT_SSH_KEY"),
+        ({"packages": ["-y"]}, "CLOUD_INIT_USER_DATA"),
+        ({"userData": "## template: jinja\n#cloud-config\n", "hostname": "x"}, "CLOUD_INIT_USER_DATA"),
+        ({"metaData": "- no mapping"}, "CLOUD_INIT_USER_DATA"),
+    ],
+)
+async def test_bad_provisioning_is_refused_by_name(door: Door, cloud_init: Json, reason: str) -> None:
+    for method in ("CreateVM", "PreviewProvisioning"):
+        assert await door.refused(method, wish(**cloud_init)) == ("invalid_argument", reason)
+    assert await door.call("ListVMs") == {}
+
+
+async def test_a_private_key_is_never_repeated(door: Door) -> None:
+    with pytest.raises(RpcError) as refused:
+        await door.create(sshAuthorizedKeys=["-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n"])
+    assert "private key" in refused.value.message
+    assert "c2VjcmV0" not in refused.value.message + json.dumps(refused.value.details)
+
+
+async def test_a_name_is_given_once(door: Door) -> None:
+    await door.create()
+    assert await door.refused("CreateVM", wish()) == ("already_exists", "NAME_TAKEN")
+
+
+async def test_what_the_node_says_reaches_the_caller_whole(door: Door) -> None:
+    door.node.refusal = HypervisorMissing("qemu-system-x86_64 is not installed.")
+    with pytest.raises(RpcError, match="apt-get install") as refused:
+        await door.create()
+    assert refused.value.code == "failed_precondition"
+    assert await door.call("ListVMs") == {}
+    assert door.node.orders == {}
+
+
+async def test_a_running_vm_is_not_deleted_without_force(door: Door) -> None:
+    await door.create()
+    assert await door.refused("DeleteVM", {"id": "web"}) == ("failed_precondition", "VM_RUNNING")
+    assert await door.call("DeleteVM", {"id": "web", "force": True}) == {}
+
+
+async def test_a_preview_shows_the_seed_and_makes_nothing(door: Door) -> None:
+    preview = await door.call("PreviewProvisioning", wish(sshAuthorizedKeys=[KEY]))
+    assert preview["userData"].startswith("#cloud-config\n")
+    assert KEY in preview["userData"]
+    assert "local-hostname: web" in preview["metaData"]
+    assert "dhcp4: true" in preview["networkConfig"]
+    assert await door.call("ListVMs") == {}
+
+
+@pytest.mark.parametrize("method", ["RebootVM", "ConvertToTemplate", "GetConsole", "PreflightVM"])
+async def test_what_is_to_come_says_so(door: Door, method: str) -> None:
+    assert await door.refused(method, {}) == ("unimplemented", "RPC_UNIMPLEMENTED")
+
+
+async def test_nobody_without_the_token_gets_in(door: Door) -> None:
+    with pytest.raises(RpcError) as refused:
+        await door.call("ListVMs", token="wrong")
+    assert refused.value.code == "unauthenticated"
+
+
+async def test_stages_arrive_while_they_happen_until_the_vm_is_deleted(door: Door) -> None:
+    vm = await door.create()
+    authorization = {"Authorization": f"Bearer {door.plane.token}"}
+    stages: list[str] = []
+    async with VMServiceClient(door.plane.url) as client:
+        async for state in client.watch_vm(pb.WatchVMRequest(vm_id="web"), headers=authorization):
+            assert state.status is not None
+            stages.append(state.status.stage)
+            match state.status.stage:
+                case "boot":
+                    door.node.say(vm["id"], stage=BootStage.CLOUD_INIT)
+                case "cloud_init":
+                    door.node.booted(vm["id"])
+                case _:
+                    assert list(state.status.ip_addresses) == ["10.0.2.15"]
+                    assert state.status.cloud_init_status == "done"
+                    await door.call("DeleteVM", {"id": "web", "force": True})
+    assert stages == ["boot", "cloud_init", "done"]
+
+
+async def test_the_console_comes_from_the_offset_on(door: Door) -> None:
+    await door.create()
+    door.node.console = b"0123456789"
+    authorization = {"Authorization": f"Bearer {door.plane.token}"}
+    async with VMServiceClient(door.plane.url) as client:
+        pieces = client.read_console(pb.ReadConsoleRequest(vm_id="web", offset=3), headers=authorization)
+        read = [(piece.offset, bytes(piece.data)) async for piece in pieces]
+    assert read == [(3, b"3456"), (7, b"789")]
