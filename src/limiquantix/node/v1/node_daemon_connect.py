@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import CancelDownloadRequest, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ListVMsOnNodeResponse, ReadConsoleOnNodeRequest, StopVMRequest, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import CancelDownloadRequest, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ListVMsOnNodeResponse, ReadConsoleOnNodeRequest, RemoveImageRequest, StopVMRequest, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -91,6 +91,12 @@ class NodeDaemonService(Protocol):
     async def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
         """
         Looks through the node's image folder now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def remove_image(self, request: RemoveImageRequest, ctx: RequestContext[RemoveImageRequest, Empty], /) -> Empty:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -274,6 +280,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.scan_images,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/RemoveImage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RemoveImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=RemoveImageRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.remove_image,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/WatchVM": Endpoint.server_stream(
                     method=MethodInfo(
@@ -610,6 +627,29 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def remove_image(
+        self,
+        request: RemoveImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RemoveImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=RemoveImageRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     def watch_vm(
         self,
         request: VMIdRequest,
@@ -713,6 +753,12 @@ class NodeDaemonServiceSync(Protocol):
     def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
         """
         Looks through the node's image folder now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def remove_image(self, request: RemoveImageRequest, ctx: RequestContext[RemoveImageRequest, Empty], /) -> Empty:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -894,6 +940,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.scan_images,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/RemoveImage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RemoveImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=RemoveImageRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.remove_image,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/WatchVM": EndpointSync.server_stream(
                     method=MethodInfo(
@@ -1224,6 +1281,29 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=Empty,
                 output=ScanLocalImagesRequest,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def remove_image(
+        self,
+        request: RemoveImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RemoveImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=RemoveImageRequest,
+                output=Empty,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -15,7 +15,7 @@ from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_m
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import CancelDownloadRequest, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ListVMsOnNodeResponse, ReadConsoleOnNodeRequest, StopVMRequest, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import CancelDownloadRequest, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ListVMsOnNodeResponse, ReadConsoleOnNodeRequest, RemoveImageRequest, StopVMRequest, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -113,6 +113,14 @@ class NodeDaemonServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def remove_image(self, request: RemoveImageRequest, context: aio.ServicerContext) -> Empty:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def watch_vm(self, request: VMIdRequest, context: aio.ServicerContext) -> AsyncIterator[VMStatusResponse]:
         """
         The current state at once, then every change; ends when the VM is deleted.
@@ -198,6 +206,11 @@ class NodeDaemonServiceService:
                 self.scan_images,
                 request_deserializer=Empty.from_binary,
                 response_serializer=ScanLocalImagesRequest.to_binary,
+            ),
+            "RemoveImage": unary_unary_rpc_method_handler(
+                self.remove_image,
+                request_deserializer=RemoveImageRequest.from_binary,
+                response_serializer=Empty.to_binary,
             ),
             "WatchVM": unary_stream_rpc_method_handler(
                 self.watch_vm,
@@ -291,6 +304,11 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/ScanImages",
             request_serializer=Empty.to_binary,
             response_deserializer=ScanLocalImagesRequest.from_binary,
+        )
+        self._remove_image = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/RemoveImage",
+            request_serializer=RemoveImageRequest.to_binary,
+            response_deserializer=Empty.from_binary,
         )
         self._watch_vm = channel.unary_stream(
             "/limiquantix.node.v1.NodeDaemonService/WatchVM",
@@ -487,6 +505,21 @@ class NodeDaemonServiceClient:
         """
         return self._scan_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def remove_image(
+        self,
+        request: RemoveImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[RemoveImageRequest, Empty]:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
+        """
+        return self._remove_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def watch_vm(
         self,
         request: VMIdRequest,
@@ -605,6 +638,14 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def remove_image(self, request: RemoveImageRequest, context: ServicerContext) -> Empty:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def watch_vm(self, request: VMIdRequest, context: ServicerContext) -> Iterator[VMStatusResponse]:
         """
         The current state at once, then every change; ends when the VM is deleted.
@@ -690,6 +731,11 @@ class NodeDaemonServiceServiceSync:
                 self.scan_images,
                 request_deserializer=Empty.from_binary,
                 response_serializer=ScanLocalImagesRequest.to_binary,
+            ),
+            "RemoveImage": unary_unary_rpc_method_handler(
+                self.remove_image,
+                request_deserializer=RemoveImageRequest.from_binary,
+                response_serializer=Empty.to_binary,
             ),
             "WatchVM": unary_stream_rpc_method_handler(
                 self.watch_vm,
@@ -783,6 +829,11 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/ScanImages",
             request_serializer=Empty.to_binary,
             response_deserializer=ScanLocalImagesRequest.from_binary,
+        )
+        self._remove_image = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/RemoveImage",
+            request_serializer=RemoveImageRequest.to_binary,
+            response_deserializer=Empty.from_binary,
         )
         self._watch_vm = channel.unary_stream(
             "/limiquantix.node.v1.NodeDaemonService/WatchVM",
@@ -978,6 +1029,21 @@ class NodeDaemonServiceClientSync:
         Looks through the node's image folder now.
         """
         return self._scan_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def remove_image(
+        self,
+        request: RemoveImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Empty:
+        """
+        Removes a published image that no VM of this node is built on. Removing what is not there succeeds.
+        """
+        return self._remove_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def watch_vm(
         self,
