@@ -44,6 +44,8 @@ class BootProgress:
 
     started: bool = False
     networked: bool = False
+    # cloud-init has come to what it was asked to do: its modules.
+    configuring: bool = False
     ssh: bool = False
     cloud_init: CloudInitStatus = CloudInitStatus.UNKNOWN
     # One entry a failure: "MODULE: what it said".
@@ -63,7 +65,7 @@ class BootProgress:
         reached = (
             (BootStage.DONE, self.ssh and (self.finished or self.unheard)),
             (BootStage.SSH, self.ssh),
-            (BootStage.CLOUD_INIT, self.finished or self.cloud_init is CloudInitStatus.RUNNING),
+            (BootStage.CLOUD_INIT, self.configuring or self.finished),
             (BootStage.NETWORK, self.networked),
             (BootStage.BOOT, self.started),
         )
@@ -76,6 +78,7 @@ class BootProgress:
             started=True,
             networked=report.stage
             in {BootStage.NETWORK, BootStage.CLOUD_INIT, BootStage.SSH, BootStage.DONE},
+            configuring=report.stage is BootStage.CLOUD_INIT,
             ssh=report.stage in {BootStage.SSH, BootStage.DONE},
             cloud_init=report.cloud_init,
             errors=report.cloud_init_errors,
@@ -117,12 +120,13 @@ class BootProgress:
         return self._failure(text)
 
     def _running(self, step: str) -> BootProgress:
-        # The local step runs before there is a network, the others after it.
-        networked = self.networked or not step.startswith("init-local")
-        status = self.cloud_init if self.finished else CloudInitStatus.RUNNING
-        if step.startswith("init"):
-            status = self.cloud_init
-        return replace(self, networked=networked, cloud_init=status)
+        """The local step runs before there is a network, the other ones after it."""
+        return replace(
+            self,
+            networked=self.networked or step != "init-local",
+            configuring=self.configuring or step.startswith("modules"),
+            cloud_init=self.cloud_init if self.finished else CloudInitStatus.RUNNING,
+        )
 
     def _interface(self, card: str, address: str) -> BootProgress:
         if card == "lo" or not routable(address):

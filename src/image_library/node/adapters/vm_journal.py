@@ -54,15 +54,13 @@ def dump_record(record: MachineRecord) -> str:
 
 def load_record(text: str) -> MachineRecord:
     raw: Json = json.loads(text)
-    return MachineRecord(**{**raw, "machine": _machine(raw["machine"]), "report": _report(raw["report"])})
+    changed: Json = {"machine": _machine(raw["machine"]), "report": _report(raw["report"])}
+    return MachineRecord(**{**raw, **changed})
 
 
 def _machine(raw: Json) -> Machine:
-    backing: Json = raw["backing"]
-    changed: Json = {
-        "firmware": Firmware(raw["firmware"]),
-        "backing": Backing(**{**backing, "format": ImageFormat(backing["format"])}),
-    }
+    backing: Json = {**raw["backing"], "format": ImageFormat(raw["backing"]["format"])}
+    changed: Json = {"firmware": Firmware(raw["firmware"]), "backing": Backing(**backing)}
     return Machine(**{**raw, **changed})
 
 

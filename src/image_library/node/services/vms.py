@@ -174,8 +174,12 @@ class Vms:
                 await self._hypervisor.press_power_button(vm_id)
                 if self._clock.monotonic() >= agent_from:
                     await self._hypervisor.ask_agent_to_shut_down(vm_id)
-                await asyncio.wait({gone}, timeout=min(left, PRESS_SECONDS))
+                pause = asyncio.ensure_future(self._clock.sleep(min(left, PRESS_SECONDS)))
+                await asyncio.wait({gone, pause}, return_when=asyncio.FIRST_COMPLETED)
+                pause.cancel()
                 if gone.done():
+                    # It may be done because the VM's process does not answer.
+                    gone.result()
                     return True
             return False
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from asyncio.subprocess import DEVNULL
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from image_library.node.adapters.hypervisors.qemu.monitor import Monitor, Monito
 # From its start to its monitor's greeting qemu takes 0.1 s; a host short of memory can make that long.
 START_SECONDS = 30.0
 MAX_LOG_BYTES = 64 << 10
+# Its own name, and the option with all its JSON.
+_PREFIX = re.compile(r"^qemu-system-\w+: (-\w+ \{.*\}: )?")
 PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
 
@@ -108,7 +111,7 @@ def refusal(said: str) -> LibraryError:
         return PortTaken("The port for the VM's SSH is taken.")
     if "No space left on device" in first:
         return StorageFull("There is no space left to start the VM.")
-    words = printable(first.split(": ", 1)[-1] if first.startswith("qemu") else first, 300)
+    words = printable(_PREFIX.sub("", first), 300)
     if "annot allocate memory" in first or "cannot set up guest memory" in first:
         return HypervisorFailed(
             f"The node has too little free memory: {words}.",

@@ -1,0 +1,230 @@
+"""A hypervisor, a guest to look at, and a node's VM storage, all in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from image_library.domain.boot_progress import AgentFacts
+from image_library.domain.changes import Changes
+from image_library.domain.errors import HypervisorFailed, ImageNotReady, LibraryError
+from image_library.domain.image import ImageFormat
+from image_library.domain.machine import Condition, Machine, MachineRecord
+from image_library.domain.store import ImageFacts, LocalFile, PublishedImage
+from image_library.domain.trust import Evidence, TrustLevel
+from image_library.domain.vm import SeedDocuments
+
+NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+
+class QuickClock:
+    """Time that passes as fast as somebody sleeps."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self._seconds += seconds
+        await asyncio.sleep(0)
+
+
+class FakeHypervisor:
+    """Guests that obey, or do not, as they are told here."""
+
+    def __init__(self) -> None:
+        self.conditions: dict[str, Condition] = {}
+        self.obeys_button = True
+        self.obeys_agent = False
+        self.refusal: LibraryError | None = None
+        self.mute: set[str] = set()
+        self.started: list[tuple[Machine, frozenset[int]]] = []
+        self.ended: list[str] = []
+        self.asked: list[str] = []
+        self.was_asked = asyncio.Event()
+        self._changes = Changes()
+        self._next_port = 40000
+
+    def becomes(self, vm_id: str, condition: Condition) -> None:
+        self.conditions[vm_id] = condition
+        self._changes.notify(vm_id)
+
+    async def accelerator(self) -> str:
+        return "tcg"
+
+    async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
+        if self.refusal:
+            raise self.refusal
+        self.started.append((machine, avoid_ports))
+        self._next_port += 1
+        self.becomes(machine.vm_id, Condition.RUNNING)
+        return machine.ssh_port or self._next_port
+
+    async def condition(self, vm_id: str) -> Condition:
+        if vm_id in self.mute:
+            raise HypervisorFailed("It does not answer.")
+        return self.conditions.get(vm_id, Condition.GONE)
+
+    async def changed(self, vm_id: str, known: Condition | None) -> Condition:
+        with self._changes.follow(vm_id) as bell:
+            while (condition := await self.condition(vm_id)) is known:
+                await bell.wait()
+            return condition
+
+    async def press_power_button(self, vm_id: str) -> None:
+        self.asked.append("button")
+        self.was_asked.set()
+        if self.obeys_button:
+            self.becomes(vm_id, Condition.SHUT_DOWN)
+
+    async def ask_agent_to_shut_down(self, vm_id: str) -> None:
+        self.asked.append("agent")
+        if self.obeys_agent:
+            self.becomes(vm_id, Condition.SHUT_DOWN)
+
+    async def end(self, vm_id: str) -> None:
+        self.mute.discard(vm_id)
+        self.ended.append(vm_id)
+        self.becomes(vm_id, Condition.GONE)
+
+    async def detach(self) -> None:
+        self._changes = Changes()
+
+
+class FakeWindow:
+    """A guest's console, SSH server and agent, as a test scripts them."""
+
+    def __init__(self) -> None:
+        self.text: defaultdict[str, bytes] = defaultdict(bytes)
+        self.ssh = False
+        self.facts: AgentFacts | None = None
+        self.ssh_tries = 0
+
+    async def console(self, vm_id: str, offset: int) -> bytes:
+        return self.text[vm_id][offset : offset + 64]
+
+    async def console_size(self, vm_id: str) -> int:
+        return len(self.text[vm_id])
+
+    async def ssh_answers(self, port: int) -> bool:
+        self.ssh_tries += 1
+        return self.ssh
+
+    async def agent(self, vm_id: str) -> AgentFacts | None:
+        return self.facts
+
+
+class MemoryVmJournal:
+    def __init__(self) -> None:
+        self.records: dict[str, MachineRecord] = {}
+        self.failure: LibraryError | None = None
+
+    async def all(self) -> tuple[MachineRecord, ...]:
+        return tuple(self.records.values())
+
+    async def save(self, record: MachineRecord) -> None:
+        if self.failure:
+            raise self.failure
+        self.records[record.machine.vm_id] = record
+
+    async def remove(self, vm_id: str) -> None:
+        self.records.pop(vm_id, None)
+
+
+class MemoryFolders:
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def path(self, vm_id: str) -> str:
+        return f"/data/vms/{vm_id}"
+
+    async def make(self, vm_id: str) -> str:
+        self.names.add(vm_id)
+        return self.path(vm_id)
+
+    async def remove(self, vm_id: str) -> None:
+        self.names.discard(vm_id)
+
+    async def listed(self) -> tuple[str, ...]:
+        return tuple(sorted(self.names))
+
+
+@dataclass(kw_only=True)
+class MadeDisk:
+    target: str
+    backing: str
+    backing_format: ImageFormat
+    size_bytes: int
+
+
+@dataclass
+class FakeDisks:
+    made: list[MadeDisk] = field(default_factory=list[MadeDisk])
+    failure: LibraryError | None = None
+    before: Callable[[], Awaitable[object]] | None = None
+
+    async def create_overlay(
+        self, target: str, *, backing: str, backing_format: ImageFormat, size_bytes: int
+    ) -> None:
+        if self.before:
+            await self.before()
+        if self.failure:
+            raise self.failure
+        self.made.append(
+            MadeDisk(target=target, backing=backing, backing_format=backing_format, size_bytes=size_bytes)
+        )
+
+
+@dataclass
+class FakeSeeds:
+    written: list[tuple[str, SeedDocuments]] = field(default_factory=list[tuple[str, SeedDocuments]])
+    failure: LibraryError | None = None
+
+    async def write(self, folder: str, documents: SeedDocuments) -> None:
+        if self.failure:
+            raise self.failure
+        self.written.append((folder, documents))
+
+
+def published(digest: str, *, virtual_size: int, path: str = "/data/blobs/one") -> PublishedImage:
+    return PublishedImage(
+        digest=digest,
+        size_bytes=100,
+        facts=ImageFacts(format=ImageFormat.QCOW2, virtual_size_bytes=virtual_size),
+        blob_path=path,
+        link_path="/data/cloud-images/one.qcow2",
+        evidence=Evidence(level=TrustLevel.CHECKSUM),
+        published_at=NOON,
+    )
+
+
+class KnownImages:
+    """The store's and the operator folder's finders over a few images."""
+
+    def __init__(self, *images: PublishedImage, files: tuple[LocalFile, ...] = ()) -> None:
+        self._images = {image.digest: image for image in images}
+        self.files = KnownFiles(files)
+
+    async def find(self, digest: str) -> PublishedImage:
+        if digest not in self._images:
+            raise ImageNotReady("It is not here.")
+        return self._images[digest]
+
+    async def find_by_path(self, path: str) -> PublishedImage | None:
+        return next((i for i in self._images.values() if path in {i.blob_path, i.link_path}), None)
+
+
+class KnownFiles:
+    def __init__(self, files: tuple[LocalFile, ...]) -> None:
+        self._files = {file.path: file for file in files}
+
+    async def find_by_path(self, path: str) -> LocalFile | None:
+        return self._files.get(path)

@@ -1,0 +1,138 @@
+"""A node's VM services over the real journal, folders and qemu, put together as the node does it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+from image_library.domain.changes import Changes
+from image_library.domain.image import ImageFormat
+from image_library.domain.machine import DiskOrder, Firmware, MachineOrder, MachineRecord
+from image_library.domain.store import ImageFacts, PublishedImage
+from image_library.domain.trust import Evidence, TrustLevel
+from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
+from image_library.node.adapters.clock import SystemClock
+from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
+from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
+from image_library.node.adapters.journal import JournalDatabase
+from image_library.node.adapters.qemu_img import QemuImg
+from image_library.node.adapters.seed_iso import SeedIso
+from image_library.node.adapters.vm_folders import VmFolderTree
+from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.services.provision_vm import ProvisionVm
+from image_library.node.services.vm_lives import VmLives
+from image_library.node.services.vm_records import VmRecords
+from image_library.node.services.vm_streams import VmStreams
+from image_library.node.services.vms import Vms
+from tests.fakes.hypervisor import NOON, KnownImages
+
+DIGEST = "sha256:" + "a" * 64
+STAGES = list(BootStage)
+TCG = QemuSettings(accelerator="tcg", isolated=True)
+
+
+def image_at(path: Path, image_format: ImageFormat, virtual_size: int) -> PublishedImage:
+    return PublishedImage(
+        digest=DIGEST,
+        size_bytes=path.stat().st_size,
+        facts=ImageFacts(format=image_format, virtual_size_bytes=virtual_size),
+        blob_path=str(path),
+        link_path=str(path),
+        evidence=Evidence(level=TrustLevel.CHECKSUM),
+        published_at=NOON,
+    )
+
+
+def order(vm_id: str = "vm-1", *, memory_mib: int = 64, cores: int = 1, user_data: str = "") -> MachineOrder:
+    return MachineOrder(
+        vm_id=vm_id,
+        name=vm_id,
+        architecture="x86_64",
+        cores=cores,
+        memory_mib=memory_mib,
+        firmware=Firmware.BIOS,
+        disk=DiskOrder(backing_digest=DIGEST),
+        seed=SeedDocuments(user_data=user_data, meta_data=f"instance-id: i-{vm_id}\n"),
+    )
+
+
+class Daemon:
+    """One run of the daemon. ``stop`` leaves its VMs as they are, as a kill would."""
+
+    def __init__(
+        self, data: Path, journal: JournalDatabase, image: PublishedImage, settings: QemuSettings
+    ) -> None:
+        self.data = data
+        self._journal = journal
+        self._folders = VmFolderTree.open(data / "vms")
+        clock = SystemClock()
+        vms = JournaledVms(journal)
+        images = KnownImages(image)
+        records = VmRecords(journal=vms, changes=Changes())
+        self.hypervisor = QemuHypervisor(folders=self._folders, settings=settings)
+        self.window = QemuWindow(self._folders)
+        lives = VmLives(
+            records=records,
+            hypervisor=self.hypervisor,
+            window=self.window,
+            clock=clock,
+            host_boot_id="boot",
+        )
+        self.streams = VmStreams(records=records, window=self.window, clock=clock)
+        self.vms = Vms(
+            records=records,
+            lives=lives,
+            provision=ProvisionVm(
+                journal=vms,
+                images=images,
+                files=images.files,
+                folders=self._folders,
+                disks=QemuImg(search_path=settings.search_path),
+                seeds=SeedIso(),
+            ),
+            folders=self._folders,
+            hypervisor=self.hypervisor,
+            clock=clock,
+        )
+
+    @classmethod
+    async def started(cls, data: Path, image: PublishedImage, settings: QemuSettings = TCG) -> Daemon:
+        daemon = cls(data, await JournalDatabase.open(data / "journal.db"), image, settings)
+        await daemon.vms.recover()
+        return daemon
+
+    async def stop(self) -> None:
+        await self.vms.close()
+        await self._journal.close()
+        self._folders.close()
+
+    async def until(self, vm_id: str, state: PowerState, *, seconds: float = 20) -> VmReport:
+        async with asyncio.timeout(seconds), aclosing(self.streams.watch(vm_id)) as reports:
+            async for report in reports:
+                if report.state is state:
+                    return report
+        raise AssertionError(f"{vm_id} was deleted")
+
+    async def until_stage(self, vm_id: str, stage: BootStage, *, seconds: float = 20) -> VmReport:
+        async with asyncio.timeout(seconds), aclosing(self.streams.watch(vm_id)) as reports:
+            async for report in reports:
+                if STAGES.index(report.stage) >= STAGES.index(stage):
+                    return report
+        raise AssertionError(f"{vm_id} was deleted")
+
+    async def until_console(self, vm_id: str, words: bytes, *, seconds: float = 20) -> bytes:
+        heard = b""
+        pieces = self.streams.console(vm_id, offset=0, follow=True)
+        async with asyncio.timeout(seconds), aclosing(pieces):
+            async for _, data in pieces:
+                heard += data
+                if words in heard:
+                    break
+        return heard
+
+    async def journaled(self) -> tuple[MachineRecord, ...]:
+        return await JournaledVms(self._journal).all()
+
+    def pid(self, vm_id: str) -> int:
+        return int((self.data / "vms" / vm_id / "qemu.pid").read_text())

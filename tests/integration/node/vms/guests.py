@@ -1,0 +1,40 @@
+"""Guests of one sector: real machine code that a BIOS boots in a moment."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+SECTOR = 512
+DISK_BYTES = 1 << 20
+_ORIGIN = 0x7C00
+
+# cli; xor ax,ax; mov ds,ax
+_BEGIN = bytes.fromhex("fa 31c0 8ed8")
+# mov dx,0x3f8; next: lodsb; test al,al; jz end; out dx,al; jmp next
+_PRINT = bytes.fromhex("baf803 ac 84c0 7403 ee ebf8")
+# mov dx,0x604; mov ax,0x2000; out dx,ax: q35's ACPI power-off
+_POWER_OFF = bytes.fromhex("ba0406 b80020 ef")
+# hlt; jmp to it
+_HALT = bytes.fromhex("f4 ebfd")
+
+
+def idle_guest(path: Path, text: str = "") -> Path:
+    """A disk whose guest prints ``text`` on its serial console and then rests for ever."""
+    return _disk(path, text, b"")
+
+
+def leaving_guest(path: Path, text: str = "") -> Path:
+    """A disk whose guest prints ``text`` and switches itself off."""
+    return _disk(path, text, _POWER_OFF)
+
+
+def _disk(path: Path, text: str, last_words: bytes) -> Path:
+    length = len(_BEGIN) + 3 + len(_PRINT) + len(last_words) + len(_HALT)
+    where = b"\xbe" + struct.pack("<H", _ORIGIN + length)
+    code = _BEGIN + where + _PRINT + last_words + _HALT + text.encode() + b"\0"
+    assert len(code) <= SECTOR - 2
+    path.write_bytes(code.ljust(SECTOR - 2, b"\0") + b"\x55\xaa")
+    with path.open("r+b") as disk:
+        disk.truncate(DISK_BYTES)
+    return path

@@ -1,0 +1,38 @@
+"""The genuine Debian image, booted by the services: each stage is seen, and the guest leaves when asked."""
+
+from pathlib import Path
+
+import pytest
+
+from image_library.domain.image import ImageFormat
+from image_library.domain.vm import BootStage, CloudInitStatus, PowerState
+from tests.integration.node.vms.conftest import StartDaemon
+from tests.integration.node.vms.daemon import image_at, order
+
+VIRTUAL_SIZE = 751828992
+USER_DATA = """#cloud-config
+hostname: vm-1
+runcmd:
+  - "exit 3"
+"""
+
+
+@pytest.mark.boots
+@pytest.mark.timeout(400)
+async def test_a_real_guest_is_seen_arriving_and_leaving(
+    start_daemon: StartDaemon, debian_image: Path
+) -> None:
+    image = image_at(debian_image, ImageFormat.QCOW2, VIRTUAL_SIZE)
+    daemon = await start_daemon(image=image)
+    await daemon.vms.create(order(memory_mib=512, cores=2, user_data=USER_DATA))
+    await daemon.vms.start("vm-1")
+    network = await daemon.until_stage("vm-1", BootStage.NETWORK, seconds=200)
+    assert network.cloud_init is CloudInitStatus.RUNNING
+    done = await daemon.until_stage("vm-1", BootStage.DONE, seconds=200)
+    assert "10.0.2.15" in done.ip_addresses
+    assert done.cloud_init is CloudInitStatus.ERROR
+    assert [error.split(":")[0] for error in done.cloud_init_errors] == ["scripts-user"]
+    assert await daemon.window.ssh_answers(done.ssh_port)
+    await daemon.vms.stop("vm-1", seconds=60)
+    assert daemon.vms.status("vm-1").state is PowerState.STOPPED
+    assert b"Power down" in await daemon.until_console("vm-1", b"Power down", seconds=5)

@@ -1,0 +1,70 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from image_library.domain.image import ImageFormat
+from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
+from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.node.adapters.journal import JournalDatabase
+from image_library.node.adapters.vm_journal import JournaledVms
+
+RECORD = MachineRecord(
+    machine=Machine(
+        vm_id="vm-1",
+        name="web",
+        architecture="x86_64",
+        cores=2,
+        memory_mib=1024,
+        firmware=Firmware.UEFI,
+        mac_address="52:54:00:00:00:01",
+        disk_bytes=10 << 30,
+        backing=Backing(path="/x,y", format=ImageFormat.RAW, digest="sha256:" + "a" * 64),
+        ssh_port=40001,
+    ),
+    report=VmReport(
+        vm_id="vm-1",
+        name="web",
+        state=PowerState.RUNNING,
+        stage=BootStage.SSH,
+        started_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        ssh_host="127.0.0.1",
+        ssh_port=40001,
+        ip_addresses=("10.0.2.15",),
+        cloud_init=CloudInitStatus.ERROR,
+        cloud_init_errors=("ntp: no",),
+        error_message="…",
+    ),
+    stopping=True,
+    host_boot_id="boot",
+)
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[JournalDatabase]:
+    database = await JournalDatabase.open(tmp_path / "journal.db")
+    yield database
+    await database.close()
+
+
+async def test_gives_back_what_was_saved(journal: JournalDatabase) -> None:
+    vms = JournaledVms(journal)
+    await vms.save(RECORD)
+    assert await vms.all() == (RECORD,)
+
+
+async def test_saving_again_replaces(journal: JournalDatabase) -> None:
+    vms = JournaledVms(journal)
+    await vms.save(RECORD)
+    stopped = RECORD.with_report(state=PowerState.STOPPED, started_at=None)
+    await vms.save(stopped)
+    assert await vms.all() == (stopped,)
+
+
+async def test_removing_forgets_it(journal: JournalDatabase) -> None:
+    vms = JournaledVms(journal)
+    await vms.save(RECORD)
+    await vms.remove("vm-1")
+    await vms.remove("vm-1")
+    assert await vms.all() == ()

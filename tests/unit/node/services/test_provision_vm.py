@@ -1,0 +1,175 @@
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from image_library.domain.errors import (
+    DiskTooSmall,
+    ImageNotReady,
+    InvalidRequest,
+    LibraryError,
+    PathOutside,
+    StorageFull,
+)
+from image_library.domain.image import ImageFormat
+from image_library.domain.machine import GIB, DiskOrder, Firmware, MachineOrder, mac_for
+from image_library.domain.os_info import OsInfo
+from image_library.domain.store import ImageFacts, LocalFile
+from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.node.services.provision_vm import ProvisionVm
+from tests.fakes.hypervisor import (
+    NOON,
+    FakeDisks,
+    FakeSeeds,
+    KnownImages,
+    MadeDisk,
+    MemoryFolders,
+    MemoryVmJournal,
+    published,
+)
+
+DIGEST = "sha256:" + "a" * 64
+VIRTUAL = 2361393152
+LOCAL = LocalFile(
+    path="/data/cloud-images/mine.raw",
+    filename="mine.raw",
+    size_bytes=GIB,
+    facts=ImageFacts(format=ImageFormat.RAW, virtual_size_bytes=GIB),
+    detected_os=OsInfo(),
+    modified_at=NOON,
+)
+ORDER = MachineOrder(
+    vm_id="vm-1",
+    name="web",
+    architecture="x86_64",
+    cores=2,
+    memory_mib=1024,
+    firmware=Firmware.BIOS,
+    disk=DiskOrder(backing_digest=DIGEST, size_gib=10),
+    seed=SeedDocuments(user_data="#cloud-config\n", meta_data="instance-id: i\n"),
+)
+
+
+class House:
+    def __init__(self) -> None:
+        self.journal = MemoryVmJournal()
+        self.folders = MemoryFolders()
+        self.disks = FakeDisks()
+        self.seeds = FakeSeeds()
+        images = KnownImages(published(DIGEST, virtual_size=VIRTUAL), files=(LOCAL,))
+        self.provision = ProvisionVm(
+            journal=self.journal,
+            images=images,
+            files=images.files,
+            folders=self.folders,
+            disks=self.disks,
+            seeds=self.seeds,
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.folders.names and not self.journal.records
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def with_disk(disk: DiskOrder) -> MachineOrder:
+    return replace(ORDER, disk=disk)
+
+
+async def test_makes_disk_seed_and_record(house: House) -> None:
+    record = await house.provision.make(ORDER)
+    assert house.disks.made == [
+        MadeDisk(
+            target="/data/vms/vm-1/disk.qcow2",
+            backing="/data/blobs/one",
+            backing_format=ImageFormat.QCOW2,
+            size_bytes=10 * GIB,
+        )
+    ]
+    assert house.seeds.written == [("/data/vms/vm-1", ORDER.seed)]
+    assert house.journal.records == {"vm-1": record}
+    assert record.report.state is PowerState.STOPPED
+    assert record.report.stage is BootStage.DISK
+    assert record.machine.mac_address == mac_for("vm-1")
+
+
+async def test_no_size_is_the_images_own(house: House) -> None:
+    record = await house.provision.make(with_disk(DiskOrder(backing_digest=DIGEST)))
+    assert record.machine.disk_bytes == VIRTUAL
+
+
+async def test_refuses_a_disk_below_the_image_and_names_both_sizes(house: House) -> None:
+    with pytest.raises(DiskTooSmall, match=r"2 GiB is smaller than the image's 2\.2 GiB"):
+        await house.provision.make(with_disk(DiskOrder(backing_digest=DIGEST, size_gib=2)))
+    assert house.is_empty
+
+
+async def test_builds_on_an_operators_file_by_its_path(house: House) -> None:
+    record = await house.provision.make(with_disk(DiskOrder(backing_path=LOCAL.path)))
+    assert record.machine.backing.path == LOCAL.path
+    assert record.machine.backing.format is ImageFormat.RAW
+    assert record.machine.backing.digest == ""
+
+
+async def test_builds_on_a_published_image_by_its_readable_path(house: House) -> None:
+    record = await house.provision.make(with_disk(DiskOrder(backing_path="/data/cloud-images/one.qcow2")))
+    assert record.machine.backing.path == "/data/blobs/one"
+    assert record.machine.backing.digest == DIGEST
+
+
+@pytest.mark.parametrize("path", ["/etc/shadow", "/data/cloud-images/../secret", "json:{}", "nbd:host"])
+async def test_refuses_a_backing_path_that_the_store_does_not_know(house: House, path: str) -> None:
+    with pytest.raises(PathOutside):
+        await house.provision.make(with_disk(DiskOrder(backing_path=path)))
+    assert house.is_empty
+
+
+@pytest.mark.parametrize("path", ["/tmp/x", "/data/vms/vm-2/disk.qcow2", "/data/vms/vm-1/../x", "x"])
+async def test_refuses_a_disk_path_outside_the_vms_folder(house: House, path: str) -> None:
+    with pytest.raises(PathOutside):
+        await house.provision.make(with_disk(DiskOrder(backing_digest=DIGEST, path=path)))
+
+
+async def test_takes_the_disk_path_that_it_would_choose_itself(house: House) -> None:
+    own = DiskOrder(backing_digest=DIGEST, path="/data/vms/vm-1/disk.qcow2")
+    await house.provision.make(with_disk(own))
+    assert not house.is_empty
+
+
+async def test_refuses_an_order_without_an_image(house: House) -> None:
+    with pytest.raises(InvalidRequest):
+        await house.provision.make(with_disk(DiskOrder()))
+
+
+async def test_an_image_that_is_not_here_is_not_ready(house: House) -> None:
+    with pytest.raises(ImageNotReady):
+        await house.provision.make(with_disk(DiskOrder(backing_digest="sha256:" + "b" * 64)))
+
+
+@pytest.mark.parametrize("where", ["disks", "seeds", "journal"])
+async def test_leaves_nothing_half_made(house: House, where: str) -> None:
+    failure: LibraryError = StorageFull("Full.")
+    getattr(house, where).failure = failure
+    with pytest.raises(StorageFull):
+        await house.provision.make(ORDER)
+    assert house.is_empty
+
+
+async def test_leaves_nothing_half_made_when_it_is_cancelled(house: House) -> None:
+    reached = asyncio.Event()
+
+    async def hang() -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    house.disks.before = hang
+    making = asyncio.create_task(house.provision.make(ORDER))
+    await reached.wait()
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert house.is_empty
