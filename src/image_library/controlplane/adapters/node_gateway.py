@@ -7,13 +7,12 @@ from collections.abc import AsyncGenerator
 from protobuf.wkt import Empty
 
 from image_library.controlplane.adapters.node_channels import NodeChannels, translated
-from image_library.domain.errors import NotImplementedYet
 from image_library.domain.inventory import Inventory
 from image_library.domain.node import Node
 from image_library.domain.store import Download, DownloadOrder
 from image_library.wire.inventory import inventory_from_wire
 from image_library.wire.node_daemon import download_from_wire, order_to_wire
-from limiquantix.node.v1.node_daemon_pb import CancelDownloadRequest
+from limiquantix.node.v1.node_daemon_pb import CancelDownloadRequest, RemoveImageRequest
 
 IDENTIFY_SECONDS = 2
 CANCEL_SECONDS = 10
@@ -60,4 +59,9 @@ class GrpcNodeGateway:
         return inventory_from_wire(report)
 
     async def remove_image(self, node: Node, digest: str) -> None:
-        raise NotImplementedYet("Nodes cannot remove images yet.")
+        with translated(node.agent_endpoint):
+            await self._channels.client(node.agent_endpoint).remove_image(
+                RemoveImageRequest(digest=digest),
+                metadata=self._channels.metadata,
+                timeout=REMOVE_SECONDS,
+            )

@@ -1,0 +1,111 @@
+"""A node on a loopback port: real gRPC, with downloads and scans that go as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from grpc import aio
+from protobuf.wkt import Empty
+
+from image_library.domain.changes import Changes
+from image_library.domain.errors import LibraryError, Unauthenticated
+from image_library.domain.inventory import Inventory
+from image_library.domain.job import JobState
+from image_library.domain.store import Download
+from image_library.wire.errors import to_grpc
+from image_library.wire.inventory import inventory_to_wire
+from image_library.wire.node_daemon import download_to_wire, order_from_wire
+from limiquantix.node.v1 import node_daemon_pb as pb
+from limiquantix.node.v1.node_daemon_pb_grpc import NodeDaemonServiceService
+from limiquantix.storage.v1.image_pb import ScanLocalImagesRequest
+
+if TYPE_CHECKING:
+    # Generic in the type stubs only.
+    Context = aio.ServicerContext[Any, Any]
+
+
+@dataclass
+class FakeNodeDaemon(NodeDaemonServiceService):
+    """The journal is the node's memory: it stays when ``serving`` ends, as a disk would."""
+
+    node_id: str = "node-1"
+    token: str = ""
+    inventory: Inventory = field(default_factory=lambda: Inventory(node_id="node-1", complete=True))
+    refusal: LibraryError | None = None
+    journal: dict[str, Download] = field(default_factory=dict[str, Download])
+    endpoint: str = ""
+    removed: list[str] = field(default_factory=list[str])
+    _changes: Changes = field(default_factory=Changes)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncGenerator[FakeNodeDaemon]:
+        server = aio.server()
+        port = server.add_insecure_port("127.0.0.1:0")
+        self.endpoint = f"127.0.0.1:{port}"
+        self.add_to_server(server)
+        await server.start()
+        try:
+            yield self
+        finally:
+            await server.stop(None)
+
+    async def downloading(self, job_id: str) -> Download:
+        """The job's record, once the control plane has asked for it."""
+        with self._changes.follow("any") as changed:
+            while job_id not in self.journal:
+                await asyncio.wait_for(changed.wait(), 10)
+        return self.journal[job_id]
+
+    def say(self, download: Download) -> None:
+        """Let the node report the job so from now on."""
+        self.journal[download.order.job_id] = download
+        self._changes.notify(download.order.job_id)
+
+    async def get_node_info(self, request: Empty, context: Context) -> pb.GetNodeInfoResponse:
+        await self._enter(context)
+        return pb.GetNodeInfoResponse(node_id=self.node_id)
+
+    async def download_image(
+        self, request: pb.DownloadImageOnNodeRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadProgress]:
+        await self._enter(context)
+        order = order_from_wire(request)
+        self.journal.setdefault(order.job_id, Download(order=order))
+        self._changes.notify("any")
+        with self._changes.follow(order.job_id) as changed:
+            while True:
+                download = self.journal[order.job_id]
+                yield download_to_wire(download)
+                if download.state.ended:
+                    return
+                await changed.wait()
+
+    async def cancel_download(self, request: pb.CancelDownloadRequest, context: Context) -> Empty:
+        await self._enter(context)
+        download = self.journal.get(request.job_id)
+        if download and not download.state.ended:
+            self.say(download.evolve(state=JobState.CANCELLED))
+        return Empty()
+
+    async def scan_images(self, request: Empty, context: Context) -> ScanLocalImagesRequest:
+        await self._enter(context)
+        return inventory_to_wire(self.inventory)
+
+    async def remove_image(self, request: pb.RemoveImageRequest, context: Context) -> Empty:
+        await self._enter(context)
+        self.removed.append(request.digest)
+        return Empty()
+
+    async def _enter(self, context: Context) -> None:
+        metadata = dict(context.invocation_metadata() or ())
+        shown = metadata.get("authorization")
+        error = self.refusal
+        if shown != f"Bearer {self.token}":
+            error = Unauthenticated("The control plane shows another join token.")
+        if error is not None:
+            code, message, trailers = to_grpc(error)
+            await context.abort(code, message, trailers)

@@ -1,0 +1,185 @@
+"""What is refused at the doors, and what starting refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import sqlite3
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from connectrpc.codec import proto_binary_codec, proto_json_codec
+from connectrpc.errors import ConnectError
+
+from image_library.domain.errors import (
+    DataDirBusy,
+    ListenDenied,
+    PortTaken,
+    SchemaTooNew,
+    StoreNotWritable,
+    UnknownImage,
+)
+from image_library.wire.errors import from_connect
+from limiquantix.storage.v1.image_connect import ImageServiceClient
+from limiquantix.storage.v1.image_pb import GetImageCatalogRequest, GetImageRequest, GetImportStatusRequest
+from tests.rpc.conftest import IMAGES, NODES, Caller, control_plane, reason
+
+LIST = f"{IMAGES}/ListImages"
+JSON = {"Content_Type": "application/json"}
+
+
+async def test_every_rpc_needs_a_token(call: Caller) -> None:
+    for wrong in ("", "x", call.handle.token[:-1], call.handle.token + "0"):
+        error = await call.refused(LIST, token=wrong)
+        assert (error.status, error.code, reason(error)) == (401, "unauthenticated", "AUTH_MISSING")
+
+
+async def test_the_token_is_the_content_of_its_file(call: Caller, data_dir: Path) -> None:
+    assert (data_dir / "token").read_text().strip() == call.handle.token
+    assert (data_dir / "join-token").read_text().strip() == call.handle.join_token
+    assert await call(LIST) == {}
+
+
+async def test_a_node_may_do_no_more_than_nodes_do(call: Caller) -> None:
+    for method in (LIST, f"{NODES}/ListNodes", "limiquantix.compute.v1.VMService/CreateVM"):
+        error = await call.refused(method, token=call.handle.join_token)
+        assert (error.status, error.code, reason(error)) == (403, "permission_denied", "AUTH_DENIED")
+
+
+async def test_without_authentication_everybody_is_the_operator(data_dir: Path) -> None:
+    async with control_plane(data_dir, no_auth=True) as call:
+        assert await call(LIST, token="") == {}
+
+
+async def test_foreign_hosts_and_pages_are_refused(call: Caller) -> None:
+    host = await call.refused(LIST, headers={"Host": "evil.example"})
+    assert (host.status, host.code, reason(host)) == (421, "permission_denied", "AUTH_HOST")
+    page = await call.refused(LIST, headers={"Origin": "http://evil.example"})
+    assert (page.status, page.code, reason(page)) == (403, "permission_denied", "AUTH_ORIGIN")
+    site = await call.refused(LIST, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (site.status, reason(site)) == (403, "AUTH_ORIGIN")
+
+
+async def test_a_host_of_the_settings_is_answered(data_dir: Path) -> None:
+    async with control_plane(data_dir, allowed_hosts=("library.example",)) as call:
+        assert await call(LIST, headers={"Host": "library.example"}) == {}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        f"{IMAGES}/CreateImage",
+        f"{IMAGES}/ImportImage",
+        f"{IMAGES}/UpdateImage",
+        "limiquantix.storage.v1.StoragePoolService/ListPools",
+        "limiquantix.storage.v1.VolumeService/ListVolumes",
+        "limiquantix.compute.v1.VMService/ConvertToTemplate",
+    ],
+)
+async def test_what_is_not_there_yet_says_so(call: Caller, method: str) -> None:
+    error = await call.refused(method)
+    assert (error.code, reason(error)) == ("unimplemented", "RPC_UNIMPLEMENTED")
+
+
+def raw(call: Caller, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(urlsplit(call.handle.url).netloc, timeout=10)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, {"Authorization": f"Bearer {call.handle.token}"} | named)
+    answer = connection.getresponse()
+    found = answer.status, answer.read()
+    connection.close()
+    return found
+
+
+async def test_nothing_is_changed_by_a_get(call: Caller) -> None:
+    path = f"/{IMAGES}/CancelImport?message=%7B%7D&encoding=json&connect=v1"
+    status, _ = await asyncio.to_thread(raw, call, "GET", path)
+    assert status == 405
+
+
+async def test_bodies_that_are_no_message_are_refused(call: Caller) -> None:
+    for body in (b"{", b"[]", b'{"pageSize": "many"}', b"\xff"):
+        status, said = await asyncio.to_thread(raw, call, "POST", f"/{LIST}", body, **JSON)
+        assert status == 400
+        assert b"Traceback" not in said
+    status, _ = await asyncio.to_thread(raw, call, "POST", f"/{LIST}", b"{}", Content_Type="text/plain")
+    assert status == 415
+
+
+async def test_a_body_beyond_the_limit_is_refused(call: Caller) -> None:
+    huge = b"x" * (4 * 1024 * 1024 + 1)
+    status, said = await asyncio.to_thread(raw, call, "POST", f"/{LIST}", huge, **JSON)
+    assert (status, b"resource_exhausted" in said) == (413, True)
+
+
+async def test_the_health_check_needs_nothing(call: Caller) -> None:
+    answer = await asyncio.to_thread(raw, call, "GET", "/healthz", Authorization="")
+    assert answer == (200, b'{"status":"ok"}')
+
+
+@pytest.mark.parametrize("codec", [proto_binary_codec(), proto_json_codec()], ids=["proto", "json"])
+async def test_the_generated_client_understands_answers_and_errors(call: Caller, codec: object) -> None:
+    headers = {"authorization": f"Bearer {call.handle.token}"}
+    async with ImageServiceClient(call.handle.url, codec=codec) as client:  # pyright: ignore[reportArgumentType]
+        catalog = await client.get_image_catalog(GetImageCatalogRequest(), headers=headers)
+        assert "debian-12" in [entry.id for entry in catalog.images]
+        with pytest.raises(ConnectError) as unary:
+            await client.get_image(GetImageRequest(id="debian-21"), headers=headers)
+        assert isinstance(from_connect(unary.value), UnknownImage)
+        watched = client.watch_import(GetImportStatusRequest(job_id="no"), headers=headers)
+        with pytest.raises(ConnectError) as streamed:
+            await anext(aiter(watched))
+    found = from_connect(streamed.value)
+    assert found is not None
+    assert found.code == "job.unknown"
+
+
+async def test_what_breaks_inside_shows_a_number_and_nothing_else(call: Caller, data_dir: Path) -> None:
+    with sqlite3.connect(data_dir / "controlplane.db") as database:
+        database.execute("DROP TABLE image_labels")
+    database.close()
+    error = await call.refused(LIST, {"labels": {"secret-name": "secret-value"}})
+    assert (error.code, reason(error)) == ("internal", "INTERNAL")
+    assert "request" in error.message
+    assert "image_labels" not in error.message
+    assert "secret" not in error.message
+
+
+async def test_one_data_directory_has_one_control_plane(call: Caller, data_dir: Path) -> None:
+    with pytest.raises(DataDirBusy):
+        async with control_plane(data_dir):
+            pass
+
+
+async def test_a_taken_port_is_said(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=str(port)):
+            async with control_plane(data_dir, listen=f"127.0.0.1:{port}"):
+                pass
+
+
+async def test_starts_that_cannot_be_are_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreNotWritable):
+        async with control_plane(tmp_path / "file"):
+            pass
+    with pytest.raises(ListenDenied):
+        async with control_plane(tmp_path / "data", listen="0.0.0.0:0"):
+            pass
+    with pytest.raises(ListenDenied):
+        async with control_plane(tmp_path / "data", listen="192.0.2.1:0", no_auth=True):
+            pass
+
+
+async def test_a_newer_database_is_left_alone(data_dir: Path) -> None:
+    async with control_plane(data_dir):
+        pass
+    with sqlite3.connect(data_dir / "controlplane.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    with pytest.raises(SchemaTooNew):
+        async with control_plane(data_dir):
+            pass
