@@ -52,11 +52,7 @@ class Workbench:
         return await self.ended(order.job_id)
 
     async def ended(self, job_id: str) -> Download:
-        last: Download | None = None
-        async for last in self.downloads.follow(job_id):
-            pass
-        assert last is not None
-        return last
+        return [download async for download in self.downloads.follow(job_id)][-1]
 
     async def until(self, job_id: str, happened: Callable[[Download], bool]) -> Download:
         """Wait until the job's record says so."""
@@ -91,9 +87,7 @@ async def workbench(
         inspector = HeaderInspector()
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
         shared["node_id"] = identity.node_id
-        downloads = Downloads(
-            journal=DownloadRecords(journal), fetcher=fetcher, changes=Changes(), **shared
-        )
+        downloads = Downloads(journal=DownloadRecords(journal), fetcher=fetcher, changes=Changes(), **shared)
         stack.push_async_callback(downloads.close)
         folder = LocalImageFolder(layout=layout, journal=journal, inspector=inspector)
         await downloads.recover()
@@ -128,3 +122,12 @@ def order(filename: str = "disk.qcow2", **changes: Any) -> DownloadOrder:
         "checksum_url": f"{PUBLISHER}/SUMS",
     }
     return DownloadOrder(**{**values, **changes})
+
+
+def content(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def mode(path: str) -> int:
+    """A file's permissions."""
+    return Path(path).lstat().st_mode & 0o777

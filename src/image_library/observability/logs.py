@@ -34,6 +34,11 @@ def set_up_logs(form: LogForm = "console", *, verbose: bool = False, to: TextIO 
 
 
 def _rendering(form: LogForm, *, colours: bool) -> list[Processor]:
+    # Never with local variables: tokens are among them.
     if form == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    return [structlog.dev.ConsoleRenderer(colors=colours)]
+        plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return [structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=colours, exception_formatter=structlog.dev.plain_traceback
+    )
+    return [renderer]

@@ -8,7 +8,7 @@ from pathlib import Path
 from image_library.domain.job import JobState
 from image_library.domain.trust import TrustLevel
 from tests.fakes.node_images import Qcow2
-from tests.fakes.node_workbench import PUBLISHER, order, publish, workbench
+from tests.fakes.node_workbench import PUBLISHER, content, mode, order, publish, workbench
 from tests.support.mirror import Mirror
 from tests.support.mirror_faults import CutAfter, Throttle
 
@@ -28,9 +28,9 @@ async def test_publishes_what_the_checksum_file_names(tmp_path: Path, mirror: Mi
         assert image.evidence.level is TrustLevel.CHECKSUM
         assert image.evidence.expected == hashlib.sha512(IMAGE).hexdigest()
         assert image.evidence.source == f"{PUBLISHER}/SUMS"
-        assert Path(image.link_path).read_bytes() == IMAGE
+        assert content(image.link_path) == IMAGE
         assert Path(image.link_path).name == "disk.qcow2"
-        assert Path(image.blob_path).stat().st_mode & 0o777 == 0o444
+        assert mode(image.blob_path) == 0o444
         assert list(bench.layout.parts.iterdir()) == []
         assert await bench.store.find(image.digest) == image
 

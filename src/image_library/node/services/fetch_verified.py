@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from image_library.domain.errors import DigestMismatch, LibraryError, NotAnImage, StorageIo
+from image_library.domain.errors import DigestMismatch, FormatMismatch, LibraryError, NotAnImage, StorageIo
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.store import DownloadOrder
@@ -64,22 +64,30 @@ class VerifiedFetch:
             if digests.named(expected.digest.algorithm) == expected.digest.hex:
                 return Verified(part=part, digests=digests, expected=expected)
             try:
-                # A web page deserves its own name.
-                self._inspector.judge_beginning(
-                    await part.read(0, _ENOUGH_TO_JUDGE), name=order.filename, declared=order.format
-                )
                 newest = await resolve_expected(order, self._fetcher, fresh=True)
                 if digests.named(newest.digest.algorithm) == newest.digest.hex:
                     return Verified(part=part, digests=digests, expected=newest)
+                doubtful = part.resumed_from > 0 or not part.total or newest != expected
+                if again or not doubtful:
+                    raise await self._refusal(order, part, digests, newest)
             except BaseException:
                 await part.discard()
                 raise
-            doubtful = part.resumed_from > 0 or not part.total or newest != expected
             await part.discard()
-            if again or not doubtful:
-                raise _mismatch(order, newest, digests)
             log.warning("download_starts_again", job_id=order.job_id, resumed_from=part.resumed_from)
             again, expected = True, newest
+
+    async def _refusal(
+        self, order: DownloadOrder, part: Part, digests: PartDigests, expected: Expected
+    ) -> LibraryError:
+        """Why these bytes are not taken; a web page, or another format, deserves its own name."""
+        beginning = await part.read(0, _ENOUGH_TO_JUDGE)
+        self._inspector.judge_beginning(beginning, name=order.filename, declared=order.format)
+        algorithm = expected.digest.algorithm
+        return DigestMismatch(
+            f"{order.filename} has the {algorithm} {digests.named(algorithm)}, "
+            f"but {expected.source} says {expected.digest.hex}."
+        )
 
     async def _fetch(
         self, order: DownloadOrder, expected: Expected, *, key: str, watch: Watch, fresh: bool
@@ -93,8 +101,8 @@ class VerifiedFetch:
             await self._fetcher.fetch(source, receiver, watch.waiting)
             await watch.entered(JobState.VERIFYING)
             return part, await part.finish()
-        except (StorageIo, NotAnImage):
-            # What a failing disk holds is never trusted again; a web page is nothing to go on from.
+        except (StorageIo, NotAnImage, FormatMismatch):
+            # A failing disk is never trusted again; and what is no such image is no beginning of one.
             await part.discard()
             raise
         except BaseException:
@@ -137,11 +145,3 @@ class _Judged:
     async def restart(self) -> None:
         self._beginning = b""
         await self._part.restart()
-
-
-def _mismatch(order: DownloadOrder, expected: Expected, digests: PartDigests) -> LibraryError:
-    algorithm = expected.digest.algorithm
-    return DigestMismatch(
-        f"{order.filename} has the {algorithm} {digests.named(algorithm)}, "
-        f"but {expected.source} says {expected.digest.hex}."
-    )

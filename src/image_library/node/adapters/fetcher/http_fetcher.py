@@ -194,10 +194,8 @@ class HttpFetcher:
                 async with asyncio.timeout_at(window_ends):
                     block, _ = await content.readchunk()
             except TimeoutError:
-                block = b""
-                if came < enough:
-                    kept = f"{rules.slowest_rate} bytes a second for {rules.patience:.0f} s"
-                    raise TryAgain(SourceStalled(f"{hop.host} sent less than {kept}.")) from None
+                kept = f"{rules.slowest_rate} bytes a second for {rules.patience:g} s"
+                raise TryAgain(SourceStalled(f"{hop.host} sent less than {kept}.")) from None
             if not block and content.at_eof():
                 return
             came += len(block)

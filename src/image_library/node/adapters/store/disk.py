@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from image_library.domain.errors import LibraryError, StorageFull, StorageIo, StoreNotWritable
 
-# Linux takes at most this many pieces in one call.
-_MOST_PIECES = 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -29,18 +27,23 @@ class Space:
 class Disk:
     """The real operations. A failed sync is final for the attempt: nobody syncs again and trusts it."""
 
-    def write(self, fd: int, blocks: Sequence[bytes], offset: int) -> int:
-        """Write all of ``blocks`` at ``offset``; how many bytes they were."""
-        begun = offset
-        for first in range(0, len(blocks), _MOST_PIECES):
-            pieces = list(blocks[first : first + _MOST_PIECES])
-            wanted = offset + sum(map(len, pieces))
-            offset += os.pwritev(fd, pieces, offset)
-            if offset < wanted:
-                rest = b"".join(pieces)
-                while offset < wanted:
-                    offset += os.pwrite(fd, rest[offset - wanted :], offset)
-        return offset - begun
+    def write(self, fd: int, data: memoryview, offset: int) -> None:
+        """Write all of ``data`` at ``offset``."""
+        while data:
+            count = os.pwrite(fd, data, offset)
+            offset += count
+            data = data[count:]
+
+    def open_direct(self, fd: int) -> int:
+        """Another descriptor of the file that goes past the page cache; -1 where there is no such way."""
+        try:
+            return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC)
+        except OSError:
+            return -1
+
+    def close(self, fd: int) -> None:
+        if fd >= 0:
+            os.close(fd)
 
     def datasync(self, fd: int) -> None:
         os.fdatasync(fd)

@@ -8,12 +8,14 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from image_library.node.adapters.store.disk import Disk, disk_errors
 from image_library.node.adapters.store.lanes import Lane, Lanes
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
+from image_library.node.adapters.store.piece_writer import ALIGNMENT, PieceWriter
 from image_library.node.ports.storage import PartDigests
 
 # Small enough that the last sync has little left to do, large enough to cost nothing.
@@ -63,11 +65,11 @@ class PartFile:
 
     async def resume(self, size: int) -> None:
         """Go on after the first ``size`` bytes of the file, which are read and hashed again."""
+        self._writer.written = self._received = self._synced = self.resumed_from = size
         with disk_errors("reading a part again"):
             # Own descriptors: whoever closes the part meanwhile does not pull ours away.
             hashes = [asyncio.to_thread(_hash, os.dup(self.fd), h, size) for h in self._hashes]
             await asyncio.gather(*hashes)
-        self._received = self._written = self._synced = self.resumed_from = size
 
     async def expect(self, total: int, validator: str) -> None:
         self._record = replace(self._record, total=total, validator=validator)
@@ -97,10 +99,11 @@ class PartFile:
         with disk_errors("writing a part"):
             await self._end_threads()
             self._lanes.raise_error()
-            if self._sync_lane.error is not None:
-                raise self._sync_lane.error
+            for error in (self._sync_lane.error, self._tail_error):
+                if error is not None:
+                    raise error
         sha512 = self._hashes[1].hexdigest() if len(self._hashes) > 1 else ""
-        return PartDigests(size_bytes=self._written, sha256=self._hashes[0].hexdigest(), sha512=sha512)
+        return PartDigests(size_bytes=self._writer.written, sha256=self._hashes[0].hexdigest(), sha512=sha512)
 
     async def read(self, offset: int, length: int) -> bytes:
         with disk_errors("reading a part"):
@@ -120,33 +123,42 @@ class PartFile:
 
     def _begin(self) -> None:
         """New hashes and new threads, at the file's beginning."""
-        self._written = self._synced = 0
+        self._synced = 0
+        self._ended = False
+        self._tail_error: OSError | None = None
+        self._writer = PieceWriter(self.fd, disk=self._disk, offset=0)
         self._hashes = [hashlib.sha256()]
-        self._sync_lane = Lane(self._sync, name="part-sync")
-        lanes = [Lane(self._write, name="part-write")]
         if self._record.expected.startswith("sha512:"):
-            # The slower hash has a thread of its own, or it would halve the speed.
-            other = hashlib.sha512()
-            self._hashes.append(other)
-            lanes.append(Lane(lambda blocks: _update(other, blocks), name="part-sha512"))
-        self._lanes = Lanes(lanes)
+            self._hashes.append(hashlib.sha512())
+        # A thread each: the disk is waited for while the processor hashes.
+        hashing = [Lane(partial(_update, digest), name="part-hash") for digest in self._hashes]
+        self._write_lane = Lane(self._write, name="part-write")
+        self._sync_lane = Lane(self._sync, name="part-sync")
+        self._lanes = Lanes([self._write_lane, *hashing])
 
     async def _end_threads(self) -> None:
+        """Let the threads finish what they were given. The first error of any is kept for ``finish``."""
+        if self._ended:
+            return
+        self._ended = True
         await self._lanes.finish()
         self._sync_lane.end()
         await asyncio.to_thread(self._sync_lane.join)
+        try:
+            await asyncio.to_thread(self._writer.close)
+        except OSError as error:
+            self._tail_error = error
 
     def _write(self, blocks: list[bytes]) -> None:
-        before = self._written
-        self._written += self._disk.write(self.fd, blocks, self._written)
-        _update(self._hashes[0], blocks)
-        if self._written // SYNC_EVERY > before // SYNC_EVERY:
+        before = self._writer.written
+        self._writer.add(blocks)
+        if self._writer.written // SYNC_EVERY > before // SYNC_EVERY:
             if self._sync_lane.error is not None:
                 raise self._sync_lane.error
             self._sync_lane.give(b"")
 
     def _sync(self, _requests: list[bytes]) -> None:
-        written = self._written
+        written = self._writer.written
         self._disk.datasync(self.fd)
         self._synced = written
 
@@ -206,7 +218,10 @@ async def open_part(
 
 
 def _trusted_size(found: PartRecord | None, *, expected: str, size: int) -> int:
+    """How many of the file's bytes are gone on with; the rest is cut off."""
     if found is None or found.expected != expected:
         return 0
     # After a power cut only what was synced counts; after a kill the kernel still has the rest.
-    return size if found.boot_id and found.boot_id == boot_id() else min(size, found.durable)
+    trusted = size if found.boot_id and found.boot_id == boot_id() else min(size, found.durable)
+    # A whole file may end anywhere; one that goes on does so at an aligned place.
+    return trusted if trusted == found.total else trusted - trusted % ALIGNMENT
