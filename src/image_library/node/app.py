@@ -41,6 +41,7 @@ from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
+from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -107,10 +108,11 @@ async def run_node(
         await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
         registration = await _registration(world, vm_parts.hypervisor)
         daemon = NodeDaemon(
-            downloads=downloads,
-            scan=scan,
-            store=world.store,
             registration=registration,
+            downloads=downloads,
+            store=world.store,
+            scan=scan,
+            removal=ImageRemoval(store=world.store, users=vm_parts.vms),
             vms=vm_parts.vms,
             streams=vm_parts.streams,
         )

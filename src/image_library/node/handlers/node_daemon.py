@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from image_library.domain.node import Registration
 from image_library.node.handlers.downloads import DownloadCalls
+from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
 from image_library.node.handlers.vms import VmCalls
 from image_library.node.ports.storage import ImageStore
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
 
-class NodeDaemon(DownloadCalls, InfoCalls, VmCalls):
+class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, VmCalls):
     def __init__(
         self,
         *,
-        downloads: Downloads,
-        scan: ImageScan,
-        store: ImageStore,
         registration: Registration,
+        downloads: Downloads,
+        store: ImageStore,
+        scan: ImageScan,
+        removal: ImageRemoval,
         vms: Vms,
         streams: VmStreams,
     ) -> None:
         DownloadCalls.__init__(self, downloads=downloads)
+        ImageCalls.__init__(self, removal=removal)
         InfoCalls.__init__(self, registration=registration, store=store, scan=scan)
         VmCalls.__init__(self, vms=vms, streams=streams, architecture=registration.architecture)

@@ -1,0 +1,34 @@
+"""Removing a published image, unless a VM's disk is built on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from image_library.domain.errors import ImageInUse
+from image_library.node.ports.storage import ImageStore, ImageUsers
+
+log = structlog.get_logger()
+
+
+class ImageRemoval:
+    """``removed`` is called after each removal: the inventory has changed."""
+
+    def __init__(self, *, store: ImageStore, users: ImageUsers, removed: Callable[[], None]) -> None:
+        self._store = store
+        self._users = users
+        self._removed = removed
+
+    async def remove(self, digest: str) -> None:
+        """Remove the image "sha256:HEX"; removing what is not there succeeds.
+
+        Raises:
+            ImageInUse: VMs of this node are built on it.
+        """
+        users = await self._users.users_of(digest)
+        if users:
+            raise ImageInUse(f"The image is the base of the VM {', '.join(users)}.", field="digest")
+        await self._store.remove(digest)
+        self._removed()
+        log.info("image_removed", digest=digest)
