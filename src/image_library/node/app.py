@@ -112,7 +112,9 @@ async def run_node(
             downloads=downloads,
             store=world.store,
             scan=scan,
-            removal=ImageRemoval(store=world.store, users=vm_parts.vms),
+            removal=ImageRemoval(
+                store=world.store, users=vm_parts.vms, removed=lambda: world.changes.notify(INVENTORY)
+            ),
             vms=vm_parts.vms,
             streams=vm_parts.streams,
         )

@@ -1,4 +1,4 @@
-"""What the node says of itself: HealthCheck, GetNodeInfo, ScanImages."""
+"""What the node says of itself: HealthCheck, GetNodeInfo."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from protobuf.wkt import Empty
 
 from image_library.domain.node import Registration
 from image_library.node.ports.storage import ImageStore
-from image_library.node.services.scan_images import ImageScan
-from image_library.wire.inventory import inventory_to_wire
 from limiquantix.node.v1.node_daemon_pb import GetNodeInfoResponse, HealthCheckResponse
-from limiquantix.storage.v1.image_pb import ScanLocalImagesRequest
 
 Context = ServicerContext[Any, Any]
 
 
 class InfoCalls:
-    def __init__(self, *, registration: Registration, store: ImageStore, scan: ImageScan) -> None:
+    def __init__(self, *, registration: Registration, store: ImageStore) -> None:
         self._registration = registration
         self._store = store
-        self._scan = scan
 
     async def health_check(self, request: Empty, context: Context) -> HealthCheckResponse:
         return HealthCheckResponse(healthy=True, version=self._registration.version)
@@ -33,6 +29,3 @@ class InfoCalls:
         facts.architecture, facts.accelerator, facts.store_id = me.architecture, me.accelerator, me.store_id
         facts.disk_used_bytes, facts.disk_total_bytes = used, total
         return facts
-
-    async def scan_images(self, request: Empty, context: Context) -> ScanLocalImagesRequest:
-        return inventory_to_wire(await self._scan.inventory())

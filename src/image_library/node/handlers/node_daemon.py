@@ -28,6 +28,6 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, VmCalls):
         streams: VmStreams,
     ) -> None:
         DownloadCalls.__init__(self, downloads=downloads)
-        ImageCalls.__init__(self, removal=removal)
-        InfoCalls.__init__(self, registration=registration, store=store, scan=scan)
+        ImageCalls.__init__(self, scan=scan, removal=removal)
+        InfoCalls.__init__(self, registration=registration, store=store)
         VmCalls.__init__(self, vms=vms, streams=streams, architecture=registration.architecture)

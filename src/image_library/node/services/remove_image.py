@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import structlog
 
 from image_library.domain.errors import ImageInUse
@@ -13,12 +11,9 @@ log = structlog.get_logger()
 
 
 class ImageRemoval:
-    """``removed`` is called after each removal: the inventory has changed."""
-
-    def __init__(self, *, store: ImageStore, users: ImageUsers, removed: Callable[[], None]) -> None:
+    def __init__(self, *, store: ImageStore, users: ImageUsers) -> None:
         self._store = store
         self._users = users
-        self._removed = removed
 
     async def remove(self, digest: str) -> None:
         """Remove the image "sha256:HEX"; removing what is not there succeeds.
@@ -30,5 +25,4 @@ class ImageRemoval:
         if users:
             raise ImageInUse(f"The image is the base of the VM {', '.join(users)}.", field="digest")
         await self._store.remove(digest)
-        self._removed()
         log.info("image_removed", digest=digest)
