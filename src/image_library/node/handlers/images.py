@@ -1,4 +1,4 @@
-"""The call of NodeDaemonService that removes images."""
+"""The calls of NodeDaemonService about images that are here: ScanImages, RemoveImage."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from protobuf.wkt import Empty
 
 from image_library.domain.checksum import parse_digest
 from image_library.node.services.remove_image import ImageRemoval
+from image_library.node.services.scan_images import ImageScan
+from image_library.wire.inventory import inventory_to_wire
 from limiquantix.node.v1.node_daemon_pb import RemoveImageRequest
+from limiquantix.storage.v1.image_pb import ScanLocalImagesRequest
 
 Context = ServicerContext[Any, Any]
 
 
 class ImageCalls:
-    def __init__(self, *, removal: ImageRemoval) -> None:
+    def __init__(self, *, scan: ImageScan, removal: ImageRemoval) -> None:
+        self._scan = scan
         self._removal = removal
+
+    async def scan_images(self, request: Empty, context: Context) -> ScanLocalImagesRequest:
+        return inventory_to_wire(await self._scan.inventory())
 
     async def remove_image(self, request: RemoveImageRequest, context: Context) -> Empty:
         await self._removal.remove(str(parse_digest(request.digest, algorithm="sha256")))

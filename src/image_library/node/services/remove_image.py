@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from image_library.domain.errors import ImageInUse
@@ -11,9 +13,11 @@ log = structlog.get_logger()
 
 
 class ImageRemoval:
-    def __init__(self, *, store: ImageStore, users: ImageUsers) -> None:
+    def __init__(self, *, store: ImageStore, users: ImageUsers, removed: Callable[[], None]) -> None:
+        """``removed`` is called after each removal: the inventory has changed."""
         self._store = store
         self._users = users
+        self._removed = removed
 
     async def remove(self, digest: str) -> None:
         """Remove the image "sha256:HEX"; removing what is not there succeeds.
@@ -25,4 +29,5 @@ class ImageRemoval:
         if users:
             raise ImageInUse(f"The image is the base of the VM {', '.join(users)}.", field="digest")
         await self._store.remove(digest)
+        self._removed()
         log.info("image_removed", digest=digest)
