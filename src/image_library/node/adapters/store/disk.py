@@ -17,7 +17,7 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Bytes of a file system: free for this user, used, and in all."""
+    """Bytes of a file system: free for this user, not free, and in all."""
 
     free: int
     used: int
@@ -71,7 +71,7 @@ class Disk:
         seen = os.statvfs(path)
         total = seen.f_blocks * seen.f_frsize
         free = seen.f_bavail * seen.f_frsize
-        return Space(free=free, used=total - seen.f_bfree * seen.f_frsize, total=total)
+        return Space(free=free, used=total - free, total=total)
 
 
 def translated(error: OSError, doing: str) -> LibraryError:
