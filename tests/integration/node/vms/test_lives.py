@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from image_library.domain.errors import HypervisorFailed, HypervisorMissing
 from image_library.domain.image import ImageFormat
@@ -261,3 +262,21 @@ async def test_secrets_are_not_in_the_process_list(daemon: Daemon) -> None:
     await daemon.vms.create(order(user_data="#cloud-config\npassword: canary\n"))
     await daemon.vms.start("vm-1")
     assert b"canary" not in content(Path(f"/proc/{daemon.pid('vm-1')}/cmdline"))
+
+
+def test_works_in_the_loop_that_the_programs_run_in(tmp_path: Path, idle_image: PublishedImage) -> None:
+    async def life() -> None:
+        daemon = await Daemon.started(tmp_path, idle_image)
+        await daemon.vms.create(order())
+        await daemon.vms.start("vm-1")
+        await daemon.until_console("vm-1", b"hello")
+        os.kill(daemon.pid("vm-1"), signal.SIGKILL)
+        await daemon.until("vm-1", PowerState.CRASHED)
+        await daemon.vms.start("vm-1")
+        await daemon.vms.stop("vm-1", seconds=0.1)
+        await daemon.vms.delete("vm-1")
+        await daemon.stop()
+
+    # uvloop differs from asyncio's own just where processes are started and watched.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(life())

@@ -86,11 +86,9 @@ class Changes:
 
     async def wait(self) -> None:
         """Until something has happened to the guest, or the connection has ended."""
-        if self._client.runstate is not Runstate.RUNNING:
-            return
         waits = [
             asyncio.ensure_future(self._listener.get()),
-            asyncio.ensure_future(self._client.runstate_changed()),
+            asyncio.ensure_future(self._lost()),
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -98,6 +96,11 @@ class Changes:
             for wait in waits:
                 wait.cancel()
             await asyncio.wait(waits)
+
+    async def _lost(self) -> None:
+        # Looked at in the task that waits: the bell rings once, and only for those who wait already.
+        while self._client.runstate is Runstate.RUNNING:
+            await self._client.runstate_changed()
 
 
 async def _disconnected(client: QMPClient) -> None:
