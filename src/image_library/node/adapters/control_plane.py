@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -72,6 +73,9 @@ class ConnectControlPlane:
         try:
             return await call
         except ConnectError as error:
+            if _is_being_cancelled():
+                # The client hides it as an error of the call; who waits for this task's end needs it.
+                raise asyncio.CancelledError from error
             raise self._meaning(error) from error
         except (OSError, TimeoutError) as error:
             raise ServerUnreachable(f"The control plane at {self._url} does not answer.") from error
@@ -86,3 +90,8 @@ class ConnectControlPlane:
             return Unauthenticated("The control plane does not accept the join token.")
         log.warning("control_plane_call_failed", code=error.code.value, message=error.message)
         return Internal(f"The control plane at {self._url} failed.")
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
