@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -21,10 +23,15 @@ NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
 
 class QuickClock:
-    """Time that passes as fast as somebody sleeps."""
+    """Time that jumps to the next sleeper's end as soon as everybody else had a turn to do something."""
+
+    TURNS = 5
 
     def __init__(self) -> None:
         self._seconds = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = itertools.count()
+        self._passing = False
 
     def now(self) -> datetime:
         return NOON + timedelta(seconds=self._seconds)
@@ -33,8 +40,29 @@ class QuickClock:
         return self._seconds
 
     async def sleep(self, seconds: float) -> None:
-        self._seconds += seconds
-        await asyncio.sleep(0)
+        awake = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._count), awake))
+        self._pass(self.TURNS)
+        await awake
+
+    def _pass(self, turns: int) -> None:
+        if not self._passing:
+            self._passing = True
+            asyncio.get_running_loop().call_soon(self._turn, turns)
+
+    def _turn(self, left: int) -> None:
+        self._passing = False
+        if left:
+            self._pass(left - 1)
+            return
+        while self._sleepers:
+            end, _, awake = heapq.heappop(self._sleepers)
+            if not awake.done():
+                self._seconds = max(self._seconds, end)
+                awake.set_result(None)
+                break
+        if self._sleepers:
+            self._pass(self.TURNS)
 
 
 class FakeHypervisor:
@@ -107,12 +135,16 @@ class FakeWindow:
         self.ssh = False
         self.facts: AgentFacts | None = None
         self.ssh_tries = 0
+        self.trimmed = 0
 
     async def console(self, vm_id: str, offset: int) -> bytes:
         return self.text[vm_id][offset : offset + 64]
 
     async def console_size(self, vm_id: str) -> int:
         return len(self.text[vm_id])
+
+    async def trim_console(self, vm_id: str) -> None:
+        self.trimmed += 1
 
     async def ssh_answers(self, port: int) -> bool:
         self.ssh_tries += 1

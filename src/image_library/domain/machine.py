@@ -17,6 +17,8 @@ MIN_MEMORY_MIB = 64
 # q35 and virt take at most 255 processors without an interrupt-remapping device.
 MAX_CORES = 255
 MAX_MEMORY_MIB = 4 << 20
+# Above this guests' file systems and qcow2's tables become the question.
+MAX_DISK_GIB = 64 << 10
 MAX_DOCUMENT_BYTES = 1 << 20
 
 _VM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -40,6 +42,8 @@ class Condition(Enum):
 
     RUNNING = "running"
     PAUSED = "paused"
+    # Held still because its disk on the host cannot be written.
+    DISK_FAILED = "disk_failed"
     # The guest switched itself off; its process still waits to be ended.
     SHUT_DOWN = "shut_down"
     GONE = "gone"
@@ -155,7 +159,7 @@ def mac_for(vm_id: str) -> str:
 
 
 def valid_size(machine: MachineOrder) -> None:
-    """Judges processors and memory.
+    """Judges processors, memory and disk.
 
     Raises:
         InvalidRequest: a machine of this size cannot be made.
@@ -168,6 +172,11 @@ def valid_size(machine: MachineOrder) -> None:
         raise InvalidRequest(
             f"A VM has {MIN_MEMORY_MIB} to {MAX_MEMORY_MIB} MiB of memory, not {machine.memory_mib}.",
             field="spec.memory_mib",
+        )
+    if machine.disk.size_gib > MAX_DISK_GIB:
+        raise InvalidRequest(
+            f"A VM's disk has at most {MAX_DISK_GIB} GiB, not {machine.disk.size_gib}.",
+            field="spec.disks.size_gib",
         )
 
 

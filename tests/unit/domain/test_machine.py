@@ -5,6 +5,7 @@ import pytest
 from image_library.domain.errors import InvalidRequest
 from image_library.domain.machine import (
     MAX_CORES,
+    MAX_DISK_GIB,
     MAX_DOCUMENT_BYTES,
     MAX_MEMORY_MIB,
     MIN_MEMORY_MIB,
@@ -62,6 +63,12 @@ def test_takes_sizes_up_to_the_limits(cores: int, memory: int) -> None:
 def test_refuses_sizes_beyond_the_limits(changes: dict[str, int]) -> None:
     with pytest.raises(InvalidRequest):
         valid_size(replace(ORDER, **changes))
+
+
+def test_limits_the_disk() -> None:
+    valid_size(replace(ORDER, disk=DiskOrder(size_gib=MAX_DISK_GIB)))
+    with pytest.raises(InvalidRequest):
+        valid_size(replace(ORDER, disk=DiskOrder(size_gib=MAX_DISK_GIB + 1)))
 
 
 def test_limits_each_document() -> None:

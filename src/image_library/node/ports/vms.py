@@ -133,6 +133,10 @@ class GuestWindow(Protocol):
         """Bytes of this boot's serial console so far; it begins anew with every start."""
         ...
 
+    async def trim_console(self, vm_id: str) -> None:
+        """Begins the console anew, at its offset 0, where it has grown past the limit."""
+        ...
+
     async def ssh_answers(self, port: int) -> bool:
         """Whether an SSH server greets on that loopback port."""
         ...

@@ -27,7 +27,16 @@ RETRY_SECONDS = 5.0
 ALIVE = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 # A VM whose process should be there.
 OPEN = ALIVE | {PowerState.UNKNOWN}
-_STATES = {Condition.RUNNING: PowerState.RUNNING, Condition.PAUSED: PowerState.PAUSED}
+_STATES = {
+    Condition.RUNNING: PowerState.RUNNING,
+    Condition.PAUSED: PowerState.PAUSED,
+    Condition.DISK_FAILED: PowerState.PAUSED,
+}
+_REASONS = {
+    Condition.DISK_FAILED: "The host's disk is full or failing. Free some space, then stop and start the VM."
+}
+# How often a console is kept from growing without end.
+TRIM_SECONDS = 30.0
 
 
 class VmLives:
@@ -62,7 +71,10 @@ class VmLives:
     def follow(self, record: MachineRecord) -> None:
         """Watches a VM that runs, until it is unfollowed or ends."""
         vm_id = record.machine.vm_id
-        tasks = [asyncio.create_task(self._follow_power(vm_id))]
+        tasks = [
+            asyncio.create_task(self._follow_power(vm_id)),
+            asyncio.create_task(self._trim_console(vm_id)),
+        ]
         if record.report.stage is not BootStage.DONE:
             tasks.append(asyncio.create_task(self._follow_boot(record)))
         self._followers[vm_id] = tasks
@@ -91,7 +103,8 @@ class VmLives:
             await self._clock.sleep(RETRY_SECONDS)
             return None
         if condition in _STATES:
-            await self._records.report(vm_id, state=_STATES[condition], error_message="")
+            why = _REASONS.get(condition, "")
+            await self._records.report(vm_id, state=_STATES[condition], error_message=why)
         return condition
 
     async def _gone_by_itself(self, vm_id: str, condition: Condition) -> None:
@@ -114,6 +127,12 @@ class VmLives:
             await watch.run()
         except Exception:
             log.exception("boot_watch_failed", vm_id=record.machine.vm_id)
+
+    async def _trim_console(self, vm_id: str) -> None:
+        """A guest may write on its console for years; the host's disk is not its to fill."""
+        while True:
+            await self._clock.sleep(TRIM_SECONDS)
+            await self._window.trim_console(vm_id)
 
     async def ended(self, vm_id: str) -> Condition:
         """Waits until the guest no longer runs."""

@@ -10,7 +10,7 @@ from image_library.domain.errors import HypervisorFailed, InvalidRequest, Unknow
 from image_library.domain.machine import Condition, DiskOrder, Firmware, MachineOrder
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
 from image_library.node.services.provision_vm import ProvisionVm
-from image_library.node.services.vm_lives import VmLives
+from image_library.node.services.vm_lives import TRIM_SECONDS, VmLives
 from image_library.node.services.vm_records import ANY_VM, VmRecords
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
@@ -178,8 +178,7 @@ async def test_stopping_insists_on_a_guest_that_does_not_listen(disk: Disk, daem
     await daemon.vms.create(ORDER)
     await daemon.vms.start("vm-1")
     await daemon.vms.stop("vm-1", seconds=20)
-    assert disk.hypervisor.asked[0] == "button"
-    assert disk.hypervisor.asked[-1] == "agent"
+    assert disk.hypervisor.asked == ["button", "button", "button", "agent", "button", "agent"]
     assert disk.hypervisor.ended == ["vm-1"]
     assert daemon.vms.status("vm-1").state is PowerState.STOPPED
 
@@ -228,6 +227,27 @@ async def test_a_pause_shows_and_passes(disk: Disk, daemon: Daemon) -> None:
     await daemon.until("vm-1", PowerState.PAUSED)
     disk.hypervisor.becomes("vm-1", Condition.RUNNING)
     await daemon.until("vm-1", PowerState.RUNNING)
+
+
+async def test_a_disk_that_fails_on_the_host_is_named(disk: Disk, daemon: Daemon) -> None:
+    await daemon.vms.create(ORDER)
+    await daemon.vms.start("vm-1")
+    disk.hypervisor.becomes("vm-1", Condition.DISK_FAILED)
+    await daemon.until("vm-1", PowerState.PAUSED)
+    assert "disk is full" in daemon.vms.status("vm-1").error_message
+    disk.hypervisor.becomes("vm-1", Condition.RUNNING)
+    await daemon.until("vm-1", PowerState.RUNNING)
+    assert daemon.vms.status("vm-1").error_message == ""
+
+
+async def test_the_console_of_a_running_vm_is_kept_small(disk: Disk, daemon: Daemon) -> None:
+    await daemon.vms.create(ORDER)
+    await daemon.vms.start("vm-1")
+    await daemon.clock.sleep(TRIM_SECONDS * 2.5)
+    assert disk.window.trimmed == 2
+    await daemon.vms.stop("vm-1")
+    await daemon.clock.sleep(TRIM_SECONDS * 2.5)
+    assert disk.window.trimmed == 2
 
 
 async def test_a_new_daemon_finds_a_running_vm_again(disk: Disk) -> None:

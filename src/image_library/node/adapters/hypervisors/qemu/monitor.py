@@ -16,7 +16,11 @@ from image_library.domain.machine import Condition
 
 ANSWER_SECONDS = 10.0
 # qemu's RunState (qapi/run-state.json); every other one holds the guest still.
-_CONDITIONS = {"running": Condition.RUNNING, "shutdown": Condition.SHUT_DOWN}
+_CONDITIONS = {
+    "running": Condition.RUNNING,
+    "shutdown": Condition.SHUT_DOWN,
+    "io-error": Condition.DISK_FAILED,
+}
 _EVENTS = ("STOP", "RESUME", "SHUTDOWN", "GUEST_PANICKED")
 
 # It reports a peer that goes away as an error; for us that is how every VM ends.

@@ -12,6 +12,7 @@ from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.agent import AgentSilent, GuestAgent
 from image_library.node.ports.vms import VmFolders
 
+MAX_CONSOLE_BYTES = 16 << 20
 READ_BYTES = 256 << 10
 # A greeting comes as soon as sshd has forked; an emulated guest on a busy host takes seconds for that.
 SSH_SECONDS = 10.0
@@ -28,6 +29,9 @@ class QemuWindow:
 
     async def console_size(self, vm_id: str) -> int:
         return await asyncio.to_thread(_size, f"{self._folders.path(vm_id)}/{places.SERIAL}")
+
+    async def trim_console(self, vm_id: str) -> None:
+        await asyncio.to_thread(_trim, f"{self._folders.path(vm_id)}/{places.SERIAL}")
 
     async def ssh_answers(self, port: int) -> bool:
         try:
@@ -62,6 +66,13 @@ def _read(path: str, offset: int) -> bytes:
         return os.pread(descriptor, READ_BYTES, offset)
     finally:
         os.close(descriptor)
+
+
+def _trim(path: str) -> None:
+    # qemu has it open for appending: it goes on at the new end.
+    with suppress(OSError):
+        if Path(path).lstat().st_size > MAX_CONSOLE_BYTES:
+            os.truncate(path, 0)
 
 
 def _size(path: str) -> int:
