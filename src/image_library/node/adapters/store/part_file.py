@@ -8,18 +8,15 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from image_library.node.adapters.store.disk import Disk, disk_errors
-from image_library.node.adapters.store.lanes import Lane, Lanes
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
 from image_library.node.adapters.store.piece_writer import ALIGNMENT, PieceWriter
+from image_library.node.adapters.store.pieces import Pieces
 from image_library.node.ports.storage import PartDigests
 
-# Small enough that the last sync has little left to do, large enough to cost nothing.
-SYNC_EVERY = 8 << 20
 _READ_AGAIN = 4 << 20
 
 
@@ -65,7 +62,7 @@ class PartFile:
 
     async def resume(self, size: int) -> None:
         """Go on after the first ``size`` bytes of the file, which are read and hashed again."""
-        self._writer.written = self._received = self._synced = self.resumed_from = size
+        self._writer.written = self._writer.synced = self._received = self.resumed_from = size
         with disk_errors("reading a part again"):
             # Own descriptors: whoever closes the part meanwhile does not pull ours away.
             hashes = [asyncio.to_thread(_hash, os.dup(self.fd), h, size) for h in self._hashes]
@@ -79,7 +76,7 @@ class PartFile:
     async def write(self, block: bytes) -> None:
         self._received += len(block)
         with disk_errors("writing a part"):
-            await self._lanes.put(block)
+            await self._pieces.put(block)
 
     async def restart(self) -> None:
         await self._end_threads()
@@ -91,17 +88,14 @@ class PartFile:
         self._begin()
 
     async def checkpoint(self) -> None:
-        if self._synced > self._record.durable:
-            self._record = replace(self._record, durable=self._synced)
+        if self._writer.synced > self._record.durable:
+            self._record = replace(self._record, durable=self._writer.synced)
             await self._records.save(self._record)
 
     async def finish(self) -> PartDigests:
         with disk_errors("writing a part"):
             await self._end_threads()
-            self._lanes.raise_error()
-            for error in (self._sync_lane.error, self._tail_error):
-                if error is not None:
-                    raise error
+            self._pieces.raise_error()
         sha512 = self._hashes[1].hexdigest() if len(self._hashes) > 1 else ""
         return PartDigests(size_bytes=self._writer.written, sha256=self._hashes[0].hexdigest(), sha512=sha512)
 
@@ -123,49 +117,21 @@ class PartFile:
 
     def _begin(self) -> None:
         """New hashes and new threads, at the file's beginning."""
-        self._synced = 0
         self._ended = False
-        self._tail_error: OSError | None = None
         self._writer = PieceWriter(self.fd, disk=self._disk, offset=0)
         self._hashes = [hashlib.sha256()]
         if self._record.expected.startswith("sha512:"):
             self._hashes.append(hashlib.sha512())
         # A thread each: the disk is waited for while the processor hashes.
-        hashing = [Lane(partial(_update, digest), name="part-hash") for digest in self._hashes]
-        self._write_lane = Lane(self._write, name="part-write")
-        self._sync_lane = Lane(self._sync, name="part-sync")
-        self._lanes = Lanes([self._write_lane, *hashing])
+        hashing = [("part-hash", digest.update) for digest in self._hashes]
+        self._pieces = Pieces([("part-write", self._writer.write), *hashing])
 
     async def _end_threads(self) -> None:
-        """Let the threads finish what they were given. The first error of any is kept for ``finish``."""
-        if self._ended:
-            return
-        self._ended = True
-        await self._lanes.finish()
-        self._sync_lane.end()
-        await asyncio.to_thread(self._sync_lane.join)
-        try:
-            await asyncio.to_thread(self._writer.close)
-        except OSError as error:
-            self._tail_error = error
-
-    def _write(self, blocks: list[bytes]) -> None:
-        before = self._writer.written
-        self._writer.add(blocks)
-        if self._writer.written // SYNC_EVERY > before // SYNC_EVERY:
-            if self._sync_lane.error is not None:
-                raise self._sync_lane.error
-            self._sync_lane.give(b"")
-
-    def _sync(self, _requests: list[bytes]) -> None:
-        written = self._writer.written
-        self._disk.datasync(self.fd)
-        self._synced = written
-
-
-def _update(digest: _Hash, blocks: list[bytes]) -> None:
-    for block in blocks:
-        digest.update(block)
+        """Let the threads finish what they were given; their errors are raised by ``finish``."""
+        if not self._ended:
+            self._ended = True
+            await self._pieces.finish()
+            self._writer.close()
 
 
 def _hash(fd: int, digest: _Hash, size: int) -> None:
