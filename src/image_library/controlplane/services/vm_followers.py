@@ -56,6 +56,13 @@ class VmFollowers:
             self._tasks[vm.id] = task
             task.add_done_callback(lambda done: self._ended(vm.id, done))
 
+    def forget(self, vm_id: str) -> None:
+        """Follow it no more: it is deleted here, whether or not its node knows."""
+        self._settled.discard(vm_id)
+        task = self._tasks.pop(vm_id, None)
+        if task is not None:
+            task.cancel()
+
     @contextmanager
     def watched(self, vm: Vm) -> Generator[None]:
         """Somebody watches: changes are brought at once until the block ends."""
@@ -66,9 +73,8 @@ class VmFollowers:
             self._watchers[vm.id] -= 1
             if not self._watchers[vm.id]:
                 del self._watchers[vm.id]
-                if vm.id in self._settled and vm.id in self._tasks:
-                    self._settled.discard(vm.id)
-                    self._tasks.pop(vm.id).cancel()
+                if vm.id in self._settled:
+                    self.forget(vm.id)
 
     async def close(self) -> None:
         tasks = list(self._tasks.values())

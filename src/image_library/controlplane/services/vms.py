@@ -171,6 +171,7 @@ class VmService:
         if not how.forget_only:
             await self._delete_there(vm, how)
         await self._records.remove(vm.id)
+        self._followers.forget(vm.id)
         log.info("vm_deleted", vm_id=vm.id, node_id=vm.node_id, forget_only=how.forget_only)
 
     async def watch(self, named: str) -> AsyncGenerator[Vm]:

@@ -198,6 +198,14 @@ async def test_forgetting_a_vm_touches_nothing_on_its_node(plane: VmPlane, vm: V
     assert plane.node_vms.reports[vm.id].state is PowerState.RUNNING
 
 
+async def test_a_forgotten_vm_is_followed_no_more(plane: VmPlane, vm: Vm) -> None:
+    await settle()
+    assert plane.node_vms.streams == 1
+    await plane.vms.delete("web", FORGET)
+    await settle()
+    assert plane.node_vms.streams == 0
+
+
 # Watched
 
 
