@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
+import structlog.testing
 
 from image_library.controlplane.services.vms import Deletion
 from image_library.domain.cloud_init import Provisioning
@@ -129,6 +131,19 @@ async def test_the_seed_is_forgotten_once_the_node_has_it(ready: VmPlane) -> Non
     assert stored is not None
     assert stored.seed.user_data == ""
     assert "canary" in ready.node_vms.orders[vm.id].seed.user_data
+
+
+async def test_what_is_on_a_seed_is_in_no_log(ready: VmPlane) -> None:
+    asked = Provisioning(
+        user_data="#!/bin/sh\n# canary", run_commands=("echo canary",), vendor_data="#!canary"
+    )
+    with structlog.testing.capture_logs() as logs:
+        await ready.vms.create(a_wish(provisioning=asked))
+        ready.node_vms.refusals["start"] = ZeroDivisionError()
+        with pytest.raises(Internal):
+            await ready.vms.create(a_wish("db", provisioning=asked))
+    assert {line["event"] for line in logs} >= {"vm_recorded", "vm_launched", "vm_launch_fault"}
+    assert "canary" not in repr(logs)
 
 
 async def test_a_vm_that_is_not_to_start_is_made_and_stopped(ready: VmPlane) -> None:
