@@ -1,0 +1,58 @@
+"""Telling formats apart by their first bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from image_library.domain.image_formats import detect, web_page_title
+from tests.fakes.node_images import Qcow2, raw_disk
+
+
+@pytest.mark.parametrize(
+    ("beginning", "name"),
+    [
+        (Qcow2().header(), "qcow2"),
+        (raw_disk(), "raw"),
+        (b"KDMV" + bytes(600), "vmdk"),
+        (b"# Disk DescriptorFile\nversion=1", "vmdk"),
+        (b"vhdxfile", "vhdx"),
+        (b"conectix", "vhd"),
+        (b"LUKS\xba\xbe\0\1", "luks"),
+        (bytes(64) + b"\x7f\x10\xda\xbe", "vdi"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"BZh9", "bzip2"),
+        (b"PK\x03\x04", "zip"),
+        (bytes(257) + b"ustar\x0000", "ova"),
+        (bytes(32769) + b"CD001", "iso"),
+        (b"", ""),
+        (b"hello", ""),
+        (bytes(1024), ""),
+    ],
+)
+def test_a_format_is_known_by_its_mark(beginning: bytes, name: str) -> None:
+    assert detect(beginning) == name
+
+
+def test_a_container_with_a_boot_sector_is_the_container() -> None:
+    sector = bytearray(Qcow2().header().ljust(512, b"\0"))
+    sector[510:] = b"\x55\xaa"
+    assert detect(bytes(sector)) == "qcow2"
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        (b"<!DOCTYPE html><html><title>Log  in\n please</title>", "Log in please"),
+        (b"\xef\xbb\xbf  \n<HTML><head></head>", ""),
+        (b"<!-- proxy --> <html>", ""),
+    ],
+)
+def test_a_web_page_is_known_with_its_title(page: bytes, title: str) -> None:
+    assert web_page_title(page) == title
+
+
+@pytest.mark.parametrize("other", [b"", b"QFI\xfb", b"<?xml version='1.0'?><a/>", b"see <html>"])
+def test_other_bytes_are_no_web_page(other: bytes) -> None:
+    assert web_page_title(other) is None
