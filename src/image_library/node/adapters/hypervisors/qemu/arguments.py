@@ -27,7 +27,7 @@ _MACHINES = {
 _PROCESSORS = {
     ("x86_64", Accelerator.KVM): "host",
     # Enterprise Linux 9 needs x86-64-v2 and 10 needs v3, so all that can be emulated is shown. A Debian boot
-    # takes 6 % more processor time than on the oldest model that would do; five-level page tables would add more.
+    # takes 6 % more processor time than on the oldest model that would do; five-level paging would add more.
     ("x86_64", Accelerator.TCG): "max,la57=off",
     ("aarch64", Accelerator.KVM): "host",
     # The architected pointer authentication algorithm takes most of a boot's time when it is emulated.
