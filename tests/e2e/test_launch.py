@@ -81,7 +81,7 @@ def test_cloud_init_is_done_without_errors(launched: Launched) -> None:
 
 
 def test_the_boot_was_told_as_it_went(launched: Launched) -> None:
-    for word in ("100%", "disk", "network", "cloud-init", "SSH"):
+    for word in ("100 %", "disk", "network", "cloud-init", "SSH"):
         assert word in launched.progress
 
 

@@ -56,10 +56,15 @@ class Stages:
         self._began = self.clock()
 
     def update(self, stage: str) -> None:
-        if stage == self._at or stage not in STAGES:
+        """A stage that was passed between two reports is said as well."""
+        order = list(STAGES)
+        if stage not in STAGES or stage == self._at:
             return
+        passed = order[order.index(self._at or "disk") : order.index(stage) + 1]
+        for each in [stage] if stage == "image" else passed:
+            if each != self._at:
+                self.out.note(f"  {STAGES[each]:<22}{shown_seconds(self.clock() - self._began):>12}")
         self._at = stage
-        self.out.note(f"  {STAGES[stage]:<22}{shown_seconds(self.clock() - self._began):>12}")
 
     @property
     def current(self) -> str:
