@@ -259,6 +259,8 @@ class Vms(vm_connect.VMService):
     def _status(self, stage: str) -> VmStatus:
         status = VmStatus(state=VmStatus.PowerState.RUNNING, stage=stage)
         status.ssh_host, status.ssh_port, status.ssh_user = "127.0.0.1", 40022, "debian"
+        if stage in ("cloud_init", "ssh"):
+            status.cloud_init_status = "running"
         if stage == "done":
             errors = self.library.cloud_init_errors
             status.cloud_init_status = "error" if errors else "done"

@@ -25,9 +25,9 @@ from limiquantix.compute.v1.vm_pb import VirtualMachine, VmStatus, WatchVMReques
 if TYPE_CHECKING:
     from image_library.cli.clients import Library
 
-# What is said when a VM reaches a stage; "disk" is where one begins.
+# In their order, with what is said when a VM reaches one.
 STAGES = {
-    "image": "waiting for the image",
+    "image": "image",
     "disk": "disk",
     "boot": "boot",
     "network": "network",
@@ -49,26 +49,25 @@ class Stages:
 
     out: Output
     clock: Callable[[], float] = time.monotonic
-    _at: str = ""
-    _began: float = field(default=0.0)
+    _said: list[str] = field(default_factory=list[str])
+    _began: float = 0.0
 
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def update(self, stage: str) -> None:
-        """A stage that was passed between two reports is said as well."""
-        order = list(STAGES)
-        if stage not in STAGES or stage == self._at:
+    def update(self, status: VmStatus) -> None:
+        """The stage of ``status`` and those before it; cloud-init's is known apart from the others."""
+        if status.stage not in STAGES:
             return
-        passed = order[order.index(self._at or "disk") : order.index(stage) + 1]
-        for each in [stage] if stage == "image" else passed:
-            if each != self._at:
-                self.out.note(f"  {STAGES[each]:<22}{shown_seconds(self.clock() - self._began):>12}")
-        self._at = stage
+        reached = list(STAGES)[: list(STAGES).index(status.stage) + 1]
+        for stage in (s for s in reached if s not in self._said and s != "image"):
+            if stage != "cloud_init" or status.cloud_init_status:
+                self._said.append(stage)
+                self.out.note(f"  {STAGES[stage]:<12}{shown_seconds(self.clock() - self._began):>12}")
 
     @property
     def current(self) -> str:
-        return STAGES.get(self._at, "nothing")
+        return STAGES[self._said[-1]] if self._said else "the image"
 
 
 def follow(library: Library, vm: VirtualMachine, out: Output, *, seconds: float) -> VirtualMachine:
@@ -86,7 +85,7 @@ def follow(library: Library, vm: VirtualMachine, out: Output, *, seconds: float)
             if now is None:
                 raise cloud_init_failure(last) or _too_slow(last, stages, seconds)
             last = now
-            stages.update(now.status.stage if now.status else "")
+            stages.update(now.status or VmStatus())
             if (failed := vm_failure(now)) is not None:
                 raise failed
             if now.status is not None and now.status.stage == "done":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from image_library.cli.sizes import shown
 from image_library.cli.words import at, state, trust
@@ -48,13 +48,15 @@ def _here(status: CatalogDownloadStatus | None) -> str:
     return "yes" if status.status is CatalogDownloadStatus.Status.READY else "failed"
 
 
-def image_rows(images: Iterable[Image]) -> list[Sequence[str]]:
+def image_rows(images: Iterable[Image], node_names: Mapping[str, str]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
     for image in images:
         status = image.status or ImageStatus()
         size = shown(status.size_bytes) if status.size_bytes else ""
         disk = shown(status.virtual_size_bytes) if status.virtual_size_bytes else ""
-        nodes = " ".join(p.node_id for p in status.placements if p.state == "ready")
+        nodes = " ".join(
+            node_names.get(p.node_id, p.node_id) for p in status.placements if p.state == "ready"
+        )
         os = _os(image.spec.os if image.spec else None)
         rows.append((image.name, os, _phase(status), trust(status.trust), size, disk, nodes, image.id))
     return rows
@@ -72,7 +74,7 @@ def _os(os: OsInfo | None) -> str:
     return " ".join(part for part in (os.distribution, os.version, os.architecture) if part)
 
 
-def image_facts(image: Image) -> list[tuple[str, str]]:
+def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, str]]:
     status = image.status or ImageStatus()
     facts = [
         ("name", image.name),
@@ -89,11 +91,13 @@ def image_facts(image: Image) -> list[tuple[str, str]]:
         ("digest", status.digest),
         ("created", at(image.created_at)),
     ]
-    copies = [(f"on {p.node_id}", f"{p.state} {p.path}") for p in status.placements]
-    return facts + copies + _evidence(status)
+    copies = [
+        (f"on {node_names.get(p.node_id, p.node_id)}", f"{p.state} {p.path}") for p in status.placements
+    ]
+    return facts + copies + _evidence(status, node_names)
 
 
-def _evidence(status: ImageStatus) -> list[tuple[str, str]]:
+def _evidence(status: ImageStatus, node_names: Mapping[str, str]) -> list[tuple[str, str]]:
     facts = [("trust", trust(status.trust))]
     proof = status.evidence
     if proof is None:
@@ -104,7 +108,7 @@ def _evidence(status: ImageStatus) -> list[tuple[str, str]]:
         ("actual", f"{proof.algorithm}:{proof.actual}" if proof.actual else ""),
         ("according to", proof.source),
         ("signed by", proof.key_fingerprint),
-        ("verified", " ".join(part for part in (at(proof.verified_at), proof.node_id) if part)),
+        ("verified", f"{at(proof.verified_at)} on {node_names.get(proof.node_id, proof.node_id)}"),
     ]
 
 

@@ -40,7 +40,7 @@ def show_catalog(session: Session) -> None:
 def list_images(session: Session) -> None:
     """List the images that are here, with their trust and their nodes."""
     from image_library.cli.image_views import image_rows
-    from image_library.cli.lookup import all_images
+    from image_library.cli.lookup import all_images, node_names
     from image_library.cli.output import as_json
 
     images = list(all_images(session.library))
@@ -49,14 +49,21 @@ def list_images(session: Session) -> None:
         return
     columns = ("NAME", "OS", "STATE", "TRUST", "SIZE", "DISK", "NODES", "ID")
     empty = "There are no images yet. See 'limiquantix images catalog'."
-    session.out.table(columns, image_rows(images), empty=empty)
+    session.out.table(columns, image_rows(images, node_names(session.library)), empty=empty)
 
 
 @command(app, "show")
 def show_image(session: Session, image: ImageArgument) -> None:
     """Show one image with the evidence for its trust, or one catalog entry with its URLs."""
     from image_library.cli import image_views as views
-    from image_library.cli.lookup import all_images, catalog, find_entry, find_image, unknown_image
+    from image_library.cli.lookup import (
+        all_images,
+        catalog,
+        find_entry,
+        find_image,
+        node_names,
+        unknown_image,
+    )
     from image_library.cli.output import as_json
 
     entries, images = catalog(session.library), list(all_images(session.library))
@@ -69,7 +76,7 @@ def show_image(session: Session, image: ImageArgument) -> None:
         session.out.document({name: as_json(message) for name, message in both.items() if message})
         return
     if found is not None:
-        session.out.facts(views.image_facts(found))
+        session.out.facts(views.image_facts(found, node_names(session.library)))
     if entry is not None:
         session.out.facts(views.entry_facts(entry))
 

@@ -15,7 +15,6 @@ from protobuf import Oneof
 from image_library.cli import background, boot, keys, lookup, sizes, ssh
 from image_library.cli.clients import Library
 from image_library.cli.downloads import fetched
-from image_library.cli.image_views import support
 from image_library.cli.output import as_json, plain
 from image_library.cli.session import Session
 from image_library.domain.cloud_init import Provisioning, identity_of
@@ -150,7 +149,7 @@ def _image(session: Session, library: Library, found: Found, wish: Wish) -> Imag
     """The image, whole and verified; downloaded first when it has to be."""
     entry = found.entry
     if entry is not None and entry.end_of_life:
-        session.out.warn(f"Support for {plain(entry.name)} has ended: {plain(support(entry))}.")
+        session.out.warn(f"Support for {plain(entry.name)} has ended ({plain(entry.support_ends)}).")
     if entry is None or _is_ready_at(found.image, wish.node):
         return found.image
     name = found.image.name if found.image else ""
@@ -230,6 +229,8 @@ def _tell(session: Session, vm: VirtualMachine, key: keys.Key, *, waited: bool) 
         session.out.document(document)
     elif not session.json:
         session.out.line(ssh.command_line(words) if words else vm.name)
+    if words:
+        session.out.note(f"Or: limiquantix vms ssh {plain(vm.name)}")
     if trouble is not None:
         raise typer.Exit(session.out.error(trouble, beside=document))
 

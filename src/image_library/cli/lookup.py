@@ -8,6 +8,7 @@ from itertools import chain
 
 from image_library.cli.clients import PAGE, Library, pages
 from image_library.domain.errors import AmbiguousImage, UnknownImage, UnknownVm, printable
+from limiquantix.compute.v1.node_pb import ListNodesRequest
 from limiquantix.compute.v1.vm_pb import ListVMsRequest, VirtualMachine
 from limiquantix.storage.v1.image_pb import (
     GetImageCatalogRequest,
@@ -28,6 +29,14 @@ def all_images(library: Library) -> Iterator[Image]:
 def all_vms(library: Library) -> Iterator[VirtualMachine]:
     answers = pages(lambda token: library.vms.list_v_ms(ListVMsRequest(page_size=PAGE, page_token=token)))
     return chain.from_iterable(answer.vms for answer in answers)
+
+
+def node_names(library: Library) -> dict[str, str]:
+    """Host names by node id: what people call nodes by."""
+    client = library.nodes
+    answers = pages(lambda token: client.list_nodes(ListNodesRequest(page_size=PAGE, page_token=token)))
+    nodes = chain.from_iterable(answer.nodes for answer in answers)
+    return {node.id: node.hostname for node in nodes if node.hostname}
 
 
 def catalog(library: Library) -> list[ImageCatalogEntry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from image_library.cli.boot import STAGES
 from image_library.cli.sizes import shown
@@ -14,13 +14,14 @@ def state_of(vm: VirtualMachine) -> str:
     return state(vm.status.state) if vm.status else "unknown"
 
 
-def vm_rows(vms: Iterable[VirtualMachine]) -> list[Sequence[str]]:
+def vm_rows(vms: Iterable[VirtualMachine], node_names: Mapping[str, str]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
     for vm in vms:
         status = vm.status or VmStatus()
         image = status.image_name or status.image_id
         created = ago(vm.created_at)
-        rows.append((vm.name, state_of(vm), _stage(status), image, _login(status), status.node_id, created))
+        node = node_names.get(status.node_id, status.node_id)
+        rows.append((vm.name, state_of(vm), _stage(status), image, _login(status), node, created))
     return rows
 
 
@@ -36,7 +37,7 @@ def _login(status: VmStatus) -> str:
     return f"{status.ssh_user}@{status.ssh_host}:{status.ssh_port}" if status.ssh_port else ""
 
 
-def vm_facts(vm: VirtualMachine) -> list[tuple[str, str]]:
+def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[str, str]]:
     status = vm.status or VmStatus()
     spec = vm.spec
     memory = spec.memory.size_mib if spec and spec.memory else 0
@@ -53,7 +54,7 @@ def vm_facts(vm: VirtualMachine) -> list[tuple[str, str]]:
         ("cpus", str(spec.cpu.cores) if spec and spec.cpu else ""),
         ("memory", shown(memory * 1024**2) if memory else ""),
         ("disk", f"{disk} GiB" if disk else ""),
-        ("node", status.node_id),
+        ("node", node_names.get(status.node_id, status.node_id)),
         ("addresses", " ".join(status.ip_addresses)),
         ("cloud-init", status.cloud_init_status),
         ("created", at(vm.created_at)),

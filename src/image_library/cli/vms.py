@@ -22,7 +22,7 @@ VmArgument = Annotated[
 @command(app, "list")
 def list_vms(session: Session) -> None:
     """List VMs: how far they are, and where one logs in."""
-    from image_library.cli.lookup import all_vms
+    from image_library.cli.lookup import all_vms, node_names
     from image_library.cli.output import as_json
     from image_library.cli.vm_views import vm_rows
 
@@ -30,15 +30,16 @@ def list_vms(session: Session) -> None:
     if session.json:
         session.out.document({"vms": [as_json(vm) for vm in vms]})
         return
+    empty = "There are no VMs. Make one: 'limiquantix launch IMAGE'."
     columns = ("NAME", "STATE", "STAGE", "IMAGE", "LOGIN", "NODE", "CREATED")
-    session.out.table(columns, vm_rows(vms), empty="There are no VMs. Make one: 'limiquantix launch IMAGE'.")
+    session.out.table(columns, vm_rows(vms, node_names(session.library)), empty=empty)
 
 
 @command(app, "show")
 def show_vm(session: Session, vm: VmArgument) -> None:
     """Show one VM, with cloud-init's errors if there are any."""
     from image_library.cli import ssh
-    from image_library.cli.lookup import the_vm
+    from image_library.cli.lookup import node_names, the_vm
     from image_library.cli.vm_views import vm_facts
 
     found = the_vm(session.library, vm)
@@ -46,7 +47,7 @@ def show_vm(session: Session, vm: VmArgument) -> None:
     if session.json:
         _print(session, found)
     else:
-        session.out.facts([*vm_facts(found), ("ssh", ssh.command_line(words))])
+        session.out.facts([*vm_facts(found, node_names(session.library)), ("ssh", ssh.command_line(words))])
 
 
 @command(app, "ssh")

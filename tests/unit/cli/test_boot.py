@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from image_library.cli.boot import Stages, vm_failure
+from image_library.cli.output import Output
+from image_library.domain.errors import BootTimeout, StorageFull
+from limiquantix.compute.v1.vm_pb import VirtualMachine, VmStatus
+
+RUNNING = VmStatus.PowerState.RUNNING
+
+
+def told(capsys: pytest.CaptureFixture[str], *reached: tuple[float, str, str]) -> list[tuple[str, str]]:
+    """What is said when stages (time, stage, cloud-init's state) are reached."""
+    times: Iterator[float] = iter([0.0])
+    now = [0.0]
+    stages = Stages(out=Output(), clock=lambda: next(times, now[0]))
+    for at, stage, cloud_init in reached:
+        now[0] = at
+        stages.update(VmStatus(stage=stage, cloud_init_status=cloud_init))
+    lines = capsys.readouterr().err.splitlines()
+    return [(line.split()[0], " ".join(line.split()[1:])) for line in lines]
+
+
+def test_a_stage_that_was_passed_unseen_is_told_with_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, (1, "boot", ""), (9, "ssh", "running"))
+    assert said == [
+        ("disk", "1 s"),
+        ("boot", "1 s"),
+        ("network", "9 s"),
+        ("cloud-init", "9 s"),
+        ("SSH", "9 s"),
+    ]
+
+
+def test_cloud_init_is_told_once_it_was_heard_of(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, (1, "boot", ""), (9, "ssh", ""), (30, "done", "done"))
+    assert said[-3:] == [("SSH", "9 s"), ("cloud-init", "30 s"), ("done", "30 s")]
+
+
+def test_a_stage_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(told(capsys, (1, "boot", ""), (2, "boot", ""), (3, "nonsense", ""))) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [
+        (VmStatus(state=VmStatus.PowerState.PROVISIONING, stage="disk"), None),
+        (VmStatus(state=VmStatus.PowerState.STOPPED, stage="disk"), None),
+        (VmStatus(state=RUNNING, stage="network"), None),
+        (VmStatus(state=RUNNING, stage="boot", error_message="The guest's kernel panicked."), BootTimeout),
+        (VmStatus(state=VmStatus.PowerState.CRASHED, stage="boot"), BootTimeout),
+        (VmStatus(error_code="storage.full", error_message="Full."), StorageFull),
+    ],
+)
+def test_a_vm_that_will_not_come_up_is_not_waited_for(status: VmStatus, failure: type | None) -> None:
+    found = vm_failure(VirtualMachine(id="1", name="web", status=status))
+    assert found is None if failure is None else isinstance(found, failure)
