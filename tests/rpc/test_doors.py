@@ -6,15 +6,18 @@ import asyncio
 import http.client
 import socket
 import sqlite3
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from connectrpc.codec import proto_binary_codec, proto_json_codec
 from connectrpc.errors import ConnectError
 
 from image_library.domain.errors import (
     DataDirBusy,
+    InvalidSettings,
     ListenDenied,
     PortTaken,
     SchemaTooNew,
@@ -182,4 +185,31 @@ async def test_a_newer_database_is_left_alone(data_dir: Path) -> None:
     database.close()
     with pytest.raises(SchemaTooNew):
         async with control_plane(data_dir):
+            pass
+
+
+async def test_with_a_certificate_the_doors_speak_tls(data_dir: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert")
+    trusted = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+
+    def health(url: str) -> int:
+        connection = http.client.HTTPSConnection(urlsplit(url).netloc, timeout=10, context=trusted)
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    async with control_plane(data_dir, tls_cert=tmp_path / "cert", tls_key=tmp_path / "key") as call:
+        assert call.handle.url.startswith("https://127.0.0.1:")
+        assert await asyncio.to_thread(health, call.handle.url) == 200
+
+
+async def test_a_certificate_that_is_none_is_said(data_dir: Path, tmp_path: Path) -> None:
+    for name in ("cert", "key"):
+        (tmp_path / name).write_text("not PEM")
+    with pytest.raises(InvalidSettings, match="certificate"):
+        async with control_plane(data_dir, tls_cert=tmp_path / "cert", tls_key=tmp_path / "key"):
             pass

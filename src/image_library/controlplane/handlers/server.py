@@ -13,6 +13,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from image_library.domain.errors import InvalidSettings
+
 # Long enough for an answer under way; streams are ended.
 GRACE_SECONDS = 1
 
@@ -38,7 +40,9 @@ async def serving(
     app: ASGIApp, sock: socket.socket, *, tls_cert: Path | None, tls_key: Path | None
 ) -> AsyncGenerator[None]:
     """Serve from when the block is entered until it is left. Takes the socket over."""
-    server = _Server(_config(app, tls_cert, tls_key))
+    config = _config(app, tls_cert, tls_key)
+    _load(config)
+    server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[sock]), name="web-server")
     try:
         await _ready(server, task)
@@ -55,6 +59,17 @@ def _config(app: ASGIApp, tls_cert: Path | None, tls_key: Path | None) -> uvicor
     limits = {"timeout_graceful_shutdown": GRACE_SECONDS}
     options: dict[str, Any] = {**quiet, **bare, **tls, **limits}
     return uvicorn.Config(app, http="httptools", **options)
+
+
+def _load(config: uvicorn.Config) -> None:
+    try:
+        config.load()
+    except OSError as error:
+        # ssl's own errors are among them.
+        remedy = "Give a PEM chain and its key."
+        raise InvalidSettings(
+            "The TLS certificate and key cannot be used.", remedy=remedy, field="tls_cert"
+        ) from error
 
 
 async def _ready(server: _Server, task: asyncio.Task[None]) -> None:

@@ -86,6 +86,7 @@ class DownloadLog:
             # The publisher moved on between two nodes' downloads: these bytes are another version.
             await records.images.save(abandoned(image, job))
             image = self._next_version(image, job, published)
+        await _absorb_found(records, image, job, published)
         await records.images.save(landed(image, job, published, order))
         return replace(job, image_id=image.id, image_name=image.name)
 
@@ -106,3 +107,12 @@ async def _abandon(records: Records, job: Job) -> None:
     image = await records.images.get(job.image_id)
     if image is not None:
         await records.images.save(abandoned(image, job))
+
+
+async def _absorb_found(records: Records, image: Image, job: Job, published: PublishedImage) -> None:
+    """Drop the record that a scan made of these very bytes, between their publishing and this word of it."""
+    for found in await records.images.with_digest(published.digest):
+        nameless = not found.catalog_id and found.evidence is None
+        only_there = [p.node_id for p in found.placements] == [job.node_id]
+        if found.id != image.id and nameless and only_there and not await records.images.used_by(found.id):
+            await records.images.remove(found.id)

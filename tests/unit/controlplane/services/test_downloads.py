@@ -36,6 +36,7 @@ from tests.fakes.control_values import (
     a_published_image,
     a_ready_image,
     a_variant,
+    a_vm,
     an_entry,
     an_evidence,
     an_image,
@@ -188,6 +189,18 @@ async def test_other_bytes_from_the_publisher_are_another_version(plane: Plane) 
     new = await plane.image(job.image_id)
     assert (old.digest, [p.node_id for p in old.placements]) == (DIGEST, ["node-1"])
     assert (new.digest, new.name, new.phase) == (OTHER_DIGEST, "debian-12-cdcdcdcd", ImagePhase.READY)
+
+
+async def test_what_a_scan_made_of_the_very_bytes_is_absorbed(plane: Plane) -> None:
+    job = await begun(plane)
+    in_use = a_ready_image("in-use")
+    await plane.know(a_ready_image("found"), in_use, a_vm(image_id="in-use"))
+    await plane.know(a_ready_image("proved", evidence=an_evidence()))
+    plane.nodes.say(job.id, state=JobState.READY, published=a_published_image())
+    await settle()
+    async with plane.database.read() as records:
+        left = {image.id for image in await records.images.with_digest(DIGEST)}
+    assert left == {job.image_id, "in-use", "proved"}
 
 
 async def test_a_node_that_goes_away_is_waited_for(plane: Plane) -> None:
