@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -20,6 +22,7 @@ from image_library.domain.errors import (
     DataDirBusy,
     Internal,
     LibraryError,
+    PermissionDenied,
     PortTaken,
     ServerUnreachable,
     StoreNotWritable,
@@ -27,6 +30,7 @@ from image_library.domain.errors import (
 )
 
 READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
 
 
 def library(session: Session) -> Library:
@@ -81,6 +85,37 @@ def start(data_dir: DataDir, *options: str) -> str:
         return str(told["url"])
     started.terminate()
     raise _failure(told, data_dir)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    url: str
+    pid: int
+
+
+def stop(data_dir: DataDir) -> Stopped:
+    """Asks the server on ``data_dir`` to end, and waits until it has.
+
+    Raises ServerUnreachable when none runs, DataDirBusy when it does not end, PermissionDenied when it is
+    somebody else's.
+    """
+    found = servers.running(data_dir)
+    if found is None:
+        raise ServerUnreachable(f"No server runs on {data_dir.root}.", remedy="There is nothing to stop.")
+    url, pid = found
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except PermissionError:
+        message = f"The server with process id {pid} is another user's."
+        raise PermissionDenied(message, remedy="Stop it as that user.") from None
+    except ProcessLookupError:
+        return Stopped(url=url, pid=pid)
+    deadline = time.monotonic() + STOP_SECONDS
+    while servers.is_alive(pid):
+        if time.monotonic() > deadline:
+            raise DataDirBusy(f"The server with process id {pid} does not end.", remedy=f"Try: kill -9 {pid}")
+        time.sleep(0.05)
+    return Stopped(url=url, pid=pid)
 
 
 def _failure(told: dict[str, Any], data_dir: DataDir) -> LibraryError:

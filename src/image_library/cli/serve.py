@@ -68,6 +68,7 @@ def register(app: typer.Typer) -> None:
     command(app, "up", without=("server",))(up)
     command(app, "controlplane", without=("server",))(controlplane)
     command(app, "node", without=("server",))(node)
+    command(app, "down", without=("server",))(down)
 
 
 def up(
@@ -175,6 +176,17 @@ def node(
         tls_ca=tls_ca,
         log_format=log_format,
     )
+
+
+def down(session: Session) -> None:
+    """Stop the server that runs on the data directory. VMs keep running; downloads go on at its next start."""
+    from image_library.cli.background import stop
+
+    stopped = stop(session.data_dir)
+    if session.json:
+        session.out.document({"stopped": {"url": stopped.url, "pid": stopped.pid}})
+    else:
+        session.out.line(f"Stopped the server at {stopped.url}.")
 
 
 def _auth(no_auth: bool | None) -> bool | None:

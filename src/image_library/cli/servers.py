@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,12 +62,17 @@ def checked_url(url: str) -> str:
 
 
 def running_url(data_dir: DataDir) -> str | None:
-    """The URL in server.json, if something still listens there; a killed server leaves the file behind."""
+    found = running(data_dir)
+    return found[0] if found else None
+
+
+def running(data_dir: DataDir) -> tuple[str, int] | None:
+    """URL and process id in server.json, if it listens there; a killed server leaves the file behind."""
     found = _described(data_dir.server_file)
     url, pid = found.get("url"), found.get("pid")
-    if not isinstance(url, str) or not isinstance(pid, int) or not _alive(pid):
+    if not isinstance(url, str) or not isinstance(pid, int) or pid <= 1 or not is_alive(pid):
         return None
-    return url if _listens(url) else None
+    return (url, pid) if _listens(url) else None
 
 
 def token(data_dir: DataDir, environ: Mapping[str, str]) -> str:
@@ -90,14 +94,14 @@ def _described(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether the process still does something: one that ended and that nobody asked about does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        # proc(5): the state follows the name, which stands in parentheses and may hold anything.
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
         return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
+    return state not in ("Z", "X")
 
 
 def _listens(url: str) -> bool:

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,5 +144,9 @@ def test_launch_starts_a_server_that_stays(tmp_path: Path) -> None:
         assert server["url"] in ended.stderr
         again = called(tmp_path, "launch", "no-such-image", "--data-dir", str(data_dir))
         assert "starting one" not in again.stderr
+        stopped = called(tmp_path, "down", "--data-dir", str(data_dir))
+        assert stopped.stdout == f"Stopped the server at {server['url']}.\n"
+        assert called(tmp_path, "down", "--data-dir", str(data_dir)).returncode == 8
     finally:
-        os.kill(server["pid"], signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.kill(server["pid"], signal.SIGKILL)
