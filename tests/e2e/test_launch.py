@@ -145,11 +145,7 @@ def test_it_stops_starts_and_goes_away(launched: Launched) -> None:
 
         started = run_cli(["vms", "start", "web"], launched.env, timeout=60)
         assert started.returncode == 0, started.stderr
-        for told in rpc_stream(
-            program.url, f"{VMS}/WatchVM", {"vmId": launched.vm["id"]}, token=program.token
-        ):
-            if told["status"].get("stage") == "done":
-                break
+        assert "done" in boot_stages(program, launched)
         assert launched.guest.run("hostname") == "web"
 
         before = _files_beside(launched)
@@ -159,6 +155,16 @@ def test_it_stops_starts_and_goes_away(launched: Launched) -> None:
         assert _files_beside(launched) == before
         assert rpc(program.url, f"{VMS}/ListVMs", token=program.token).get("vms", []) == []
     assert list(processes_of(launched.data_dir)) == []
+
+
+def boot_stages(program: Program, launched: Launched) -> list[str]:
+    """The stages that WatchVM tells until the boot is done."""
+    request, seen = {"vmId": launched.vm["id"]}, list[str]()
+    for told in rpc_stream(program.url, f"{VMS}/WatchVM", request, token=program.token, timeout=200):
+        seen.append(told["status"].get("stage", ""))
+        if seen[-1] == "done":
+            break
+    return seen
 
 
 def _folder(launched: Launched) -> Path:
