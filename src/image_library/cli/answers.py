@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,11 @@ def _unreachable(error: ConnectError, url: str) -> LibraryError:
     cause = error.__cause__
     if isinstance(cause, TimeoutError):
         return ServerUnreachable(f"The server at {url} did not answer in time.", remedy="Try again.")
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return ServerUnreachable(
+            f"The certificate of {url} is not trusted: {cause.verify_message}.",
+            remedy="Name the file of its authorities in LIMIQUANTIX_CA_FILE.",
+        )
     if isinstance(cause, OSError) and cause.strerror:
         return ServerUnreachable(f"The server at {url} cannot be reached: {cause.strerror}.")
     return ServerUnreachable(f"The connection to {url} broke: {printable(str(cause or error.message), 200)}.")

@@ -179,7 +179,7 @@ def node(
 
 
 def down(session: Session) -> None:
-    """Stop the server that runs on the data directory. VMs keep running; downloads go on at its next start."""
+    """Stop the server on the data directory. VMs keep running; downloads go on at its next start."""
     from image_library.cli.background import stop
 
     stopped = stop(session.data_dir)
