@@ -45,7 +45,7 @@ class Table:
 
     def commands(self, key: str, *, of: re.Pattern[str]) -> tuple[tuple[str, ...], ...]:
         """A list of argument lists; none if the key is missing."""
-        lists: list[object] = self._take(key, list, "a list", cast("list[Any]", []))
+        lists: list[Any] = self._take(key, list, "a list", cast("list[Any]", []))
         if not all(isinstance(one, list) and one != [] for one in lists):
             self.fail(key, "must be a list of lists, one for each command")
         return tuple(self._texts(key, one, of) for one in lists)
