@@ -106,6 +106,19 @@ async def test_fails_by_name(
         assert nothing_is_published(bench)
 
 
+async def test_waits_as_long_as_the_source_asks_and_says_so(tmp_path: Path, mirror: Mirror) -> None:
+    publish(mirror, IMAGE)
+    mirror.fault(URL, faults.Status(429, retry_after="1", times=1))
+    async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
+        wanted = order()
+        await bench.downloads.start(wanted)
+        waiting = await bench.until(wanted.job_id, lambda d: bool(d.waiting_for))
+        assert waiting.waiting_for == "127.0.0.1 cannot answer now (HTTP 429). Trying again in 1 s."
+        done = await bench.ended(wanted.job_id)
+        assert done.state is JobState.READY
+        assert done.waiting_for == ""
+
+
 async def test_stops_after_five_redirects(tmp_path: Path, mirror: Mirror) -> None:
     publish(mirror, IMAGE)
     mirror.fault(URL, faults.Redirect(mirror.url(URL)))

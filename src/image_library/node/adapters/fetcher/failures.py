@@ -43,8 +43,10 @@ def from_exception(hop: Hop, error: Exception) -> LibraryError | TryAgain:
     for cause in _chain(error):
         if isinstance(cause, LibraryError):
             return cause
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return SourceTls(f"{hop.host} has a certificate that is not accepted: {cause.verify_message}.")
+        # The HTTP library's own error is of that class too, but says nothing.
+        reason = str(getattr(cause, "verify_message", "")).rstrip(".")
+        if reason:
+            return SourceTls(f"{hop.host} has a certificate that is not accepted: {reason}.")
     if isinstance(error, aiohttp.ClientSSLError):
         return SourceTls(f"There is no secure connection to {hop.host}: {_tls_reason(error)}.")
     if isinstance(error, aiohttp.ClientResponseError):

@@ -30,7 +30,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_READ_BUFFER = 4 << 20
+# Small enough to stay in the processor's cache: larger ones were measured to be slower.
+_READ_BUFFER = 256 << 10
 # An answer of unknown length is held against the free space this often.
 _LOOK_AGAIN = 256 << 20
 _FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
