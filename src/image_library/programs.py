@@ -44,6 +44,9 @@ def run(program: str, settings: Settings, *, announce: Announce) -> None:
 
     Raises LibraryError for whatever keeps it from starting.
     """
+    # gRPC's own handlers around fork crash one in ten children (qemu, qemu-img) between fork and exec. A
+    # child of ours never speaks gRPC, so none is needed. gRPC reads it when it is imported.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     # What starting up makes stays: looking through it for garbage costs a sixth of the start.
     gc.disable()
     import uvloop
