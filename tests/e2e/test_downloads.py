@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +144,29 @@ def test_programs_started_apart_find_each_other(mirror: Mirror, debian: Publicat
             assert [n["status"]["phase"] for n in json.loads(listed.stdout)["nodes"]] == ["READY"]
             assert the_end_of(program, download(program))["status"] == "COMPLETED"
     assert len(published(data_dir.parent / "node")) == 1
+
+
+def test_a_frozen_node_is_said_to_be_away_and_goes_on(
+    mirror: Mirror, debian: Publication, data_dir: Path
+) -> None:
+    env = environment(data_dir, mirror=mirror.base_url)
+    node_env = env | {"LIMIQUANTIX_DATA_DIR": str(data_dir.parent / "node")}
+    hold = HoldAt(16 * MIB)
+    mirror.fault(debian.url, hold)
+    with Program.start(("controlplane", "--json", "--listen", "127.0.0.1:0"), env) as program:
+        token = str(data_dir / "join-token")
+        command = ("node", "--json", "--control-plane", program.url, "--join-token-file", token)
+        with Program.start(command, node_env) as node:
+            job = download(program)
+            mirror.wait_for_bytes(debian.url, 16 * MIB)
+            os.kill(node.pid, signal.SIGSTOP)
+            try:
+                watched = {"jobId": job}
+                for now in rpc_stream(program.url, f"{IMAGES}/WatchImport", watched, token=program.token):
+                    if now.get("waitingFor"):
+                        break
+                assert "node" in now["waitingFor"]
+            finally:
+                os.kill(node.pid, signal.SIGCONT)
+            hold.release()
+            assert the_end_of(program, job)["status"] == "COMPLETED"

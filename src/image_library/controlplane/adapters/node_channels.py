@@ -21,6 +21,10 @@ _OPTIONS = (
     # A node that restarts is found again within seconds.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # A node that is frozen or cut off sends no farewell: a call under way asks for a sign of life.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 _AWAY = (
     grpc.StatusCode.UNAVAILABLE,

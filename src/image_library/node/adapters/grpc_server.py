@@ -17,6 +17,9 @@ _OPTIONS = (
     # Two servers on one port would each get some of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 4 << 20),
+    # The control plane asks for a sign of life every ten seconds, also while a stream is silent.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
 )
 _GRACE = 1.0
 
