@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from image_library.domain.errors import UnknownJob
+from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.trust import TrustLevel
 from tests.fakes.node_images import Qcow2
@@ -54,6 +55,15 @@ async def test_what_is_here_is_not_fetched_again_and_its_evidence_grows(
         less = await bench.finish(order())
         assert less.published is not None
         assert less.published.evidence.level is TrustLevel.PINNED
+
+
+async def test_what_is_here_is_not_taken_for_another_format(tmp_path: Path, mirror: Mirror) -> None:
+    publish(mirror, IMAGE)
+    async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
+        await bench.finish(order())
+        failed = await bench.finish(order(format=ImageFormat.RAW))
+        assert failed.failure is not None
+        assert failed.failure.code == "image.format_mismatch"
 
 
 async def test_one_cancelled_does_not_stop_the_others(tmp_path: Path, mirror: Mirror) -> None:

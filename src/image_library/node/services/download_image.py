@@ -11,6 +11,7 @@ import structlog
 
 from image_library.domain.changes import Changes
 from image_library.domain.errors import (
+    FormatMismatch,
     Internal,
     JobCancelled,
     LibraryError,
@@ -222,6 +223,9 @@ class Downloads:
 
     async def _take_known(self, flight: Flight, image: PublishedImage, expected: Expected) -> None:
         """The very bytes are here already: only the evidence may be new."""
+        wanted, found = flight.order.format.value, image.facts.format.value
+        if wanted != found:
+            raise FormatMismatch(f"{flight.order.filename} should be {wanted} but is {found}.")
         flight.publishing = True
         evidence = expected.evidence(now=self._clock.now(), node_id=self._node_id)
         image = await self._store.improve(image, evidence)
