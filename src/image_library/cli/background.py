@@ -78,7 +78,6 @@ def start(data_dir: DataDir, *options: str) -> str:
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
-            cwd="/" if not os.environ.get("PYTHONPATH") else None,
         )
     told = _first_line(cast("IO[bytes]", started.stdout), time.monotonic() + READY_SECONDS)
     if told.get("event") == "ready" and isinstance(told.get("url"), str):
