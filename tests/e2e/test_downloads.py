@@ -162,10 +162,8 @@ def test_a_frozen_node_is_said_to_be_away_and_goes_on(
             os.kill(node.pid, signal.SIGSTOP)
             try:
                 watched = {"jobId": job}
-                for now in rpc_stream(program.url, f"{IMAGES}/WatchImport", watched, token=program.token):
-                    if now.get("waitingFor"):
-                        break
-                assert "node" in now["waitingFor"]
+                told = rpc_stream(program.url, f"{IMAGES}/WatchImport", watched, token=program.token)
+                assert "node" in next(now["waitingFor"] for now in told if now.get("waitingFor"))
             finally:
                 os.kill(node.pid, signal.SIGCONT)
             hold.release()
