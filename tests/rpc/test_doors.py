@@ -7,6 +7,7 @@ import http.client
 import socket
 import sqlite3
 import ssl
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -140,7 +141,7 @@ async def test_the_generated_client_understands_answers_and_errors(call: Caller,
 
 
 async def test_what_breaks_inside_shows_a_number_and_nothing_else(call: Caller, data_dir: Path) -> None:
-    with sqlite3.connect(data_dir / "controlplane.db") as database:
+    with closing(sqlite3.connect(data_dir / "controlplane.db")) as database, database:
         database.execute("DROP TABLE image_labels")
     database.close()
     error = await call.refused(LIST, {"labels": {"secret-name": "secret-value"}})
@@ -180,7 +181,7 @@ async def test_starts_that_cannot_be_are_said(tmp_path: Path) -> None:
 async def test_a_newer_database_is_left_alone(data_dir: Path) -> None:
     async with control_plane(data_dir):
         pass
-    with sqlite3.connect(data_dir / "controlplane.db") as database:
+    with closing(sqlite3.connect(data_dir / "controlplane.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
     with pytest.raises(SchemaTooNew):

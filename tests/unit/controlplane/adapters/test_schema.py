@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tests.fakes.control_values import a_node
 def columns_and_indexes(path: Path) -> set[tuple[object, ...]]:
     """Everything that the database's form consists of, but for the wording of its statements."""
     found: set[tuple[object, ...]] = set()
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         tables = [row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             found |= {(table, *row[1:]) for row in raw.execute(f"PRAGMA table_info({table})")}
@@ -54,13 +55,13 @@ async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> Non
     path = tmp_path / "controlplane.db"
     async with open_database(path) as database, database.write() as records:
         await records.nodes.save(a_node())
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     raw.close()
     with pytest.raises(SchemaTooNew, match="9999"):
         async with open_database(path):
             pass
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute("SELECT count(*) FROM nodes").fetchone() == (1,)
     raw.close()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ async def test_keeps_nothing_of_work_that_failed(tmp_path: Path) -> None:
 
 async def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
     with pytest.raises(SchemaTooNew):
