@@ -149,7 +149,7 @@ def _image(session: Session, library: Library, found: Found, wish: Wish) -> Imag
     """The image, whole and verified; downloaded first when it has to be."""
     entry = found.entry
     if entry is not None and entry.end_of_life:
-        session.out.warn(f"Support for {plain(entry.name)} has ended ({plain(entry.support_ends)}).")
+        session.out.warn(f"Support for {plain(entry.name)} ended on {plain(entry.support_ends)}.")
     if entry is None or _is_ready_at(found.image, wish.node):
         return found.image
     name = found.image.name if found.image else ""

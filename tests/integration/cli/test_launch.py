@@ -164,7 +164,7 @@ def test_an_unknown_image_is_answered_with_the_closest_names(
 
 def test_the_end_of_support_is_warned_about(cli: Cli, library: FakeLibrary, own_key: Path) -> None:
     library.catalog[0].end_of_life = True
-    assert "warning: Support for Debian 12 has ended (2028-06-30)." in cli("launch", "debian-12").err
+    assert "warning: Support for Debian 12 ended on 2028-06-30." in cli("launch", "debian-12").err
 
 
 def test_who_has_no_key_gets_one_that_only_they_can_read(
