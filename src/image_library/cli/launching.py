@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from protobuf import Oneof
 
-from image_library.cli import background, boot, keys, lookup, sizes, ssh
+from image_library.cli import background, boot, keys, lookup, places, sizes, ssh
 from image_library.cli.clients import Library
 from image_library.cli.downloads import fetched
 from image_library.cli.output import as_json, plain
@@ -80,7 +80,7 @@ def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
     if wish.disk:
         sizes.disk_gib(wish.disk)
     user_data = _user_data(wish.user_data)
-    home = Path(os.environ.get("HOME") or Path.home())
+    home = places.home(os.environ)
     key = keys.chosen(wish.ssh_key, session.data_dir, home) if wish.ssh_key else None
     _judge(wish, key, user_data)
     library = background.library(session)

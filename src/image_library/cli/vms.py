@@ -167,11 +167,11 @@ def _ssh_words(
     """ssh with the key that was named, else the one of the launch, else every key that may fit."""
     import os
 
-    from image_library.cli import keys, ssh
+    from image_library.cli import keys, places, ssh
 
     to = ssh.login(vm)
     ssh.remember(session.data_dir, vm.id, None)
     known = identity or ssh.remembered_identity(session.data_dir, vm.id)
-    home = Path(os.environ.get("HOME") or Path.home())
+    home = places.home(os.environ)
     identities = [known] if known else keys.identities(session.data_dir, home)
     return ssh.arguments(to, session.data_dir, identities, command_words or [])
