@@ -94,6 +94,7 @@ async def open_database(path: Path) -> AsyncGenerator[SqliteDatabase]:
         SchemaTooNew: a newer version has written it.
         StoreNotWritable: the file cannot be opened for writing.
     """
+    _make(path)
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=2, max_overflow=0)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
@@ -105,12 +106,25 @@ async def open_database(path: Path) -> AsyncGenerator[SqliteDatabase]:
         await engine.dispose()
 
 
+def _make(path: Path) -> None:
+    # The driver's thread for a file that cannot be opened would end after the loop, and loudly.
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        raise StoreNotWritable(f"The database {path} cannot be opened: {error.strerror}.") from error
+
+
 def _prepare(raw: Any, _record: object) -> None:
     # The driver would begin transactions by itself, too late for a consistent view; _begin does it.
     raw.isolation_level = None
     cursor = raw.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        # The pool does not know it yet, and its thread would outlive the loop.
+        raw.close()
+        raise
     cursor.close()
 
 
