@@ -73,3 +73,10 @@ def test_nothing_goes_through_a_shell() -> None:
 def test_links_between_documents_lead_somewhere(document: str) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / document).read_text())
     assert [t for t in targets if not (ROOT / t).exists()] == []
+
+
+def test_what_the_test_image_is_built_with_is_installed_by_the_test_script() -> None:
+    installed = {line.partition("=")[2] for line in (ROOT / "tests/packages.txt").read_text().split()}
+    needed = set((ROOT / "tests/images/packages.txt").read_text().split())
+    # qemu-utils comes with what every machine needs: scripts/setup.sh.
+    assert needed - installed == {"qemu-utils"}
