@@ -29,7 +29,10 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (257, b"ustar", "ova"),
     (32769, b"CD001", "iso"),
 )
-_HTML = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+# Possessive and atomic: a file full of comments must not be split in every possible way.
+_HTML = re.compile(
+    rb"\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+)
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 
 

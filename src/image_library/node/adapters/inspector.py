@@ -27,8 +27,6 @@ from image_library.domain.store import ImageFacts
 from image_library.node.ports.storage import Part
 
 _BEGINNING = max(BEGINNING, qcow2.HEADER_BYTES)
-# A qcow2's mark, or a web page's beginning, is seen in far less.
-ENOUGH_TO_JUDGE = 1024
 _RAW_NAMES = frozenset({".img", ".raw"})
 _SECTOR = 512
 _VHD_DIFFERENCING = 4

@@ -130,8 +130,8 @@ class ImageStore(Protocol):
         """The whole image whose bytes have this publisher's digest, or None."""
         ...
 
-    async def improve(self, image: PublishedImage, evidence: Evidence) -> PublishedImage:
-        """Store better evidence for an image that is here."""
+    async def improve(self, digest: str, evidence: Evidence) -> PublishedImage | None:
+        """Store the evidence if it is better than what is known of an image; None: it is not here any more."""
         ...
 
     async def published(self) -> tuple[tuple[PublishedImage, ...], tuple[str, ...]]:

@@ -64,8 +64,12 @@ class Downloads:
         self._node_id = node_id
         self._published = published
         self._verified = VerifiedFetch(store=store, fetcher=fetcher, inspector=inspector)
-        self._flights: dict[str, Flight] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Those that have not ended, in the order in which they left.
+        self._flights: list[Flight] = []
+        # The key of each flight that still holds its part.
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        # Ends that the journal could not take: known until this process ends, tried again by the next one.
+        self._unrecorded: dict[str, Download] = {}
         self._starting = asyncio.Lock()
 
     async def start(self, order: DownloadOrder) -> Download:
@@ -126,7 +130,7 @@ class Downloads:
             await self._stop(flight)
         cancelled = JobCancelled("The download was cancelled.")
         ended = download.evolve(state=JobState.CANCELLED, waiting_for="", failure=_failure(cancelled))
-        await self._journal.save(ended)
+        await self._record_end(ended)
         self._changes.notify(_bell(job_id))
         log.info("download_cancelled", job_id=job_id)
         return ended
@@ -141,7 +145,7 @@ class Downloads:
 
     async def close(self) -> None:
         """Stop working. Nothing ends by it: the next start goes on."""
-        for flight in list(self._flights.values()):
+        for flight in tuple(self._flights):
             await self._stop(flight)
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -149,24 +153,24 @@ class Downloads:
     def _board(self, download: Download) -> Download:
         """Put a download on the flight of its version, which leaves at once where there is none yet."""
         key = version_key(download.order)
-        flight = self._flights.get(key)
-        if flight is None or flight.publishing:
+        flight = next((f for f in self._flights if f.key == key and f.open), None)
+        if flight is None:
             flight = Flight(key=key, meter=SpeedMeter(), members={download.order.job_id: download})
-            before = self._flights.get(key)
-            self._flights[key] = flight
-            flight.task = asyncio.create_task(self._fly(flight, after=before), name=f"download {key[:8]}")
-            self._tasks.add(flight.task)
-            flight.task.add_done_callback(self._tasks.discard)
+            self._flights.append(flight)
+            earlier = [task for task, theirs in self._tasks.items() if theirs == key]
+            flight.task = asyncio.create_task(self._fly(flight, earlier), name=f"download {key[:8]}")
+            self._tasks[flight.task] = key
+            flight.task.add_done_callback(self._tasks.pop)
             return download
         joined = download.evolve(state=flight.state, waiting_for=flight.waiting_for)
         flight.members[download.order.job_id] = joined
         return joined
 
-    async def _fly(self, flight: Flight, *, after: Flight | None) -> None:
-        """Run a flight to its end. Whatever happens, each member gets exactly one end."""
+    async def _fly(self, flight: Flight, earlier: list[asyncio.Task[None]]) -> None:
+        """Run a flight to its end, after those of its version. Whatever happens, each member gets one end."""
         try:
-            if after is not None and after.task is not None:
-                await asyncio.wait([after.task])
+            if earlier:
+                await asyncio.wait(earlier)
             await self._run(flight)
         except LibraryError as error:
             await self._fail(flight, error)
@@ -176,14 +180,12 @@ class Downloads:
         finally:
             if flight.part is not None:
                 await flight.part.close()
-            if self._flights.get(flight.key) is flight:
-                del self._flights[flight.key]
+            self._land(flight)
 
     async def _run(self, flight: Flight) -> None:
         expected = await resolve_expected(flight.order, self._fetcher)
         known = await self._store.find_by_publisher_digest(expected.digest.algorithm, expected.digest.hex)
-        if known is not None:
-            await self._take_known(flight, known, expected)
+        if known is not None and await self._take_known(flight, known, expected):
             return
         ticking = asyncio.create_task(self._tick(flight))
         try:
@@ -221,16 +223,20 @@ class Downloads:
             raise
         self._announce(flight, image)
 
-    async def _take_known(self, flight: Flight, image: PublishedImage, expected: Expected) -> None:
-        """The very bytes are here already: only the evidence may be new."""
-        wanted, found = flight.order.format.value, image.facts.format.value
+    async def _take_known(self, flight: Flight, known: PublishedImage, expected: Expected) -> bool:
+        """The very bytes are here already: only the evidence may be new. False: they were just removed."""
+        wanted, found = flight.order.format.value, known.facts.format.value
         if wanted != found:
             raise FormatMismatch(f"{flight.order.filename} should be {wanted} but is {found}.")
         flight.publishing = True
         evidence = expected.evidence(now=self._clock.now(), node_id=self._node_id)
-        image = await self._store.improve(image, evidence)
+        image = await self._store.improve(known.digest, evidence)
+        if image is None:
+            flight.publishing = False
+            return False
         await self._journal.save(*self._completed(flight, image))
         self._announce(flight, image)
+        return True
 
     def _completed(self, flight: Flight, image: PublishedImage) -> tuple[Download, ...]:
         """The members as they are once the image is published; nobody sees them before it is durable."""
@@ -251,16 +257,22 @@ class Downloads:
         flight.members.update({d.order.job_id: d for d in failed})
         for download in failed:
             log.warning("download_failed", job_id=download.order.job_id, code=error.code)
-        try:
-            await self._journal.save(*failed)
-        except LibraryError as worse:
-            # They are told now, and tried again at the next start.
-            log.exception("download_end_not_recorded", key=flight.key, code=worse.code)
+        await self._record_end(*failed)
         self._end(flight)
 
+    async def _record_end(self, *ended: Download) -> None:
+        try:
+            await self._journal.save(*ended)
+        except LibraryError as error:
+            log.warning("download_end_not_recorded", code=error.code)
+            self._unrecorded.update({download.order.job_id: download for download in ended})
+
+    def _land(self, flight: Flight) -> None:
+        if flight in self._flights:
+            self._flights.remove(flight)
+
     def _end(self, flight: Flight) -> None:
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        self._land(flight)
         for job_id in flight.members:
             self._changes.notify(_bell(job_id))
 
@@ -297,11 +309,12 @@ class Downloads:
         return await self.status(job_id)
 
     async def _find(self, job_id: str) -> Download | None:
-        flight = self._flight_of(job_id)
-        return flight.members[job_id] if flight else await self._journal.download(job_id)
+        if flight := self._flight_of(job_id):
+            return flight.members[job_id]
+        return self._unrecorded.get(job_id) or await self._journal.download(job_id)
 
     def _flight_of(self, job_id: str) -> Flight | None:
-        return next((f for f in self._flights.values() if job_id in f.members), None)
+        return next((f for f in self._flights if job_id in f.members), None)
 
 
 class _FlightWatch:

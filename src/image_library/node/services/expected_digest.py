@@ -13,6 +13,7 @@ from image_library.domain.checksum import (
     find_checksum,
     is_sidecar,
 )
+from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
 from image_library.domain.store import DownloadOrder
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
@@ -53,10 +54,15 @@ async def resolve_expected(order: DownloadOrder, fetcher: Fetcher, *, fresh: boo
     source = Source(url=order.checksum_url, fresh=fresh)
     content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES)
     filename = urlsplit(order.url).path.rsplit("/", 1)[-1]
-    digest = find_checksum(
-        decode_checksum_file(content),
-        filename=filename,
-        algorithm=order.checksum_algorithm,
-        sidecar=is_sidecar(checksum_url=order.checksum_url, filename=filename),
-    )
-    return Expected(digest=digest, level=TrustLevel.CHECKSUM, source=order.checksum_url)
+    try:
+        digest = find_checksum(
+            decode_checksum_file(content),
+            filename=filename,
+            algorithm=order.checksum_algorithm,
+            sidecar=is_sidecar(checksum_url=order.checksum_url, filename=filename),
+        )
+    except (ChecksumMissing, InvalidChecksumFile) as error:
+        raise type(error)(f"{error.message.rstrip('.')} ({printable(order.checksum_url)}).") from None
+    # Without its query, where secrets hide: it is stored and shown.
+    shown = urlsplit(order.checksum_url)._replace(query="", fragment="").geturl()
+    return Expected(digest=digest, level=TrustLevel.CHECKSUM, source=shown)

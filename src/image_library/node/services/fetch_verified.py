@@ -7,7 +7,14 @@ from typing import Protocol
 
 import structlog
 
-from image_library.domain.errors import DigestMismatch, FormatMismatch, LibraryError, NotAnImage, StorageIo
+from image_library.domain.errors import (
+    DigestMismatch,
+    FormatMismatch,
+    LibraryError,
+    NotAnImage,
+    StorageFull,
+    StorageIo,
+)
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.store import DownloadOrder
@@ -18,6 +25,8 @@ from image_library.node.services.expected_digest import Expected, resolve_expect
 log = structlog.get_logger()
 
 _ENOUGH_TO_JUDGE = 1024
+# On a full disk, less than this is worth more as free space.
+_WORTH_KEEPING = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +114,9 @@ class VerifiedFetch:
             # A failing disk is never trusted again; and what is no such image is no beginning of one.
             await part.discard()
             raise
-        except BaseException:
-            await part.close()
+        except BaseException as error:
+            least = _WORTH_KEEPING if isinstance(error, StorageFull) else 1
+            await (part.close() if part.offset >= least else part.discard())
             raise
 
 

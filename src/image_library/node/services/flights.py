@@ -38,6 +38,11 @@ class Flight:
         """The first member's: all of them mean the same version."""
         return next(iter(self.members.values())).order
 
+    @property
+    def open(self) -> bool:
+        """Whether more members may join: not one that everybody left, nor one whose end is being written."""
+        return bool(self.members) and not self.publishing
+
     def advance(self, state: JobState, *, waiting_for: str = "") -> tuple[Download, ...]:
         self.state, self.waiting_for = state, waiting_for
         return self._evolve(self.members.values(), state=state, waiting_for=waiting_for)

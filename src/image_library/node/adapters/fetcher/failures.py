@@ -31,7 +31,7 @@ class TryAgain(Exception):
 def from_status(hop: Hop, status: int, *, wait: float | None) -> LibraryError | TryAgain:
     """The meaning of an answer that carries no file."""
     if status in (404, 410):
-        return SourceNotFound(f"{hop.host} has no {hop.shown} (HTTP {status}).")
+        return SourceNotFound(f"{hop.shown} is not there (HTTP {status}).")
     if status in (408, 425, 429) or status >= 500:
         busy = SourceUnreachable(f"{hop.host} cannot answer now (HTTP {status}).")
         return TryAgain(busy, wait=wait if status in (429, 503) else None)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from weakref import WeakSet
 
 import structlog
 
@@ -52,7 +53,8 @@ class BlobStore:
         self._links = ReadableLinks(layout, self._disk)
         self._parts = PartRecords(journal)
         self._records = PublishedRecords(journal)
-        self._open: dict[str, PartFile] = {}
+        # Weak: one that nobody holds any more has no claim on space, and need not keep its memory.
+        self._open: WeakSet[PartFile] = WeakSet()
         # Publishing, improving and removing take turns: each reads before it writes.
         self._turn = asyncio.Lock()
 
@@ -73,7 +75,7 @@ class BlobStore:
             disk=self._disk,
             reserve=self._reserve,
         )
-        self._open[part.key] = opened
+        self._open.add(opened)
         return opened
 
     async def publish(self, part: Part, publication: Publication) -> PublishedImage:
@@ -87,10 +89,12 @@ class BlobStore:
             )
             known = await self._records.find(f"sha256:{digests.sha256}")
             wanted = known.link if known else publication.filename
+            await self._keep_name(wanted, digest=f"sha256:{digests.sha256}")
             link = await asyncio.to_thread(self._links.make, wanted, digests.sha256)
-            image = self._image(
-                digests.sha256, digests.size_bytes, publication.facts, publication.evidence, link
-            )
+            evidence = publication.evidence
+            if known is not None and known.image.evidence.level > evidence.level:
+                evidence = known.image.evidence
+            image = self._image(digests.sha256, digests.size_bytes, publication.facts, evidence, link)
             record = PublishedRecord(
                 image=image,
                 inode=seen.st_ino,
@@ -99,7 +103,6 @@ class BlobStore:
                 sha512=digests.sha512 or (known.sha512 if known else ""),
             )
             await self._records.save(record, publication.complete(image))
-        self._open.pop(part.key, None)
         try:
             await part.discard()
         except LibraryError as error:
@@ -132,11 +135,11 @@ class BlobStore:
             return await self._whole(record) if record else None
         return None
 
-    async def improve(self, image: PublishedImage, evidence: Evidence) -> PublishedImage:
+    async def improve(self, digest: str, evidence: Evidence) -> PublishedImage | None:
         async with self._turn:
-            record = await self._records.find(image.digest)
+            record = await self._records.find(digest)
             if record is None or record.image.evidence.level >= evidence.level:
-                return record.image if record else image
+                return record.image if record else None
             better = replace(record.image, evidence=evidence)
             await self._records.save(replace(record, image=better))
             return better
@@ -153,6 +156,7 @@ class BlobStore:
         return tuple(whole), tuple(problems)
 
     async def remove(self, digest: str) -> None:
+        await self.check()
         async with self._turn:
             record = await self._records.find(digest)
             if record is None:
@@ -175,12 +179,14 @@ class BlobStore:
 
     async def adopt(self, digest: str, facts: ImageFacts, evidence: Evidence) -> PublishedImage | None:
         sha256 = digest.removeprefix("sha256:")
-        if not await asyncio.to_thread(self._blobs.hashes_to_its_name, sha256):
-            await asyncio.to_thread(self._blobs.remove, sha256)
-            return None
+        whole = await asyncio.to_thread(self._blobs.hashes_to_its_name, sha256)
         async with self._turn:
             seen = await asyncio.to_thread(self._blobs.look, sha256)
+            # A download may have published it meanwhile.
             if seen is None or await self._records.find(digest) is not None:
+                return None
+            if not whole:
+                await asyncio.to_thread(self._blobs.remove, sha256)
                 return None
             names = {d: n for n, d in (await asyncio.to_thread(self._links.ours)).items()}
             link = names.get(sha256) or await asyncio.to_thread(
@@ -196,8 +202,8 @@ class BlobStore:
         return str(self._layout.blob(digest.removeprefix("sha256:")))
 
     async def recover(self, live: frozenset[str]) -> None:
-        wanted = live | await self._parts.touched_since(_LATE)
-        await asyncio.to_thread(self._drop_parts, wanted)
+        late = await self._parts.touched_since(_LATE)
+        await self._parts.keep_only(await asyncio.to_thread(self._drop_parts, live, late))
         records = await self._records.all()
         for record in records:
             await self._repair_link(record)
@@ -218,11 +224,24 @@ class BlobStore:
         except LibraryError as error:
             log.warning("link_not_repaired", digest=record.image.digest, error=error.code)
 
-    def _drop_parts(self, wanted: frozenset[str]) -> None:
-        for path in self._layout.parts.iterdir():
-            if path.name.removesuffix(".part") not in wanted:
-                with disk_errors("removing an old part"):
+    def _drop_parts(self, live: frozenset[str], late: frozenset[str]) -> frozenset[str]:
+        """Remove what nobody will go on with; the keys of the others."""
+        kept: set[str] = set()
+        with disk_errors("removing an old part"):
+            for path in self._layout.parts.iterdir():
+                key = path.name.removesuffix(".part")
+                # A late one that has a second name is published already.
+                if key in live or (key in late and path.lstat().st_nlink == 1):
+                    kept.add(key)
+                else:
                     path.unlink(missing_ok=True)
+        return frozenset(kept)
+
+    async def _keep_name(self, name: str, *, digest: str) -> None:
+        """Give the image that owns a readable name its link again, where somebody took it away."""
+        owner = await self._records.find_link(name)
+        if owner is not None and owner.image.digest != digest:
+            await self._repair_link(owner)
 
     async def _whole(self, record: PublishedRecord) -> PublishedImage:
         image = record.image
@@ -250,13 +269,14 @@ class BlobStore:
         """See that the rest of ``part`` fits beside the rests of the others and what must stay free."""
         with disk_errors("looking at the file system"):
             space = self._disk.space(self._layout.parts)
-        others = [p for p in self._open.values() if p is not part and p.fd >= 0]
+        others = [p for p in self._open if p is not part and p.fd >= 0]
         promised = sum(max(0, other.total - other.offset) for other in others)
         keep = min(space.total // 20, _KEEP_FREE)
         needed = max(0, part.total - part.offset)
         if needed + promised + keep > space.free:
+            size = in_words(needed) if part.total else "more space"
             besides = f", {in_words(promised)} are promised to other downloads" if promised else ""
             raise StorageFull(
-                f"The image needs {in_words(needed)}; {in_words(space.free)} are free in {self._layout.root}"
+                f"The image needs {size}; {in_words(space.free)} are free in {self._layout.root}"
                 f"{besides}, and {in_words(keep)} must stay free."
             )

@@ -6,11 +6,14 @@ import asyncio
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from image_library.domain.errors import StorageFull
 from image_library.node.adapters.store.disk import Disk, disk_errors
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
 from image_library.node.adapters.store.piece_writer import ALIGNMENT, PieceWriter
@@ -42,6 +45,7 @@ class PartFile:
         self._disk = disk
         self._reserve = reserve
         self._received = 0
+        self._ending: asyncio.Future[None] | None = None
         self._begin()
 
     @property
@@ -75,13 +79,18 @@ class PartFile:
 
     async def write(self, block: bytes) -> None:
         self._received += len(block)
-        with disk_errors("writing a part"):
-            await self._pieces.put(block)
+        try:
+            with disk_errors("writing a part"):
+                await self._pieces.put(block)
+        except StorageFull:
+            # It knows better words: how much is needed, and how much is free.
+            self._reserve(self)
+            raise
 
     async def restart(self) -> None:
         await self._end_threads()
         with disk_errors("emptying a part"):
-            await asyncio.to_thread(os.ftruncate, self.fd, 0)
+            await asyncio.to_thread(_empty, self.path, self.fd)
         self._record = replace(self._record, total=0, validator="", durable=0)
         await self._records.save(self._record)
         self._received = self.resumed_from = 0
@@ -113,11 +122,13 @@ class PartFile:
         await self.close()
         with disk_errors("removing a part"):
             await asyncio.to_thread(self.path.unlink, missing_ok=True)
-        await self._records.remove(self.key)
+        # On a full disk it cannot be forgotten; without its file it means nothing.
+        with suppress(StorageFull):
+            await self._records.remove(self.key)
 
     def _begin(self) -> None:
         """New hashes and new threads, at the file's beginning."""
-        self._ended = False
+        self._ending = None
         self._writer = PieceWriter(self.fd, disk=self._disk, offset=0)
         self._hashes = [hashlib.sha256()]
         if self._record.expected.startswith("sha512:"):
@@ -128,10 +139,14 @@ class PartFile:
 
     async def _end_threads(self) -> None:
         """Let the threads finish what they were given; their errors are raised by ``finish``."""
-        if not self._ended:
-            self._ended = True
-            await self._pieces.finish()
-            self._writer.close()
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._end_all())
+        # Whoever is cancelled here leaves it going: the file must not be closed under its writer.
+        await asyncio.shield(self._ending)
+
+    async def _end_all(self) -> None:
+        await self._pieces.finish()
+        self._writer.close()
 
 
 def _hash(fd: int, digest: _Hash, size: int) -> None:
@@ -159,17 +174,9 @@ async def open_part(
     """
     found = await records.load(key)
     with disk_errors("opening a part"):
-        fd = await asyncio.to_thread(
-            os.open, path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        try:
-            size = _trusted_size(found, expected=expected, size=os.fstat(fd).st_size)
-            os.ftruncate(fd, size)
-        except BaseException:
-            os.close(fd)
-            raise
+        fd, size, total = await asyncio.to_thread(_open, path, found, expected)
     record = (
-        replace(found, boot_id=boot_id())
+        replace(found, boot_id=boot_id(), total=total)
         if found and size
         else PartRecord(key=key, expected=expected, boot_id=boot_id())
     )
@@ -181,6 +188,47 @@ async def open_part(
         await part.close()
         raise
     return part
+
+
+def _open(path: Path, found: PartRecord | None, expected: str) -> tuple[int, int, int]:
+    """A descriptor, how many bytes are gone on with, and the size of the whole (0: not known)."""
+    if _is_blob(path):
+        if found is not None and found.expected == expected:
+            # We were killed while it was published: whole, durable, and not to be written any more.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            size = os.fstat(fd).st_size
+            return fd, size, size
+        path.unlink()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        size = _trusted_size(found, expected=expected, size=os.fstat(fd).st_size)
+        os.ftruncate(fd, size)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, size, found.total if found else 0
+
+
+def _is_blob(path: Path) -> bool:
+    """Whether a published image has the same file; one that only became read-only is writable again."""
+    try:
+        seen = path.lstat()
+    except FileNotFoundError:
+        return False
+    if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1:
+        path.chmod(0o600)
+    return seen.st_nlink > 1
+
+
+def _empty(path: Path, fd: int) -> None:
+    """Make ``fd`` an empty file at ``path``; a published image that has the same file keeps it."""
+    if os.fstat(fd).st_nlink == 1:
+        os.ftruncate(fd, 0)
+        return
+    path.unlink()
+    fresh = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.dup2(fresh, fd, inheritable=False)
+    os.close(fresh)
 
 
 def _trusted_size(found: PartRecord | None, *, expected: str, size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,15 @@ class PartRecords:
 
     async def remove(self, key: str) -> None:
         await self._journal.run(lambda c: c.execute("DELETE FROM parts WHERE key = ?", (key,)))
+
+    async def keep_only(self, keys: frozenset[str]) -> None:
+        """Forget every part but these."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            known = {row["key"] for row in connection.execute("SELECT key FROM parts")}
+            connection.executemany("DELETE FROM parts WHERE key = ?", [(key,) for key in known - keys])
+
+        await self._journal.run(work)
 
     async def touched_since(self, seconds_ago: float) -> frozenset[str]:
         query = "SELECT key FROM parts WHERE touched_at >= ?"
