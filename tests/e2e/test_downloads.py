@@ -168,3 +168,27 @@ def test_a_frozen_node_is_said_to_be_away_and_goes_on(
                 os.kill(node.pid, signal.SIGCONT)
             hold.release()
             assert the_end_of(program, job)["status"] == "COMPLETED"
+
+
+def test_a_node_finishes_alone_when_the_control_plane_dies(
+    mirror: Mirror, debian: Publication, data_dir: Path
+) -> None:
+    env = environment(data_dir, mirror=mirror.base_url)
+    node_env = env | {"LIMIQUANTIX_DATA_DIR": str(data_dir.parent / "node")}
+    hold = HoldAt(16 * MIB)
+    mirror.fault(debian.url, hold)
+    control_plane = ["controlplane", "--json", "--listen"]
+    with Program.start([*control_plane, "127.0.0.1:0"], env) as program:
+        token = str(data_dir / "join-token")
+        command = ("node", "--json", "--control-plane", program.url, "--join-token-file", token)
+        with Program.start(command, node_env):
+            job = download(program)
+            mirror.wait_for_bytes(debian.url, 16 * MIB)
+            program.kill9()
+            hold.release()
+            mirror.wait_for_bytes(debian.url, debian.image.stat().st_size)
+            where = program.url.removeprefix("http://")
+            with Program.start([*control_plane, where], env) as again:
+                assert the_end_of(again, job)["status"] == "COMPLETED"
+                assert images(again)[0]["status"]["phase"] == "READY"
+    assert len([e for e in mirror.exchanges(debian.url) if e.sent > MIB]) == 1
