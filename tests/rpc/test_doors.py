@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import socket
 import sqlite3
 import ssl
@@ -214,3 +215,31 @@ async def test_a_certificate_that_is_none_is_said(data_dir: Path, tmp_path: Path
     with pytest.raises(InvalidSettings, match="certificate"):
         async with control_plane(data_dir, tls_cert=tmp_path / "cert", tls_key=tmp_path / "key"):
             pass
+
+
+async def test_refusals_of_every_layer_are_in_our_words(call: Caller) -> None:
+    for method, path, named in [
+        ("GET", f"/{LIST}", {}),
+        ("POST", f"/{IMAGES}/Nope", JSON),
+        ("POST", "/nowhere", JSON),
+        ("POST", f"/{LIST}", {"Content_Type": "application/x-www-form-urlencoded"}),
+        ("POST", f"/{LIST}", {"Content_Type": "application/grpc"}),
+        ("POST", f"/{LIST}", JSON | {"Origin": "http://[::1"}),
+        ("POST", f"/{LIST}", JSON | {"Content_Encoding": "snappy"}),
+    ]:
+        status, said = await asyncio.to_thread(raw, call, method, path, b"{}", **named)
+        assert 400 <= status < 600
+        details = json.loads(said)["details"]
+        assert details[0]["type"] == "google.rpc.ErrorInfo", (path, said)
+
+
+async def test_a_field_that_cannot_be_read_is_named(call: Caller) -> None:
+    error = await call.refused(LIST, {"projectId": 5})
+    assert (error.status, reason(error)) == (400, "REQUEST_INVALID")
+    assert "expected string got: int in project_id." in error.message
+    assert [detail["type"] for detail in error.details] == ["google.rpc.ErrorInfo", "google.rpc.BadRequest"]
+
+
+async def test_an_encoding_that_is_not_known_is_no_missing_rpc(call: Caller) -> None:
+    error = await call.refused(LIST, headers={"Content-Encoding": "snappy"})
+    assert "snappy" in error.message

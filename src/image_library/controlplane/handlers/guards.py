@@ -49,12 +49,20 @@ class OriginGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         origin, site = headers.get("origin", ""), headers.get("sec-fetch-site", "")
-        same = not origin or urlsplit(origin).netloc == headers.get("host")
+        same = not origin or _site_of(origin) == headers.get("host")
         if same and site in _OWN_SITES:
             await self._app(scope, receive, send)
             return
         refusal = OriginDenied(f"A page of '{printable(origin or site)}' may not call this server.")
         await error_response(refusal, 403)(scope, receive, send)
+
+
+def _site_of(origin: str) -> str:
+    """HOST:PORT of an Origin header; empty where it names none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 class BodyGuard:
@@ -82,8 +90,11 @@ class BodyGuard:
         async def bounded() -> Message:
             nonlocal whole
             # After the body, receive() waits for the caller to leave, which may take for ever.
-            async with asyncio.timeout_at(None if whole else deadline):
-                message = await receive()
+            try:
+                async with asyncio.timeout_at(None if whole else deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestTooLarge("The request's body came too slowly.") from None
             whole = whole or not message.get("more_body", False)
             return message
 

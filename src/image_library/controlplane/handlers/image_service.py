@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from connectrpc.request import RequestContext
@@ -87,8 +88,9 @@ class ImageHandlers(image_connect.ImageService):
     async def watch_import(
         self, request: pb.GetImportStatusRequest, ctx: Context, /
     ) -> AsyncIterator[pb.ImportStatus]:
-        async for job in self._downloads.watch(request.job_id):
-            yield job_to_wire(job)
+        async with aclosing(self._downloads.watch(request.job_id)) as states:
+            async for job in states:
+                yield job_to_wire(job)
 
     async def cancel_import(self, request: pb.CancelImportRequest, ctx: Context, /) -> pb.ImportStatus:
         return job_to_wire(await self._downloads.cancel(request.job_id))

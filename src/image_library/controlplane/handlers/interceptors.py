@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -27,11 +28,11 @@ Q = TypeVar("Q")
 S = TypeVar("S")
 Context = RequestContext[Any, Any]
 
-# What the framework itself raises that has an error of ours.
-_OURS: dict[Code, type[LibraryError]] = {
-    Code.INVALID_ARGUMENT: InvalidRequest,
-    Code.RESOURCE_EXHAUSTED: RequestTooLarge,
-}
+# How the framework begins and ends what it says of a message that it cannot read.
+_READING = re.compile("(unmarshal message|protocol error|decompress): ")
+_FIELD = re.compile(r" for field ([A-Za-z0-9_.]+)$")
+_TYPE = re.compile(r"<class '(\w+)'>")
+_NOT_THERE = "Not implemented"
 
 
 class Errors:
@@ -50,12 +51,29 @@ def _presentable(error: Exception, ctx: Context) -> ConnectError:
         return to_connect(error)
     if not isinstance(error, ConnectError):
         return to_connect(_unexpected(error, ctx))
+    ours = None if from_connect(error) else _ours(error, ctx)
+    return to_connect(ours) if ours else error
+
+
+def _ours(error: ConnectError, ctx: Context) -> LibraryError | None:
+    """The error of ours for what the framework itself raises; None where there is none."""
+    said = printable(error.message, 300)
     if error.code is Code.UNIMPLEMENTED:
-        return to_connect(NotImplementedYet(f"{ctx.method.name} is not answered by this version."))
-    ours = _OURS.get(error.code)
-    if ours is None or from_connect(error) is not None:
-        return error
-    return to_connect(ours(printable(error.message, 300)))
+        if error.message == _NOT_THERE:
+            return NotImplementedYet(f"{ctx.method.name} is not answered by this version.")
+        return NotImplementedYet(f"The request cannot be read: {said}.", remedy="Send it in another form.")
+    if error.code is Code.RESOURCE_EXHAUSTED:
+        return RequestTooLarge(f"The {said}.")
+    return _unreadable(said) if error.code is Code.INVALID_ARGUMENT else None
+
+
+def _unreadable(said: str) -> InvalidRequest:
+    found = _FIELD.search(said)
+    field = found[1].rpartition(".")[2] if found else ""
+    reason = _TYPE.sub(r"\1", _FIELD.sub("", _READING.sub("", said)))
+    where = f" in {field}" if field else ""
+    remedy = "" if field else "Correct the request and try again."
+    return InvalidRequest(f"The request cannot be read: {reason}{where}.", remedy=remedy, field=field)
 
 
 def _unexpected(error: Exception, ctx: Context) -> Internal:

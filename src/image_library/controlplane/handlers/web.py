@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_library.controlplane.handlers.guards import BodyGuard, HostGuard, OriginGuard
+from image_library.controlplane.handlers.refusals import RefusalGuard
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104
@@ -30,7 +31,8 @@ def web_application(applications: Iterable[RpcApplication], *, hosts: frozenset[
     """All doors of the control plane as one ASGI application that answers for ``hosts`` only."""
     routes: list[BaseRoute] = [Mount(app.path, app=app) for app in applications]
     routes.append(Route("/healthz", _health, methods=["GET"]))
-    return HostGuard(OriginGuard(BodyGuard(Starlette(routes=routes))), hosts=hosts)
+    guarded = RefusalGuard(BodyGuard(Starlette(routes=routes)))
+    return HostGuard(OriginGuard(guarded), hosts=hosts)
 
 
 def answered_hosts(listen_host: str, allowed: Iterable[str]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from image_library.controlplane.handlers.guards import BodyGuard, HostGuard, OriginGuard, host_name
 from image_library.controlplane.handlers.web import answered_hosts
+from image_library.domain.errors import RequestTooLarge
 
 
 async def fine(scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,5 +128,5 @@ async def test_a_body_that_dawdles_is_given_up() -> None:
     async def send(message: Message) -> None:
         """Not reached."""
 
-    with pytest.raises(TimeoutError):
+    with pytest.raises(RequestTooLarge, match="too slowly"):
         await app({"type": "http", "headers": []}, dawdle, send)
