@@ -122,6 +122,9 @@ async def test_get_and_list_find_it(door: Door) -> None:
     assert ([vm["name"] for vm in listed["vms"]], listed["totalCount"]) == (["web"], 1)
     assert await door.call("ListVMs", {"states": ["STOPPED"]}) == {}
     assert await door.call("ListVMs", {"states": ["TERMINATED"]}) == {}
+    for nothing in ([0], ["UNKNOWN"]):
+        assert (await door.call("ListVMs", {"states": nothing}))["totalCount"] == 1
+    assert await door.call("ListVMs", {"states": ["UNKNOWN", "STOPPED"]}) == {}
 
 
 async def test_the_list_comes_in_pages(door: Door) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from image_library.domain.errors import InvalidRequest
 from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, Visibility
 from image_library.wire.os_info import os_to_wire, requirements_to_wire
 from image_library.wire.times import time_to_wire
@@ -95,10 +96,26 @@ def _placement(placement: Placement) -> image_pb.ImagePlacement:
 
 
 def format_from_wire(number: image_pb.ImageSpec.Format) -> ImageFormat | None:
-    """The format that a filter names; None for zero, which filters nothing (RAW cannot be told from it)."""
-    return None if int(number) == 0 else _FORMATS_BACK.get(number)
+    """The format that a filter names; None for zero, which filters nothing (RAW cannot be told from it).
+
+    Raises:
+        InvalidRequest: the number is none of the contract's.
+    """
+    if int(number) == 0:
+        return None
+    if number not in _FORMATS_BACK:
+        raise InvalidRequest(f"The format {int(number)} is not known here.", field="format")
+    return _FORMATS_BACK[number]
 
 
 def visibility_from_wire(number: image_pb.ImageSpec.Visibility) -> Visibility | None:
-    """The visibility that a filter names; None for zero, which filters nothing."""
-    return None if int(number) == 0 else _VISIBILITIES_BACK.get(number)
+    """The visibility that a filter names; None for zero, which filters nothing.
+
+    Raises:
+        InvalidRequest: the number is none of the contract's.
+    """
+    if int(number) == 0:
+        return None
+    if number not in _VISIBILITIES_BACK:
+        raise InvalidRequest(f"The visibility {int(number)} is not known here.", field="visibility")
+    return _VISIBILITIES_BACK[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from image_library.domain.errors import InvalidRequest
 from image_library.domain.image import Requirements
 from image_library.domain.os_info import OsFamily, OsInfo, ProvisioningMethod
 from limiquantix.storage.v1 import image_pb
@@ -43,7 +44,7 @@ def os_from_wire(message: image_pb.OsInfo | None) -> OsInfo:
     if message is None:
         return OsInfo()
     return OsInfo(
-        family=family_from_wire(message.family) or OsFamily.UNKNOWN,
+        family=_FAMILIES_BACK.get(message.family, OsFamily.UNKNOWN),
         distribution=message.distribution,
         version=message.version,
         architecture=message.architecture,
@@ -54,9 +55,16 @@ def os_from_wire(message: image_pb.OsInfo | None) -> OsInfo:
 
 
 def family_from_wire(family: image_pb.OsInfo.OsFamily) -> OsFamily | None:
-    """The family that a filter names; None for zero, which filters nothing."""
-    known = _FAMILIES_BACK.get(family, OsFamily.UNKNOWN)
-    return None if known is OsFamily.UNKNOWN else known
+    """The family that a filter names; None for zero, which filters nothing.
+
+    Raises:
+        InvalidRequest: the number is none of the contract's.
+    """
+    if int(family) == 0:
+        return None
+    if family not in _FAMILIES_BACK:
+        raise InvalidRequest(f"The OS family {int(family)} is not known here.", field="os_family")
+    return _FAMILIES_BACK[family]
 
 
 def requirements_to_wire(needs: Requirements) -> image_pb.ImageRequirements:

@@ -88,9 +88,13 @@ def preview_to_wire(seed: SeedDocuments) -> vm_pb.ProvisioningPreview:
 
 
 def states_from_wire(numbers: list[vm_pb.VmStatus.PowerState]) -> frozenset[PowerState] | None:
-    """The states that a filter names; None where it names only states that no VM of ours is ever in."""
-    known = frozenset(_STATES_BACK[number] for number in numbers if number in _STATES_BACK)
-    return None if numbers and not known else known
+    """The states that a filter names; None where it names only states that no VM of ours is ever in.
+
+    Zero cannot be told from "not set" and filters nothing.
+    """
+    named = [number for number in numbers if int(number) != 0]
+    known = frozenset(_STATES_BACK[number] for number in named if number in _STATES_BACK)
+    return None if named and not known else known
 
 
 def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
