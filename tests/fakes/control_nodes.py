@@ -65,6 +65,8 @@ class FakeNodes:
 
     async def scan(self, node: Node) -> Inventory:
         self._reach(node)
+        if self.refusal is not None:
+            raise self.refusal
         return self.inventories[node.id]
 
     async def remove_image(self, node: Node, digest: str) -> None:

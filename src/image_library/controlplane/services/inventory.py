@@ -17,7 +17,7 @@ from image_library.controlplane.services.local_images import (
     seen_again,
 )
 from image_library.controlplane.services.node_choice import find_node
-from image_library.domain.errors import ImageFileMissing, LibraryError, NodeUnreachable, printable
+from image_library.domain.errors import ImageFileMissing, LibraryError, NotImplementedYet, printable
 from image_library.domain.image import Image, ImagePhase, Placement, PlacementState
 from image_library.domain.inventory import Inventory, ReportedImage
 from image_library.domain.node import Node, NodePhase
@@ -51,6 +51,8 @@ class InventoryService:
     async def scan(self, named: str = "") -> ScanResult:
         """Let one node (by id or host name), or every ready node, look now, and reconcile what it says.
 
+        A node that cannot do it is one sentence in the result.
+
         Raises:
             UnknownNode: there is no such node.
             NodeUnreachable: the named node does not answer.
@@ -61,8 +63,9 @@ class InventoryService:
         for node in asked:
             try:
                 result.add(await self.reconcile(await self._asked(node)))
-            except NodeUnreachable as error:
-                if named:
+            except LibraryError as error:
+                # A node of the old contract reports by itself and cannot be asked.
+                if named and not isinstance(error, NotImplementedYet):
                     raise
                 result.errors.append(f"{node.hostname}: {error}")
         return result

@@ -15,32 +15,43 @@ from image_library.domain.node import Node
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _EXTENSION = re.compile(r"\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|iso|ova)$", re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+# Where qemu-img's name differs from ours.
+_FORMATS_OF_QEMU = {"vpc": "vhd"}
 _LONGEST_PATH = 4096
 _LARGEST_BYTES = 2**63 - 1
 _PROJECT = "default"
 
 
 def checked(entry: ReportedImage) -> ReportedImage:
-    """The entry, if it can be recorded.
+    """The entry, if it can be recorded; without its checksum where that does not name a published blob.
+
+    A node of the old contract may put any algorithm's digest there: its file is a local one like any other.
 
     Raises:
         InvalidRequest: something in it cannot be true.
     """
-    if entry.checksum and not _DIGEST.fullmatch(entry.checksum):
-        raise InvalidRequest(f"'{printable(entry.checksum)}' is not sha256:HEX.", field="checksum")
-    if not entry.path.startswith("/") or len(entry.path) > _LONGEST_PATH or not entry.path.isprintable():
+    if not _is_plain(entry.path):
         raise InvalidRequest("Its path is not a plain absolute one.", field="path")
     if max(entry.size_bytes, entry.virtual_size_bytes) > _LARGEST_BYTES:
         raise InvalidRequest("Its size is beyond every disk.", field="size_bytes")
     _format(entry)
-    return entry
+    checksum = entry.checksum.lower()
+    return replace(entry, checksum=checksum if _DIGEST.fullmatch(checksum) else "")
+
+
+def _is_plain(path: str) -> bool:
+    """Absolute, without a step back, and of a length and characters that a file system takes."""
+    absolute = path.startswith("/") and not {".", ".."} & set(path.split("/"))
+    return absolute and len(path) <= _LONGEST_PATH and path.isprintable()
 
 
 def _format(entry: ReportedImage) -> ImageFormat:
+    said = entry.format.lower()
     try:
-        return ImageFormat(entry.format)
+        return ImageFormat(_FORMATS_OF_QEMU.get(said, said))
     except ValueError:
-        raise InvalidRequest(f"'{printable(entry.format)}' is no format.", field="format") from None
+        named = printable(entry.format)
+        raise InvalidRequest(f"'{named}' is not an image format known here.", field="format") from None
 
 
 async def local_image(

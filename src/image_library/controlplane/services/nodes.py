@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
 
 from image_library.controlplane.ports.clock import Clock, NewId
@@ -21,6 +23,8 @@ log = structlog.get_logger()
 # A node that misses this many beats in a row is away.
 MOST_MISSED_BEATS = 3
 _LONGEST_TEXT = 253
+# A name, an IPv4 address, or an IPv6 address in brackets; gRPC would take schemes and sockets as well.
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?\]")
 
 
 class NodeService:
@@ -189,7 +193,7 @@ def _checked(said: Registration) -> Registration:
     if not said.hostname or len(said.hostname) > _LONGEST_TEXT or not said.hostname.isprintable():
         raise InvalidRequest(f"'{printable(said.hostname)}' is not a host name.", field="hostname")
     host, _, port = said.agent_endpoint.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if not _HOST.fullmatch(host) or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
         raise InvalidRequest(f"'{printable(said.agent_endpoint)}' is not HOST:PORT.", field="agent_endpoint")
     if len(said.node_id) > _LONGEST_TEXT or not said.node_id.isprintable():
         raise InvalidRequest("The node's id is not printable text.", field="node_id")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from image_library.controlplane.ports.images import ImageFilter
-from image_library.domain.errors import NodeUnreachable, UnknownNode
-from image_library.domain.image import Image, ImagePhase, PlacementState
+from image_library.domain.errors import NodeUnreachable, NotImplementedYet, UnknownNode
+from image_library.domain.image import Image, ImageFormat, ImagePhase, PlacementState
 from image_library.domain.inventory import Inventory, ReportedImage
 from image_library.domain.job import JobState
 from image_library.domain.node import NodePhase
@@ -132,7 +132,6 @@ async def test_another_store_takes_nothing_away_and_is_said(known: Plane) -> Non
     "bad",
     [
         a_reported(format="exe"),
-        a_reported(checksum="md5:abc"),
         a_reported("relative.qcow2"),
         a_reported("/new\nline.qcow2"),
         a_reported("/" + "x" * 5000),
@@ -193,3 +192,39 @@ async def test_a_named_node_that_does_not_answer_is_an_error(known: Plane) -> No
         await known.inventory.scan("node-1.example")
     with pytest.raises(UnknownNode):
         await known.inventory.scan("nowhere")
+
+
+async def test_a_node_of_the_old_contract_reports_in_its_own_words(known: Plane) -> None:
+    said = [
+        a_reported("/images/upper.qcow2", format="QCOW2"),
+        a_reported("/images/azure.vhd", format="vpc"),
+        a_reported("/images/hex.qcow2", checksum="a" * 64),
+        a_reported("/images/md5.qcow2", checksum="md5:d41d8cd98f00b204e9800998ecf8427e"),
+    ]
+    assert (await known.inventory.reconcile(report(*said))).registered == 4
+    again = await known.inventory.reconcile(report(*said))
+    assert (again.registered, again.existing, again.errors) == (0, 4, [])
+    found = await all_images(known)
+    assert {name: image.digest for name, image in found.items()} == dict.fromkeys(
+        ["upper", "azure", "hex", "md5"], ""
+    )
+    assert found["azure"].format is ImageFormat.VHD
+
+
+async def test_a_digest_is_the_same_in_capitals(known: Plane) -> None:
+    await known.inventory.reconcile(report(a_reported(checksum=DIGEST.upper())))
+    assert (await all_images(known))["golden"].digest == DIGEST
+
+
+@pytest.mark.parametrize("path", ["/images/../../etc/shadow", "/images/./x.qcow2", "images/x.qcow2", ""])
+async def test_a_path_that_steps_back_is_an_error(known: Plane, path: str) -> None:
+    result = await known.inventory.reconcile(report(a_reported(path)))
+    assert (result.registered, len(result.errors)) == (0, 1)
+
+
+async def test_a_node_that_cannot_look_spoils_nobody_elses_scan(known: Plane) -> None:
+    known.nodes.refusal = NotImplementedYet("The node is too old for this.")
+    for named in ("", "node-1"):
+        result = await known.inventory.scan(named)
+        assert (result.registered, len(result.errors)) == (0, 1)
+        assert "too old" in result.errors[0]

@@ -135,3 +135,18 @@ async def test_nodes_are_found_by_id_and_host_name(plane: Plane) -> None:
     with pytest.raises(UnknownNode):
         await plane.registry.get("boxes")
     assert (await plane.registry.list(NodeFilter(), PageRequest())).total == 1
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["", "10.0.0.5", "http://10.0.0.5:1", "dns:///x:1", "a b:1", "unix:/x:1", "h:0", "h:" + "9" * 30],
+)
+async def test_an_endpoint_is_a_host_and_a_port_and_nothing_else(plane: Plane, endpoint: str) -> None:
+    with pytest.raises(InvalidRequest, match="HOST:PORT"):
+        await plane.registry.register(replace(BOX, agent_endpoint=endpoint))
+
+
+@pytest.mark.parametrize("endpoint", ["box.lan:8007", "[::1]:8007", "[fe80::1%eth0]:8007"])
+async def test_names_and_addresses_are_endpoints(plane: Plane, endpoint: str) -> None:
+    node = await plane.registry.register(replace(BOX, agent_endpoint=endpoint))
+    assert node.agent_endpoint == endpoint
