@@ -143,9 +143,16 @@ class VmLaunches:
             vm = await self._with_image(vm)
             return await self._until_reachable(vm)
         except Exception as error:
-            with suppress(UnknownVm):
+            try:
                 return await self._records.fail(vm.id, self._reason(vm, error))
-            return vm
+            except UnknownVm:
+                await self._leave_nothing(vm)
+                return vm
+
+    async def _leave_nothing(self, vm: Vm) -> None:
+        """It was deleted while its launch began: whatever the node has of it is nobody's any more."""
+        with suppress(LibraryError):
+            await self._nodes.delete(await self._records.node_of(vm), vm.id)
 
     async def _until_reachable(self, vm: Vm) -> Vm:
         pause = FIRST_PAUSE_SECONDS

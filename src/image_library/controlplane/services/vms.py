@@ -168,6 +168,8 @@ class VmService:
         """
         vm = await self._records.find(named)
         await self._launches.stop(vm.id)
+        # What the launch came to in the meantime says what there is to remove.
+        vm = await self._records.find(vm.id)
         if not how.forget_only:
             await self._delete_there(vm, how)
         await self._records.remove(vm.id)

@@ -475,3 +475,12 @@ async def test_a_preview_is_the_seed_and_makes_nothing(plane: VmPlane) -> None:
     assert seed.user_data == vm.seed.user_data
     assert "name: debian" in seed.user_data
     assert await plane.all_vms() == ["web"]
+
+
+async def test_a_launch_whose_vm_is_gone_leaves_nothing_on_the_node(ready: VmPlane) -> None:
+    vm = await ready.vms.create(a_wish())
+    await ready.records.remove(vm.id)
+    ready.launches.begin(vm.evolve(report=replace(vm.report, stage=BootStage.IMAGE)))
+    await settle()
+    assert ready.node_vms.asked("create") == [vm.id, vm.id]
+    assert ready.node_vms.asked("delete") == [vm.id]
