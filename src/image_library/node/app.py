@@ -9,12 +9,14 @@ import socket
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 
 from image_library import __version__
 from image_library.domain.addresses import AllowedSources
 from image_library.domain.changes import Changes
+from image_library.domain.errors import InvalidSettings
 from image_library.domain.node import Registration
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.control_plane import ConnectControlPlane
@@ -39,6 +41,7 @@ from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.remove_image import ImageRemoval
@@ -76,6 +79,7 @@ class _World:
     folder: LocalImageFolder
     changes: Changes
     clock: SystemClock
+    holds: ImageHolds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +105,7 @@ async def run_node(
     async with AsyncExitStack() as stack:
         world = await _open(stack, settings)
         downloads = await _downloads(stack, world, environment or os.environ)
-        vm_parts = _vms(world)
+        vm_parts = _vms(stack, world)
         stack.push_async_callback(vm_parts.vms.close)
         stack.push_async_callback(downloads.close)
         scan = _scan(world)
@@ -113,7 +117,10 @@ async def run_node(
             store=world.store,
             scan=scan,
             removal=ImageRemoval(
-                store=world.store, users=vm_parts.vms, removed=lambda: world.changes.notify(INVENTORY)
+                store=world.store,
+                users=vm_parts.vms,
+                holds=world.holds,
+                removed=lambda: world.changes.notify(INVENTORY),
             ),
             vms=vm_parts.vms,
             streams=vm_parts.streams,
@@ -150,6 +157,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
         folder=LocalImageFolder(layout=layout, journal=journal, inspector=inspector),
         changes=Changes(),
         clock=clock,
+        holds=ImageHolds(),
     )
 
 
@@ -173,8 +181,9 @@ async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[
     )
 
 
-def _vms(world: _World) -> _VmParts:
+def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
     folders = VmFolderTree.open(world.layout.vms)
+    stack.callback(folders.close)
     hypervisor = QemuHypervisor(
         folders=folders, settings=QemuSettings(accelerator=world.settings.accelerator)
     )
@@ -195,6 +204,7 @@ def _vms(world: _World) -> _VmParts:
         folders=folders,
         disks=QemuImg(),
         seeds=SeedIso(),
+        holds=world.holds,
     )
     vms = Vms(
         records=records,
@@ -254,11 +264,10 @@ async def _serve(
 
 
 def _presence(world: _World, registration: Registration, scan: ImageScan, vms: Vms) -> Presence:
-    ca = world.settings.control_plane_ca
     control_plane = ConnectControlPlane(
         world.settings.control_plane_url,
         join_token=world.settings.join_token,
-        ca_certificate=ca.read_bytes() if ca else None,
+        ca_certificate=_certificate(world.settings.control_plane_ca),
     )
     return Presence(
         registration=registration,
@@ -269,6 +278,14 @@ def _presence(world: _World, registration: Registration, scan: ImageScan, vms: V
         changes=world.changes,
         clock=world.clock,
     )
+
+
+def _certificate(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        why = (error.strerror or "unknown reason").lower()
+        raise InvalidSettings(f"{path} cannot be read: {why}.", field="control_plane_ca") from error
 
 
 async def _adopt(scan: ImageScan, changes: Changes) -> None:

@@ -131,7 +131,7 @@ class ImageStore(Protocol):
         ...
 
     async def improve(self, digest: str, evidence: Evidence) -> PublishedImage | None:
-        """Store the evidence if it is better than what is known of an image; None: it is not here any more."""
+        """Store the evidence where it is better than an image's own; None: the image is gone."""
         ...
 
     async def published(self) -> tuple[tuple[PublishedImage, ...], tuple[str, ...]]:

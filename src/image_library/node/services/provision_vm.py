@@ -8,7 +8,14 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from image_library.domain.errors import DiskTooSmall, InvalidRequest, PathOutside, printable
+from image_library.domain.errors import (
+    DiskTooSmall,
+    InvalidRequest,
+    PathOutside,
+    UnsupportedFeature,
+    printable,
+)
+from image_library.domain.image import ImageFormat
 from image_library.domain.machine import (
     GIB,
     Backing,
@@ -30,6 +37,7 @@ from image_library.node.ports.vms import (
     VmFolders,
     VmJournal,
 )
+from image_library.node.services.image_holds import ImageHolds
 
 log = structlog.get_logger()
 
@@ -48,6 +56,7 @@ class ProvisionVm:
         folders: VmFolders,
         disks: DiskMaker,
         seeds: SeedWriter,
+        holds: ImageHolds,
     ) -> None:
         self._journal = journal
         self._images = images
@@ -55,6 +64,7 @@ class ProvisionVm:
         self._folders = folders
         self._disks = disks
         self._seeds = seeds
+        self._holds = holds
 
     async def make(self, order: MachineOrder) -> MachineRecord:
         """The VM's journal record, once its disk, its seed and the record itself are on disk.
@@ -67,8 +77,11 @@ class ProvisionVm:
         valid_size(order)
         valid_documents(order.seed)
         self._own_path_only(order)
-        backing, virtual_size = await self._backing(order.disk)
-        machine = _machine(order, backing, _disk_bytes(order.disk, virtual_size))
+        async with self._backing(order.disk) as (backing, virtual_size):
+            return await self._made(order, backing, _disk_bytes(order.disk, virtual_size))
+
+    async def _made(self, order: MachineOrder, backing: Backing, disk_bytes: int) -> MachineRecord:
+        machine = _machine(order, backing, disk_bytes)
         report = VmReport(vm_id=order.vm_id, name=order.name, state=PowerState.STOPPED, stage=BootStage.DISK)
         record = MachineRecord(machine=machine, report=report)
         async with self._folder(order.vm_id) as folder:
@@ -106,26 +119,39 @@ class ProvisionVm:
                 field="spec.disks.path",
             )
 
-    async def _backing(self, disk: DiskOrder) -> tuple[Backing, int]:
-        """The image to build on, and its virtual size in bytes."""
+    @asynccontextmanager
+    async def _backing(self, disk: DiskOrder) -> AsyncGenerator[tuple[Backing, int]]:
+        """The image to build on and its virtual size in bytes; meanwhile it is not removed."""
+        digest = await self._digest(disk)
+        if not digest:
+            yield await self._operators_file(disk.backing_path)
+            return
+        with self._holds.hold(digest):
+            # Only now: before, it may have been removed at any moment.
+            image = await self._images.find(digest)
+            backing = Backing(path=image.blob_path, format=image.facts.format, digest=image.digest)
+            yield backing, image.facts.virtual_size_bytes
+
+    async def _digest(self, disk: DiskOrder) -> str:
+        """The published image's; empty where the path names none."""
         if disk.backing_digest:
-            image = await self._images.find(disk.backing_digest)
-        elif disk.backing_path:
-            image = await self._images.find_by_path(disk.backing_path)
-        else:
+            return disk.backing_digest
+        if not disk.backing_path:
             raise InvalidRequest(
                 "A VM's disk is built on an image, and none is named.", field="spec.disks.backing_digest"
             )
-        if image is None:
-            return await self._operators_file(disk.backing_path)
-        backing = Backing(path=image.blob_path, format=image.facts.format, digest=image.digest)
-        return backing, image.facts.virtual_size_bytes
+        image = await self._images.find_by_path(disk.backing_path)
+        return image.digest if image else ""
 
     async def _operators_file(self, path: str) -> tuple[Backing, int]:
         file = await self._files.find_by_path(path)
         if file is None:
             raise PathOutside(
                 f"'{printable(path)}' is no image of this node.", field="spec.disks.backing_file"
+            )
+        if file.facts.format not in (ImageFormat.QCOW2, ImageFormat.RAW):
+            raise UnsupportedFeature(
+                f"{printable(file.filename)} is {file.facts.format.value}; disks are built on qcow2 and raw."
             )
         return Backing(path=file.path, format=file.facts.format), file.facts.virtual_size_bytes
 

@@ -20,6 +20,7 @@ from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -90,6 +91,7 @@ class Daemon:
                 folders=self._folders,
                 disks=QemuImg(search_path=settings.search_path),
                 seeds=SeedIso(),
+                holds=ImageHolds(),
             ),
             folders=self._folders,
             hypervisor=self.hypervisor,

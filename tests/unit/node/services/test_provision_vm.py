@@ -16,6 +16,7 @@ from image_library.domain.machine import GIB, DiskOrder, Firmware, MachineOrder,
 from image_library.domain.os_info import OsInfo
 from image_library.domain.store import ImageFacts, LocalFile
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from tests.fakes.hypervisor import (
     NOON,
@@ -64,6 +65,7 @@ class House:
             folders=self.folders,
             disks=self.disks,
             seeds=self.seeds,
+            holds=ImageHolds(),
         )
 
     @property

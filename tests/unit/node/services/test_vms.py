@@ -9,6 +9,7 @@ from image_library.domain.changes import Changes
 from image_library.domain.errors import HypervisorFailed, InvalidRequest, UnknownVm
 from image_library.domain.machine import Condition, DiskOrder, Firmware, MachineOrder
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import TRIM_SECONDS, VmLives
 from image_library.node.services.vm_records import ANY_VM, VmRecords
@@ -56,6 +57,7 @@ class Daemon:
             folders=disk.folders,
             disks=FakeDisks(),
             seeds=FakeSeeds(),
+            holds=ImageHolds(),
         )
         lives = VmLives(
             records=self.records,
