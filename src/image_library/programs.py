@@ -51,9 +51,9 @@ def run(program: str, settings: Settings, *, announce: Announce) -> None:
     gc.disable()
     import uvloop
 
-    from image_library.observability.logging import set_up
+    from image_library.observability.logs import set_up_logs
 
-    set_up(settings.log_format)
+    set_up_logs(settings.log_format)
     # Whatever is made from here on is this user's alone.
     os.umask(0o077)
     starting = {"up": up, "controlplane": controlplane, "node": node}[program]
