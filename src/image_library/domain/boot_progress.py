@@ -6,6 +6,7 @@ console text again changes nothing. So a daemon that was restarted reads the con
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from image_library.domain.errors import printable
 from image_library.domain.vm import BootStage, CloudInitStatus, VmReport
 
 MAX_ERRORS = 20
+MAX_ADDRESSES = 32
 
 # cloud-init's own words, the same since 18.x: cloudinit/cmd/main.py and cloudinit/config/modules.py.
 _RUNNING = re.compile(r"Cloud-init v\. \S+ running '(?P<step>[a-z:-]+)'")
@@ -97,7 +99,7 @@ class BootProgress:
         told = replace(
             self,
             networked=self.networked or bool(facts.addresses),
-            addresses=_joined(self.addresses, facts.addresses),
+            addresses=_joined(self.addresses, facts.addresses)[:MAX_ADDRESSES],
         )
         if facts.cloud_init_errors is None:
             return told
@@ -131,7 +133,8 @@ class BootProgress:
     def _interface(self, card: str, address: str) -> BootProgress:
         if card == "lo" or not routable(address):
             return self
-        return replace(self, networked=True, addresses=_joined(self.addresses, (address,)))
+        addresses = _joined(self.addresses, (address,))[:MAX_ADDRESSES]
+        return replace(self, networked=True, addresses=addresses)
 
     def _failure(self, text: str) -> BootProgress:
         if found := _MODULE_SAID.search(text):
@@ -148,7 +151,7 @@ class BootProgress:
         return self
 
     def _with_error(self, error: str) -> BootProgress:
-        errors = _joined(self.errors, (error,))[:MAX_ERRORS]
+        errors = _joined(self.errors, (printable(error, 300),))[:MAX_ERRORS]
         late = CloudInitStatus.ERROR if self.finished else self.cloud_init
         return replace(self, errors=errors, cloud_init=late)
 
@@ -158,9 +161,12 @@ class BootProgress:
 
 
 def routable(address: str) -> bool:
-    """Whether an address can be reached from another machine: not loopback, not link-local."""
-    lowered = address.lower()
-    return lowered not in {"", ".", "::1"} and not lowered.startswith(("127.", "169.254.", "fe80:"))
+    """Whether this is an address that another machine can reach: not loopback, not link-local."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not (found.is_loopback or found.is_link_local or found.is_unspecified)
 
 
 def _joined(have: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class LocalFile:
     size_bytes: int
     facts: ImageFacts
     detected_os: OsInfo
-    modified_at: datetime
+    modified_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from image_library.domain.errors import LibraryError, printable
+from image_library.domain.errors import LibraryError, NotAnImage, printable
 from image_library.domain.os_detection import detect_os
 from image_library.domain.store import ImageFacts, LocalFile
 from image_library.node.adapters.inspector import HeaderInspector, read_regular_file
@@ -39,7 +39,8 @@ class LocalImageFolder:
     def _find(self, path: Path) -> LocalFile | None:
         if path.parent != self._layout.cloud_images or path.name.startswith("."):
             return None
-        if path.is_symlink() or not path.exists():
+        # These two know no error: a name that no file can have is no file.
+        if os.path.islink(path) or not os.path.lexists(path):  # noqa: PTH114
             return None
         return self._inspect(path, {})[0]
 
@@ -68,6 +69,11 @@ class LocalImageFolder:
         return (self._layout.cloud_images / name for name in names)
 
     def _inspect(self, path: Path, known: _Remembered) -> tuple[LocalFile, _Mark]:
+        if not path.name.isprintable():
+            raise NotAnImage(
+                f"The file name '{printable(path.name)}' has characters that cannot be shown.",
+                remedy="Give it another name.",
+            )
         seen: list[os.stat_result] = []
 
         def judge(beginning: bytes, status: os.stat_result) -> ImageFacts:
@@ -85,7 +91,7 @@ class LocalImageFolder:
             size_bytes=status.st_size,
             facts=facts,
             detected_os=detect_os(path.name),
-            modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+            modified_at=_moment(status.st_mtime),
         )
         return file, _mark(status)
 
@@ -107,6 +113,14 @@ class LocalImageFolder:
 # What tells a file apart from another of the same name: inode, size, time of the last change.
 _Mark = tuple[int, int, int]
 _Remembered = dict[str, tuple[_Mark, ImageFacts]]
+
+
+def _moment(seconds: float) -> datetime | None:
+    """None for a time that no calendar has; anybody may give a file any time."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _mark(status: os.stat_result) -> _Mark:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import io
 import os
 from pathlib import Path
 
 from pycdlib.pycdlib import PyCdlib
 
-from image_library.domain.errors import LibraryError, StorageFull, StorageIo
 from image_library.domain.vm import SeedDocuments
+from image_library.node.adapters.store.disk import disk_errors
 
 SEED_NAME = "seed.iso"
 # The label by which cloud-init's NoCloud datasource finds it.
@@ -31,7 +30,7 @@ class SeedIso:
 def _write(folder: Path, documents: SeedDocuments) -> None:
     content = _iso(_files(documents))
     part = folder / f".{SEED_NAME}.part"
-    try:
+    with disk_errors("writing the VM's seed"):
         part.unlink(missing_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -42,8 +41,6 @@ def _write(folder: Path, documents: SeedDocuments) -> None:
             os.fsync(descriptor)
         part.rename(folder / SEED_NAME)
         _sync_folder(folder)
-    except OSError as error:
-        raise _translated(error) from error
 
 
 def _files(documents: SeedDocuments) -> dict[str, bytes]:
@@ -81,9 +78,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _translated(error: OSError) -> LibraryError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull("There is no space left for the VM's seed.")
-    return StorageIo(f"The VM's seed could not be written: {error.strerror}.")

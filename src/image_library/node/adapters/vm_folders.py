@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shutil
 import stat
 from pathlib import Path
 
-from image_library.domain.errors import InvalidRequest, LibraryError, StorageFull, StorageIo, StoreNotWritable
+from image_library.domain.errors import InvalidRequest, StoreNotWritable
 from image_library.domain.machine import valid_vm_id
+from image_library.node.adapters.store.disk import translated
 
 
 class VmFolderTree:
@@ -58,7 +58,7 @@ class VmFolderTree:
             os.mkdir(vm_id, mode=0o700, dir_fd=self._descriptor)
             os.fsync(self._descriptor)
         except OSError as error:
-            raise _translated(error) from error
+            raise translated(error, "making the VM's folder") from error
 
     def _remove(self, vm_id: str) -> None:
         try:
@@ -71,7 +71,7 @@ class VmFolderTree:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise _translated(error) from error
+            raise translated(error, "removing the VM's folder") from error
 
     def _listed(self) -> tuple[str, ...]:
         with os.scandir(self._descriptor) as entries:
@@ -86,11 +86,3 @@ def _is_vm_id(name: str) -> bool:
     except InvalidRequest:
         return False
     return True
-
-
-def _translated(error: OSError) -> LibraryError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull("There is no space left for the VM's folder.")
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return StoreNotWritable("The VMs' folder cannot be written.")
-    return StorageIo(f"The VM's folder could not be changed: {error.strerror}.")

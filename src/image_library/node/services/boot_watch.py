@@ -26,6 +26,8 @@ UNHEARD_SECONDS = 300.0
 # A guest that has not arrived by then is left alone; its console can still be read.
 GIVE_UP_SECONDS = 3600.0
 MAX_LINE_BYTES = 8192
+# What a guest writes is read in portions: whatever it is, others get their turn.
+MAX_BYTES_AT_ONCE = 16 << 10
 RESULT_TRIES = 4
 
 
@@ -79,18 +81,24 @@ class BootWatch:
         while not self._over:
             data = await self._window.console(self._vm_id, self._offset)
             if data:
-                await self._read(data)
-            else:
-                await self._clock.sleep(CONSOLE_SECONDS)
+                await self._read(data[:MAX_BYTES_AT_ONCE])
+                continue
+            await self._clock.sleep(CONSOLE_SECONDS)
+            if await self._window.console_size(self._vm_id) < self._offset:
+                # It was trimmed.
+                self._offset = 0
 
     async def _read(self, data: bytes) -> None:
         self._offset += len(data)
         *lines, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
         self._rest = rest[-MAX_LINE_BYTES:]
-        said = [line[:MAX_LINE_BYTES].decode("utf-8", "replace") for line in lines]
-        ends = _heard(self._progress, said).finished and not self._progress.finished
-        result = await self._result() if ends and self._agent_heard else None
-        await self._see(lambda seen: _heard(seen, said, result))
+        said = [line[:MAX_LINE_BYTES].decode("utf-8", "replace") for line in lines if line.strip()]
+        heard = _heard(self._progress, said)
+        if heard.finished and not self._progress.finished and self._agent_heard:
+            result = await self._result()
+            await self._see(lambda seen: _heard(seen, said, result))
+        else:
+            await self._see(lambda _: heard)
 
     async def _result(self) -> AgentFacts | None:
         """cloud-init writes its result just after it says on the console that it has finished."""

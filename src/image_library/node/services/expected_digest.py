@@ -54,6 +54,8 @@ async def resolve_expected(order: DownloadOrder, fetcher: Fetcher, *, fresh: boo
     source = Source(url=order.checksum_url, fresh=fresh)
     content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES)
     filename = urlsplit(order.url).path.rsplit("/", 1)[-1]
+    # Without its query, where secrets hide: it is stored and shown.
+    shown = urlsplit(order.checksum_url)._replace(query="", fragment="").geturl()
     try:
         digest = find_checksum(
             decode_checksum_file(content),
@@ -62,7 +64,5 @@ async def resolve_expected(order: DownloadOrder, fetcher: Fetcher, *, fresh: boo
             sidecar=is_sidecar(checksum_url=order.checksum_url, filename=filename),
         )
     except (ChecksumMissing, InvalidChecksumFile) as error:
-        raise type(error)(f"{error.message.rstrip('.')} ({printable(order.checksum_url)}).") from None
-    # Without its query, where secrets hide: it is stored and shown.
-    shown = urlsplit(order.checksum_url)._replace(query="", fragment="").geturl()
+        raise type(error)(f"{error.message.rstrip('.')} ({printable(shown)}).") from None
     return Expected(digest=digest, level=TrustLevel.CHECKSUM, source=shown)

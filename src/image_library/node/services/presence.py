@@ -49,6 +49,8 @@ class Presence:
         self._changes = changes
         self._clock = clock
         self._interval = interval
+        # The control plane has not been told the latest inventory.
+        self._report_due = False
         # Set once the control plane knows this node and its images.
         self.established = asyncio.Event()
 
@@ -62,20 +64,20 @@ class Presence:
     async def _introduce(self) -> None:
         await self._control_plane.register(self._registration)
         log.info("node_registered", node_id=self._registration.node_id)
-        await self._report()
+        self._report_due = not await self._report()
 
-    async def _report(self) -> None:
+    async def _report(self) -> bool:
+        """Whether there was something to say: a store that is away is no empty store."""
         try:
             inventory = await self._scan.inventory()
         except LibraryError as error:
-            # A store that is away is no empty store: then nothing is said.
-            log.exception("inventory_not_taken", code=error.code)
-            return
+            log.warning("inventory_not_taken", code=error.code, message=error.message)
+            return False
         await self._control_plane.report(inventory)
+        return True
 
     async def _stay(self, vms: Changed, inventory: Changed) -> None:
         """Beat until the control plane has forgotten this node."""
-        report_due = False
         while True:
             try:
                 answer = await self._control_plane.heartbeat(await self._beat())
@@ -83,12 +85,11 @@ class Presence:
                     log.warning("node_forgotten", node_id=self._registration.node_id)
                     return
                 self._interval = answer.interval or self._interval
-                if report_due:
-                    await self._report()
-                    report_due = False
+                if self._report_due:
+                    self._report_due = not await self._report()
             except LibraryError as error:
                 log.warning("heartbeat_failed", code=error.code)
-            report_due = await self._rest(vms, inventory) or report_due
+            self._report_due = await self._rest(vms, inventory) or self._report_due
 
     async def _rest(self, vms: Changed, inventory: Changed) -> bool:
         """Wait for the next beat's time or a reason to beat earlier; whether the inventory has changed."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -56,12 +56,13 @@ class VmLives:
         self._window = window
         self._clock = clock
         self.host_boot_id = host_boot_id
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Weak: a lock lasts as long as somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._followers: dict[str, list[asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def lock(self, vm_id: str) -> asyncio.Lock:
-        return self._locks[vm_id]
+        return self._locks.setdefault(vm_id, asyncio.Lock())
 
     async def close(self) -> None:
         for vm_id in tuple(self._followers):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from image_library.domain.changes import Changes
-from image_library.domain.errors import UnknownVm, printable
+from image_library.domain.errors import LibraryError, UnknownVm, printable
 from image_library.domain.machine import MachineRecord
 from image_library.domain.vm import VmReport
 from image_library.node.ports.vms import VmJournal
+
+log = structlog.get_logger()
 
 # The key in Changes that rings for every VM, beside the VM's own id.
 ANY_VM = "vms"
@@ -46,7 +50,10 @@ class VmRecords:
     async def update(
         self, vm_id: str, change: Callable[[MachineRecord], MachineRecord]
     ) -> MachineRecord | None:
-        """Changes a record in memory and on disk; one that has been removed meanwhile stays removed."""
+        """Changes a record in memory and on disk; one that has been removed meanwhile stays removed.
+
+        What is true is told also where the disk does not take it: the next change writes all of it.
+        """
         before = self._records.get(vm_id)
         if before is None:
             return None
@@ -54,8 +61,16 @@ class VmRecords:
         if after != before:
             self._records[vm_id] = after
             self._ring(vm_id)
-            await self._journal.save(after)
+            try:
+                await self._journal.save(after)
+            except LibraryError as error:
+                log.warning("vm_record_not_written", vm_id=vm_id, code=error.code)
         return after
+
+    async def put(self, record: MachineRecord) -> None:
+        """Writes a record down, and only then takes it over."""
+        await self._journal.save(record)
+        self.adopt(record)
 
     async def report(self, vm_id: str, **changes: object) -> MachineRecord | None:
         """The same for fields of its report."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
+from image_library.domain.errors import LibraryError, StorageFull
 from image_library.domain.machine import MachineOrder, MachineRecord, valid_vm_id
 from image_library.domain.vm import BootStage, PowerState, VmReport
 from image_library.node.ports.clock import Clock
@@ -96,7 +98,12 @@ class Vms:
             )
             machine = replace(record.machine, ssh_port=port)
             started = MachineRecord(machine=machine, report=report, host_boot_id=self._lives.host_boot_id)
-            await self._records.update(vm_id, lambda _: started)
+            try:
+                await self._records.put(started)
+            except LibraryError:
+                # A process that the next daemon would not know to be ours to keep.
+                await self._hypervisor.end(vm_id)
+                raise
             self._lives.follow(started)
             log.info("vm_started", vm_id=vm_id, ssh_port=port)
 
@@ -145,8 +152,11 @@ class Vms:
             await self._end(vm_id)
             await self._lives.unfollow(vm_id)
             # The record goes first: a folder without one is cleaned up at the next start.
-            await self._records.remove(vm_id)
+            with suppress(StorageFull):
+                await self._records.remove(vm_id)
             await self._folders.remove(vm_id)
+            # Again, where only the folder's end made the space for it.
+            await self._records.remove(vm_id)
             log.info("vm_deleted", vm_id=vm_id)
 
     def status(self, vm_id: str) -> VmReport:

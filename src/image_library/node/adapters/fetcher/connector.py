@@ -18,7 +18,11 @@ Lookup = Callable[[str, int], Awaitable[list[str]]]
 
 
 async def system_lookup(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # An empty label, or one that is too long.
+        raise socket.gaierror(socket.EAI_NONAME, "no valid host name") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -95,7 +95,7 @@ class GuestAgent:
             for card in cards
             for address in _list(card.get("ip-addresses"))
         ]
-        return tuple(printable(address, 64) for address in found if routable(address))
+        return tuple(address for address in found if routable(address))
 
     async def _result(self) -> tuple[str, ...] | None:
         """The errors in cloud-init's result; None where it has none yet, or the agent may not read files."""
@@ -109,7 +109,7 @@ class GuestAgent:
             content = base64.b64decode(str(cast("dict[str, Any]", read)["buf-b64"]))
             errors = json.loads(content)["v1"]["errors"]
             return tuple(_failure(str(error)) for error in errors[:MAX_ERRORS])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
     async def _execute(self, command: str, **arguments: object) -> object:
@@ -126,9 +126,12 @@ class GuestAgent:
     async def _answer(self) -> object:
         try:
             line = await self._reader.readuntil(b"\n")
-            answer: dict[str, Any] = json.loads(line)
-        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError) as error:
+            said: object = json.loads(line)
+        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, RecursionError) as error:
             raise AgentSilent(str(error)) from error
+        if not isinstance(said, dict):
+            raise AgentSilent("It does not speak the protocol.")
+        answer = cast("dict[str, object]", said)
         if "return" not in answer:
             raise AgentRefused(printable(str(answer.get("error"))))
         return answer["return"]

@@ -23,6 +23,7 @@ from image_library.node.adapters.hypervisors.qemu.launcher import find_program, 
 from image_library.node.adapters.hypervisors.qemu.monitor import Monitor, MonitorLost
 from image_library.node.adapters.hypervisors.qemu.ports import free_port
 from image_library.node.adapters.hypervisors.qemu.process import VmProcess
+from image_library.node.adapters.store.disk import translated
 from image_library.node.ports.vms import VmFolders
 
 PORT_TRIES = 5
@@ -105,6 +106,8 @@ class QemuHypervisor:
                 self._guests[machine.vm_id] = await _greeted(folder)
         except FileNotFoundError as error:
             raise _folder_gone(machine.vm_id) from error
+        except OSError as error:
+            raise translated(error, "starting the VM") from error
 
     async def _not_running(self, vm_id: str) -> None:
         """Two processes must never write one disk; and what is left of the last one is let go."""

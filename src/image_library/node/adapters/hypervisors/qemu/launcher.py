@@ -17,12 +17,12 @@ from image_library.domain.errors import (
     LibraryError,
     PortTaken,
     StorageFull,
-    StorageIo,
     printable,
 )
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
 from image_library.node.adapters.hypervisors.qemu.monitor import Monitor, MonitorLost
+from image_library.node.adapters.store.disk import disk_errors
 
 # From its start to its monitor's greeting qemu takes 0.1 s; a host short of memory can make that long.
 START_SECONDS = 30.0
@@ -49,8 +49,12 @@ def find_program(architecture: str, search_path: str | None = None) -> str:
 
 
 def prepare(folder: int, uefi: UefiFiles | None) -> None:
-    """Clears away what the last run left: its sockets, its console, its log. Blocks; raises StorageIo."""
-    try:
+    """Clears away what the last run left: its sockets, its console, its log. Blocks.
+
+    Raises:
+        StorageFull, StorageIo, StoreNotWritable
+    """
+    with disk_errors("making the VM's folder ready"):
         for name in (places.MONITOR, places.AGENT, places.PID):
             places.removed(folder, name)
         with suppress(FileNotFoundError):
@@ -58,8 +62,6 @@ def prepare(folder: int, uefi: UefiFiles | None) -> None:
         os.close(_fresh(folder, places.SERIAL))
         if uefi is not None:
             _copy_variables(folder, uefi)
-    except OSError as error:
-        raise StorageIo(f"The VM's folder cannot be made ready: {error.strerror}.") from error
 
 
 async def launch(program: str, arguments: Sequence[str], *, folder: str, inherited: int) -> None:

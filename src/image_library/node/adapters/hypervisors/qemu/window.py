@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _read(path: str, offset: int) -> bytes:
     except OSError:
         return b""
     try:
-        return os.pread(descriptor, READ_BYTES, offset)
+        return os.pread(descriptor, READ_BYTES, min(offset, sys.maxsize))
     finally:
         os.close(descriptor)
 
