@@ -258,5 +258,8 @@ class KnownFiles:
     def __init__(self, files: tuple[LocalFile, ...]) -> None:
         self._files = {file.path: file for file in files}
 
+    def add(self, file: LocalFile) -> None:
+        self._files[file.path] = file
+
     async def find_by_path(self, path: str) -> LocalFile | None:
         return self._files.get(path)

@@ -98,3 +98,16 @@ async def test_a_store_that_is_not_there_is_not_empty(tmp_path: Path) -> None:
         bench.layout.store_id.write_text("another\n")
         with pytest.raises(StoreChanged):
             await bench.scan.inventory()
+
+
+async def test_names_that_cannot_be_shown_and_odd_times_do_not_stop_a_scan(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data") as bench:
+        put(bench, "a\udcff.qcow2", IMAGE)
+        put(bench, "b\x1b[2J.qcow2", IMAGE)
+        os.utime(put(bench, "c.qcow2", IMAGE), (0, 2**40))
+        inventory = await bench.scan.inventory()
+        assert [image.filename for image in inventory.images] == ["c.qcow2"]
+        assert inventory.errors == (
+            "The file name 'a\\udcff.qcow2' has characters that cannot be shown.",
+            "The file name 'b\\u001b[2J.qcow2' has characters that cannot be shown.",
+        )

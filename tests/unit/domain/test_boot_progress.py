@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from image_library.domain.boot_progress import MAX_ERRORS, AgentFacts, BootProgress, routable
+from image_library.domain.boot_progress import MAX_ADDRESSES, MAX_ERRORS, AgentFacts, BootProgress, routable
 from image_library.domain.vm import BootStage, CloudInitStatus, VmReport
 
 CONSOLES = Path(__file__).parents[2] / "data/consoles"
@@ -154,3 +154,17 @@ def test_goes_on_from_a_journaled_report() -> None:
 )
 def test_only_addresses_of_use_to_others_are_routable(address: str, *, expected: bool) -> None:
     assert routable(address) is expected
+
+
+def test_a_guest_cannot_fill_the_report_with_addresses() -> None:
+    lines = [f"ci-info: |  eth0  | True |  10.0.{n}.1  | . | . | . |" for n in range(100)]
+    seen = heard(*lines, "ci-info: |  eth0  | True |  1.2.3.4.5.6  | . | . | . |")
+    assert len(seen.addresses) == MAX_ADDRESSES
+    told = seen.agent_told(AgentFacts(addresses=tuple(f"10.1.{n}.1" for n in range(100))))
+    assert len(told.addresses) == MAX_ADDRESSES
+    assert heard("ci-info: |  eth0  | True |  1.2.3.4.5.6  | . | . | . |").addresses == ()
+
+
+def test_a_long_name_of_a_script_is_cut() -> None:
+    (error,) = heard(f"Failed running /x/{'a' * 5000} [1]").errors
+    assert len(error) <= 300

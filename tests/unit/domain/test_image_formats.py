@@ -56,3 +56,8 @@ def test_a_web_page_is_known_with_its_title(page: bytes, title: str) -> None:
 @pytest.mark.parametrize("other", [b"", b"QFI\xfb", b"<?xml version='1.0'?><a/>", b"see <html>"])
 def test_other_bytes_are_no_web_page(other: bytes) -> None:
     assert web_page_title(other) is None
+
+
+def test_a_file_full_of_comments_is_judged_at_once() -> None:
+    assert web_page_title(b"<!---->" * 290 + b"x") is None
+    assert web_page_title(b"<!-- a --> <!-- b --><html>") == ""

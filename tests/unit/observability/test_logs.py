@@ -19,6 +19,7 @@ set_up_logs(sys.argv[1])
 log = structlog.get_logger()
 log.debug("not_shown")
 log.info("image_published", digest="sha256:1")
+log.info("guest_said", text="\\x1b[2Jgone")
 def broken():
     join_token = "canary"
     raise ValueError("no good")
@@ -42,7 +43,7 @@ def logged(form: str) -> str:
 
 
 def test_programs_get_one_document_a_line() -> None:
-    first, second = (json.loads(line) for line in logged("json").splitlines())
+    first, _, second = (json.loads(line) for line in logged("json").splitlines())
     assert (first["event"], first["level"], first["digest"]) == ("image_published", "info", "sha256:1")
     assert first["timestamp"].endswith("Z")
     assert second["exception"][0]["exc_type"] == "ValueError"
@@ -55,3 +56,10 @@ def test_local_variables_are_never_logged(form: str) -> None:
     assert "no good" in said
     assert "not_shown" not in said
     assert "canary" not in said.replace('join_token = "canary"', "")
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_strangers_words_do_not_steer_the_terminal(form: str) -> None:
+    said = logged(form)
+    assert "\\u001b[2Jgone" in said
+    assert "\x1b" not in said

@@ -124,4 +124,5 @@ def _moment(seconds: float) -> datetime | None:
 
 
 def _mark(status: os.stat_result) -> _Mark:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    # Some file systems have times that SQLite's numbers do not reach.
+    return status.st_ino, status.st_size, status.st_mtime_ns & (2**63 - 1)

@@ -132,3 +132,15 @@ async def test_a_guest_that_talks_nonsense_is_silent(tmp_path: Path, window: Qem
 
 async def test_no_agent_is_no_word(window: QemuWindow) -> None:
     assert await window.agent("vm-1") is None
+
+
+@pytest.mark.parametrize("answer", [b"5", b'"return"', b"[" * 100_000])
+async def test_a_guest_that_answers_with_something_else_is_silent(
+    answer: bytes, tmp_path: Path, window: QemuWindow
+) -> None:
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\xff" + answer + b"\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(odd, tmp_path / "agent.sock"):
+        assert await window.agent("vm-1") is None

@@ -8,7 +8,7 @@ import pytest
 
 from image_library.domain.addresses import AllowedSources
 from image_library.domain.errors import AddressDenied
-from image_library.node.adapters.fetcher.connector import JudgingResolver, Lookup
+from image_library.node.adapters.fetcher.connector import JudgingResolver, Lookup, system_lookup
 from image_library.node.adapters.fetcher.policy import SourcePolicy
 
 
@@ -78,3 +78,9 @@ async def test_no_socket_is_made_for_an_address_that_was_not_judged() -> None:
         resolver.make_socket(stream_socket("127.0.0.1"))
     with pytest.raises(OSError, match="a link-local address"):
         resolver.make_socket(stream_socket("169.254.169.254"))
+
+
+@pytest.mark.parametrize("host", ["two..dots", "a" * 64 + ".example"])
+async def test_a_name_that_no_host_can_have_is_not_found(host: str) -> None:
+    with pytest.raises(OSError, match="no valid host name"):
+        await system_lookup(host, 443)

@@ -5,11 +5,13 @@ import pytest
 
 from image_library.domain.errors import (
     DiskTooSmall,
+    ImageInUse,
     ImageNotReady,
     InvalidRequest,
     LibraryError,
     PathOutside,
     StorageFull,
+    UnsupportedFeature,
 )
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import GIB, DiskOrder, Firmware, MachineOrder, mac_for
@@ -57,7 +59,8 @@ class House:
         self.folders = MemoryFolders()
         self.disks = FakeDisks()
         self.seeds = FakeSeeds()
-        images = KnownImages(published(DIGEST, virtual_size=VIRTUAL), files=(LOCAL,))
+        self.holds = ImageHolds()
+        self.images = images = KnownImages(published(DIGEST, virtual_size=VIRTUAL), files=(LOCAL,))
         self.provision = ProvisionVm(
             journal=self.journal,
             images=images,
@@ -65,7 +68,7 @@ class House:
             folders=self.folders,
             disks=self.disks,
             seeds=self.seeds,
-            holds=ImageHolds(),
+            holds=self.holds,
         )
 
     @property
@@ -174,4 +177,33 @@ async def test_leaves_nothing_half_made_when_it_is_cancelled(house: House) -> No
     making.cancel()
     with pytest.raises(asyncio.CancelledError):
         await making
+    assert house.is_empty
+
+
+async def test_an_image_that_is_being_removed_is_not_built_on(house: House) -> None:
+    with house.holds.removing(DIGEST), pytest.raises(ImageNotReady):
+        await house.provision.make(ORDER)
+    assert house.is_empty
+
+
+async def test_an_image_that_is_being_built_on_is_not_removed(house: House) -> None:
+    async def remove() -> None:
+        with pytest.raises(ImageInUse), house.holds.removing(DIGEST):
+            pytest.fail("it was removed")
+
+    house.disks.before = remove
+    await house.provision.make(ORDER)
+    with house.holds.removing(DIGEST):
+        pass
+
+
+async def test_only_plain_disks_are_built_on(house: House) -> None:
+    disc = replace(
+        LOCAL,
+        path="/data/cloud-images/a.iso",
+        facts=ImageFacts(format=ImageFormat.ISO, virtual_size_bytes=GIB),
+    )
+    house.images.files.add(disc)
+    with pytest.raises(UnsupportedFeature):
+        await house.provision.make(with_disk(DiskOrder(backing_path=disc.path)))
     assert house.is_empty

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from image_library.domain.changes import Changes
-from image_library.domain.errors import HypervisorFailed, InvalidRequest, UnknownVm
+from image_library.domain.errors import HypervisorFailed, InvalidRequest, StorageFull, UnknownVm
 from image_library.domain.machine import Condition, DiskOrder, Firmware, MachineOrder
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
 from image_library.node.services.image_holds import ImageHolds
@@ -395,3 +395,22 @@ async def test_a_follower_of_the_console_goes_on_with_the_next_boot(disk: Disk, 
         assert await anext(pieces) == (0, b"first boot")
         disk.window.text["vm-1"] = b"next"
         assert await anext(pieces) == (0, b"next")
+
+
+async def test_a_full_disk_does_not_hide_how_a_vm_fares(disk: Disk, daemon: Daemon) -> None:
+    await daemon.vms.create(ORDER)
+    await daemon.vms.start("vm-1")
+    disk.journal.failure = StorageFull("Full.")
+    await daemon.vms.stop("vm-1")
+    assert daemon.vms.status("vm-1").state is PowerState.STOPPED
+    await daemon.vms.delete("vm-1")
+    assert not disk.folders.names
+
+
+async def test_a_start_that_cannot_be_written_down_leaves_nothing_running(disk: Disk, daemon: Daemon) -> None:
+    await daemon.vms.create(ORDER)
+    disk.journal.failure = StorageFull("Full.")
+    with pytest.raises(StorageFull):
+        await daemon.vms.start("vm-1")
+    assert daemon.vms.status("vm-1").state is PowerState.STOPPED
+    assert await disk.hypervisor.condition("vm-1") is Condition.GONE
