@@ -264,6 +264,7 @@ async def test_a_full_disk_is_noticed_before_the_first_byte(tmp_path: Path, mirr
         assert nothing_is_published(bench)
 
 
+        assert list(bench.layout.parts.iterdir()) == []
 @pytest.mark.parametrize("operation", ["write", "sync", "sync_directory", "link"])
 @pytest.mark.parametrize(
     ("number", "expected"),
