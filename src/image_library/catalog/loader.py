@@ -72,7 +72,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidCatalog(f"The catalog {path} cannot be read: {reason}.") from error
+        remedy = "Name a catalog file that can be read, or leave --catalog out."
+        raise InvalidCatalog(f"The catalog {path} cannot be read: {reason}.", remedy=remedy) from error
 
 
 def _entry(values: object, *, source: str, number: int) -> CatalogEntry:

@@ -105,7 +105,11 @@ def _user_data(path: Path | None) -> str:
         return checked_text(path.expanduser().read_text(encoding="utf-8"), field="user_data")
     except OSError as error:
         why = error.strerror or "it cannot be opened"
-        raise InvalidUserData(f"'{printable(str(path))}' cannot be read: {why}.", field="user_data") from None
+        raise InvalidUserData(
+            f"'{printable(str(path))}' cannot be read: {why}.",
+            remedy="Name a file that can be read.",
+            field="user_data",
+        ) from None
     except UnicodeDecodeError:
         raise InvalidUserData(f"'{printable(str(path))}' is not UTF-8 text.", field="user_data") from None
 

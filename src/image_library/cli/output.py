@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Wide enough that rows of a table in a pipe are never folded.
-PIPE_WIDTH = 400
+PIPE_WIDTH = 20_000
+# What people copy, and so is never folded.
+WHOLE = ("ID", "JOB")
 
 
 def as_json(message: Message) -> dict[str, Any]:
@@ -50,8 +53,10 @@ class Output:
 
     def note(self, text: str) -> None:
         """One line beside the answer."""
-        sys.stderr.write(_encodable(plain(text), sys.stderr.encoding) + "\n")
-        sys.stderr.flush()
+        # A full disk or a reader that left must not keep the answer from being given.
+        with suppress(OSError):
+            sys.stderr.write(_encodable(plain(text), sys.stderr.encoding) + "\n")
+            sys.stderr.flush()
 
     def warn(self, text: str) -> None:
         self.note(f"warning: {text}")
@@ -68,10 +73,17 @@ class Output:
         console = stdout_console()
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for column in columns:
-            table.add_column(column, no_wrap=not console.is_terminal, overflow="fold")
+            table.add_column(column, no_wrap=column in WHOLE or not console.is_terminal, overflow="fold")
         for row in shown:
             table.add_row(*row)
-        console.print(table)
+        if console.is_terminal:
+            console.print(table)
+            return
+        with console.capture() as drawn:
+            console.print(table)
+        lines = "".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines())
+        sys.stdout.write(_encodable(lines, sys.stdout.encoding))
+        sys.stdout.flush()
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """One thing in full: a name and a value a line; empty values are left out."""

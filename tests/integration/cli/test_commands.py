@@ -132,6 +132,15 @@ def test_jobs_are_listed_with_why_they_failed(cli: Cli, library: FakeLibrary) ->
     assert [j["jobId"] for j in cli("jobs", "list", "--json").document["jobs"]] == ["job-2", "job-1"]
 
 
+def test_a_long_reason_leaves_the_other_columns_whole(cli: Cli, library: FakeLibrary) -> None:
+    failed = progress("failed", status=ImportStatus.Status.FAILED, error_message="x" * 600 + ".")
+    library.jobs = [failed]
+    head, row = cli("jobs", "list").out.splitlines()
+    assert head.split() == ["JOB", "IMAGE", "STAGE", "DONE", "STARTED"]
+    assert row.startswith(f"{failed.job_id}  ")
+    assert "x" * 600 in row
+
+
 def test_a_job_is_cancelled(cli: Cli) -> None:
     assert cli("jobs", "cancel", "job-1").out.startswith("debian-12: cancelled")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,11 @@ def test_an_answer_that_cannot_be_written_fails_in_one_line(home: Path, words: s
     assert ended.returncode in (8, 70)
     assert ended.stderr.startswith("error: ")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_an_error_is_in_the_document_also_when_stderr_is_full(home: Path) -> None:
+    ended = shell(home, "$L images list --json 2>/dev/full")
+    assert json.loads(ended.stdout)["error"]["code"] == "server.unreachable"
 
 
 def test_a_reader_that_leaves_is_no_error(home: Path) -> None:

@@ -186,7 +186,10 @@ async def test_nothing_is_fetched_without_a_checksum(
     publish(mirror, IMAGE)
     mirror.put(SUMS, sums)
     async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
-        assert code(await bench.finish(order())) == expected
+        ended = await bench.finish(order())
+        assert code(ended) == expected
+        assert ended.failure is not None
+        assert SUMS.removeprefix("https://") in ended.failure.message
         assert mirror.exchanges(URL) == []
 
 
@@ -261,10 +264,10 @@ async def test_a_full_disk_is_noticed_before_the_first_byte(tmp_path: Path, mirr
         assert failed.failure is not None
         assert "needs 3.0 MiB" in failed.failure.message
         assert "2.0 MiB are free" in failed.failure.message
+        assert list(bench.layout.parts.iterdir()) == []
         assert nothing_is_published(bench)
 
 
-        assert list(bench.layout.parts.iterdir()) == []
 @pytest.mark.parametrize("operation", ["write", "sync", "sync_directory", "link"])
 @pytest.mark.parametrize(
     ("number", "expected"),

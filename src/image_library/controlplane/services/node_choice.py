@@ -9,7 +9,7 @@ from image_library.domain.catalog import CatalogEntry
 from image_library.domain.errors import InvalidRequest, NoNodeReady, StorageFull, UnknownNode, printable
 from image_library.domain.node import Node, NodePhase
 
-_GIB = 1024**3
+_MIB = 1024**2
 
 
 async def find_node(records: Records, named: str) -> Node:
@@ -48,15 +48,24 @@ async def choose_node(records: Records, entry: CatalogEntry, architecture: str) 
 
     roomy = [n for n in native if n.id in having or has_room(n, entry, architecture)]
     if not roomy:
-        raise StorageFull(f"No ready node has the space for '{entry.id}'.")
+        needed = min(room_needed(n, entry, architecture) for n in native)
+        most = max(n.free_bytes for n in native)
+        raise StorageFull(
+            f"No ready node has the space for '{entry.id}': about {needed // _MIB} MiB are needed, "
+            f"and at most {most // _MIB} MiB are free."
+        )
     return min(roomy, key=merit)
 
 
 def has_room(node: Node, entry: CatalogEntry, architecture: str) -> bool:
     """Whether the variant fits; a size or a disk that is not known is given the chance."""
+    return node.disk_total_bytes == 0 or node.free_bytes >= room_needed(node, entry, architecture)
+
+
+def room_needed(node: Node, entry: CatalogEntry, architecture: str) -> int:
+    """Bytes that should be free there; never less than 256 MiB, as the catalog's size is not trusted."""
     variant = entry.variant_for(architecture or architecture_of(node))
-    needed = variant.size_bytes if variant else 0
-    return node.disk_total_bytes == 0 or node.free_bytes >= max(needed, _GIB // 4)
+    return max(variant.size_bytes if variant else 0, 256 * _MIB)
 
 
 def architecture_of(node: Node) -> str:

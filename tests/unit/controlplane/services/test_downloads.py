@@ -370,7 +370,7 @@ async def test_without_a_ready_node_it_is_said(plane: Plane) -> None:
     with pytest.raises(NoNodeReady):
         await plane.downloads.start(DEBIAN)
     await plane.know(a_node(disk_total_bytes=1000, disk_used_bytes=1000))
-    with pytest.raises(StorageFull):
+    with pytest.raises(StorageFull, match=r"[0-9]+ MiB are needed, and at most [0-9]+ MiB are free"):
         await plane.downloads.start(DEBIAN)
 
 
