@@ -75,6 +75,7 @@ async def test_a_name_is_given_once_in_a_project(database: Database) -> None:
     async with database.read() as records:
         assert [i.id for i in await records.images.named("golden", "another")] == ["two"]
         assert len(await records.images.named("golden")) == 2
+        assert [i.id for i in await records.images.named("Golden", "another")] == ["two"]
         assert "golden" in await records.images.names()
 
 

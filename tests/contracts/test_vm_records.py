@@ -79,6 +79,7 @@ async def test_a_name_is_given_once_in_a_project(database: Database) -> None:
     async with database.read() as records:
         assert {vm.id for vm in await records.vms.named("web")} == {"vm-full", "vm-2"}
         assert [vm.id for vm in await records.vms.named("web", "other")] == ["vm-2"]
+        assert [vm.id for vm in await records.vms.named("WEB", "other")] == ["vm-2"]
         assert await records.vms.get("vm-3") is None
 
 

@@ -200,6 +200,7 @@ async def test_a_private_key_is_never_repeated(door: Door) -> None:
 async def test_a_name_is_given_once(door: Door) -> None:
     await door.create()
     assert await door.refused("CreateVM", wish()) == ("already_exists", "NAME_TAKEN")
+    assert await door.refused("CreateVM", wish() | {"name": "WEB"}) == ("already_exists", "NAME_TAKEN")
 
 
 async def test_what_the_node_says_reaches_the_caller_whole(door: Door) -> None:

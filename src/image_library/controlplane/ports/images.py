@@ -28,7 +28,7 @@ class Images(Protocol):
     async def get(self, image_id: str) -> Image | None: ...
 
     async def named(self, name: str, project_id: str = "") -> tuple[Image, ...]:
-        """Images with exactly this name; an empty project means any."""
+        """Images with this name, in capitals or not; an empty project means any."""
         ...
 
     async def of_catalog(self, catalog_id: str = "") -> tuple[Image, ...]:

@@ -31,7 +31,7 @@ class Vms(Protocol):
     async def get(self, vm_id: str) -> Vm | None: ...
 
     async def named(self, name: str, project_id: str = "") -> tuple[Vm, ...]:
-        """VMs with exactly this name; an empty project means any."""
+        """VMs with this name, in capitals or not; an empty project means any."""
         ...
 
     async def on_node(self, node_id: str) -> tuple[Vm, ...]:

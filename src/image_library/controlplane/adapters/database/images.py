@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
-from image_library.controlplane.adapters.database.rows import newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.rows import named, newest_first, page_of, upsert
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import Image, Placement, PlacementState
@@ -33,7 +33,7 @@ class DatabaseImages:
         return found[0] if found else None
 
     async def named(self, name: str, project_id: str = "") -> tuple[Image, ...]:
-        conditions = [_IMAGES.c.name == name]
+        conditions = [named(_IMAGES, name)]
         if project_id:
             conditions.append(_IMAGES.c.project_id == project_id)
         return await self._where(*conditions)

@@ -23,6 +23,11 @@ def newest_first(query: Select[Any], table: Table) -> Select[Any]:
     return query.order_by(table.c.created_at.desc(), table.c.id.desc())
 
 
+def named(table: Table, name: str) -> ColumnElement[bool]:
+    """Names differ by more than capitals. They are ASCII, which is all that SQLite's lower() knows."""
+    return func.lower(table.c.name) == name.lower()
+
+
 def after(table: Table, cursor: Cursor | None) -> ColumnElement[bool] | None:
     if cursor is None:
         return None

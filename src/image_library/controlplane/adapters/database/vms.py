@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
-from image_library.controlplane.adapters.database.rows import newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.rows import named, newest_first, page_of, upsert
 from image_library.controlplane.ports.vms import VmFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.paging import Page, PageRequest
@@ -30,7 +30,7 @@ class DatabaseVms:
         return found[0] if found else None
 
     async def named(self, name: str, project_id: str = "") -> tuple[Vm, ...]:
-        conditions = [_VMS.c.name == name]
+        conditions = [named(_VMS, name)]
         if project_id:
             conditions.append(_VMS.c.project_id == project_id)
         return await self._where(*conditions)

@@ -19,7 +19,9 @@ class MemoryImages:
         return self._tables.images.get(image_id)
 
     async def named(self, name: str, project_id: str = "") -> tuple[Image, ...]:
-        return newest_first(i for i in self._all() if i.name == name and project_id in ("", i.project_id))
+        return newest_first(
+            i for i in self._all() if i.name.lower() == name.lower() and project_id in ("", i.project_id)
+        )
 
     async def of_catalog(self, catalog_id: str = "") -> tuple[Image, ...]:
         return newest_first(i for i in self._all() if i.catalog_id and catalog_id in ("", i.catalog_id))
@@ -42,8 +44,8 @@ class MemoryImages:
         return tuple(sorted({i.name for i in self._all()}))
 
     async def save(self, image: Image) -> None:
-        others = [i for i in await self.named(image.name, image.project_id) if i.id != image.id]
-        if others:
+        same = await self.named(image.name, image.project_id)
+        if any(other.id != image.id and other.name == image.name for other in same):
             raise NameTaken(f"An image '{image.name}' exists already.", field="name")
         self._tables.images[image.id] = image
 

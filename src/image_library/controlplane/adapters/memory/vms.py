@@ -20,7 +20,9 @@ class MemoryVms:
 
     async def named(self, name: str, project_id: str = "") -> tuple[Vm, ...]:
         return newest_first(
-            vm for vm in self._tables.vms.values() if vm.name == name and project_id in ("", vm.project_id)
+            vm
+            for vm in self._tables.vms.values()
+            if vm.name.lower() == name.lower() and project_id in ("", vm.project_id)
         )
 
     async def on_node(self, node_id: str) -> tuple[Vm, ...]:
@@ -33,7 +35,8 @@ class MemoryVms:
         return page_of((vm for vm in self._tables.vms.values() if _matches(vm, matching)), page)
 
     async def save(self, vm: Vm) -> None:
-        if any(other.id != vm.id for other in await self.named(vm.name, vm.project_id)):
+        same = await self.named(vm.name, vm.project_id)
+        if any(other.id != vm.id and other.name == vm.name for other in same):
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name")
         self._tables.vms[vm.id] = vm
 
