@@ -90,12 +90,16 @@ class BodyGuard:
         async def bounded() -> Message:
             nonlocal whole
             # After the body, receive() waits for the caller to leave, which may take for ever.
-            try:
-                async with asyncio.timeout_at(None if whole else deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise RequestTooLarge("The request's body came too slowly.") from None
+            message = await _received(receive, None if whole else deadline)
             whole = whole or not message.get("more_body", False)
             return message
 
         return bounded
+
+
+async def _received(receive: Receive, deadline: float | None) -> Message:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await receive()
+    except TimeoutError:
+        raise RequestTooLarge("The request's body came too slowly.") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,18 +28,18 @@ class RefusalGuard:
             await _refuse(scope, receive, send, status=415, told=Headers())
             return
         words = _Words(send)
+        await self._answered(scope, receive, words)
+        if words.refused is not None:
+            await _refuse(scope, receive, send, status=words.refused, told=words.told)
+
+    async def _answered(self, scope: Scope, receive: Receive, words: _Words) -> None:
         try:
             await self._app(scope, receive, words.send)
         except Exception:
             if words.started:
                 raise
-            request_id = uuid.uuid4().hex[:12]
-            log.exception("request_failed", path=scope["path"], request_id=request_id)
-            failure = Internal(f"The request failed (request {request_id}).")
-            await error_response(failure, 500)(scope, receive, send)
-            return
-        if words.refused is not None:
-            await _refuse(scope, receive, send, status=words.refused, told=words.told)
+            log.exception("request_failed", path=scope["path"])
+            words.refused = 500
 
 
 class _Words:
@@ -88,8 +86,10 @@ def _refusal(scope: Scope, status: int, told: Headers) -> LibraryError:
     if status == 405:
         remedy = f"Use {told.get('allow', 'POST')}."
         return InvalidRequest(f"{printable(scope['method'])} is not answered here.", remedy=remedy)
-    if status == 415:
-        kind = Headers(scope=scope).get("content-type", "")
-        remedy = "Send application/json, or application/connect+json to an RPC that streams."
-        return InvalidRequest(f"The content type '{printable(kind)}' is not read here.", remedy=remedy)
-    return Internal(f"The request was answered with the status {status}.")
+    return _unread(scope) if status == 415 else Internal("The request failed.")
+
+
+def _unread(scope: Scope) -> InvalidRequest:
+    kind = Headers(scope=scope).get("content-type", "")
+    remedy = "Send application/json, or application/connect+json to an RPC that streams."
+    return InvalidRequest(f"The content type '{printable(kind)}' is not read here.", remedy=remedy)

@@ -34,7 +34,7 @@ async def answer(app: ASGIApp, kind: str = "application/json") -> tuple[int, dic
         (404, "unimplemented", "'/x'"),
         (405, "invalid_argument", "Use GET, POST"),
         (415, "invalid_argument", "application/connect+json"),
-        (418, "internal", "418"),
+        (418, "internal", "failed"),
     ],
 )
 async def test_a_refusal_without_words_gets_ours(status: int, code: str, named: str) -> None:
