@@ -153,20 +153,6 @@ async def test_a_stopped_node_goes_on_and_finished_jobs_are_remembered(
         assert len(mirror.exchanges(URL)) == 2
 
 
-async def test_who_asks_while_the_last_one_cancels_gets_the_image(tmp_path: Path, mirror: Mirror) -> None:
-    publish(mirror, IMAGE)
-    mirror.fault(URL, HoldAt(2 * MIB, times=1))
-    async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
-        wanted = order()
-        await bench.downloads.start(wanted)
-        await bench.until(wanted.job_id, lambda d: d.progress.done >= 2 * MIB)
-        async with asyncio.timeout(10):
-            cancelled, done = await asyncio.gather(
-                bench.downloads.cancel(wanted.job_id), bench.finish(order())
-            )
-        assert (cancelled.state, done.state) == (JobState.CANCELLED, JobState.READY)
-
-
 async def test_followers_hear_an_end_that_cannot_be_written_down(tmp_path: Path, mirror: Mirror) -> None:
     publish(mirror, IMAGE)
     hold = HoldAt(2 * MIB)

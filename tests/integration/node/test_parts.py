@@ -9,6 +9,7 @@ import os
 import threading
 from pathlib import Path
 
+from image_library.domain.job import JobState
 from image_library.domain.store import Download
 from image_library.node.adapters.store.disk import Disk
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
@@ -17,6 +18,7 @@ from image_library.node.services.flights import version_key
 from tests.fakes.node_images import Qcow2
 from tests.fakes.node_workbench import PUBLISHER, Workbench, content, order, publish, workbench
 from tests.support.mirror import Mirror
+from tests.support.mirror_faults import HoldAt
 
 MIB = 1 << 20
 IMAGE = Qcow2().file(3 * MIB)
@@ -127,3 +129,20 @@ async def test_a_file_is_not_closed_under_its_writer(tmp_path: Path) -> None:
         await closing
         assert waiting == {closing}
         assert bench.layout.part("ab").read_bytes() == b"xxxxx"
+
+
+async def test_who_asks_while_the_last_one_cancels_gets_the_image(tmp_path: Path, mirror: Mirror) -> None:
+    publish(mirror, IMAGE)
+    mirror.fault(URL, HoldAt(2 * MIB, times=1))
+    disk = SlowDisk()
+    async with workbench(tmp_path / "data", mirror=mirror.base_url, disk=disk) as bench:
+        first, second = order(), order()
+        await bench.downloads.start(first)
+        await bench.until(first.job_id, lambda d: d.progress.done >= 2 * MIB)
+        cancelling = asyncio.create_task(bench.downloads.cancel(first.job_id))
+        assert not (await asyncio.wait([cancelling], timeout=0.05))[0]
+        await bench.downloads.start(second)
+        disk.go.set()
+        assert (await cancelling).state is JobState.CANCELLED
+        async with asyncio.timeout(10):
+            assert content(blob(await bench.ended(second.job_id))) == IMAGE
