@@ -22,6 +22,7 @@ class FakeNodes:
     inventories: dict[str, Inventory] = field(default_factory=dict[str, Inventory])
     identities: dict[str, str] = field(default_factory=dict[str, str])
     refusal: LibraryError | None = None
+    cancel_refusal: LibraryError | None = None
     cancelled: list[str] = field(default_factory=list[str])
     removed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     streams_begun: int = 0
@@ -60,6 +61,8 @@ class FakeNodes:
     async def cancel_download(self, node: Node, job_id: str) -> None:
         self._reach(node)
         self.cancelled.append(job_id)
+        if self.cancel_refusal is not None:
+            raise self.cancel_refusal
         if job_id in self.journal and not self.journal[job_id].state.ended:
             self.say(job_id, state=JobState.CANCELLED)
 

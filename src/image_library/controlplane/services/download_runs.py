@@ -109,7 +109,7 @@ class DownloadRuns:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             while run.cancel_wanted and not run.cancel_told:
                 await bell_or_time(back, self._clock, LONGEST_PAUSE_SECONDS)
-                await self._tell(run)
+                await self._tell_at_last(run)
 
     async def _attempt(self, run: _Run) -> bool:
         """Follow the node once; True when the job has ended."""
@@ -204,6 +204,14 @@ class DownloadRuns:
             run.cancel_told = True
         except NodeUnreachable:
             log.info("cancel_waits_for_node", job_id=run.job.id, node_id=node.id)
+
+    async def _tell_at_last(self, run: _Run) -> None:
+        """Tell a node that is back; one that cannot take it is not asked for ever."""
+        try:
+            await self._tell(run)
+        except LibraryError as error:
+            run.cancel_told = True
+            log.warning("cancel_not_taken", job_id=run.job.id, code=error.code)
 
     def _over(self, run: _Run, job: Job) -> None:
         run.job = job

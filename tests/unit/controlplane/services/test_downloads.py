@@ -11,6 +11,7 @@ from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.controlplane.services.download_runs import node_key
 from image_library.domain.errors import (
     DigestMismatch,
+    Internal,
     InvalidName,
     InvalidRequest,
     NameTaken,
@@ -300,6 +301,20 @@ async def test_a_job_of_an_away_node_is_cancelled_at_once_and_the_node_told_late
     await settle()
     assert plane.nodes.cancelled == [job.id]
     assert plane.nodes.journal[job.id].state is JobState.CANCELLED
+
+
+async def test_a_node_that_cannot_take_a_late_cancel_is_not_asked_for_ever(plane: Plane) -> None:
+    job = await begun(plane)
+    plane.nodes.go_away("node-1")
+    await settle()
+    assert (await plane.downloads.cancel(job.id)).state is JobState.CANCELLED
+    plane.nodes.away.clear()
+    plane.nodes.cancel_refusal = Internal("The node failed.")
+    for _ in range(3):
+        plane.changes.notify(node_key("node-1"))
+        await settle()
+    assert plane.nodes.cancelled == [job.id]
+    assert not [t for t in asyncio.all_tasks() if t.get_name() == f"download-{job.id}"]
 
 
 async def test_the_list_shows_the_newest_word(plane: Plane) -> None:
