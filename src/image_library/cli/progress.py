@@ -116,7 +116,7 @@ def described(status: ImportStatus) -> str:
     if status.eta_seconds:
         parts.append(f"{shown_seconds(status.eta_seconds)} left")
     if status.waiting_for:
-        parts.append(f"waiting for {status.waiting_for}")
+        parts.append(f"waiting: {status.waiting_for}")
     return plain(", ".join(parts))
 
 

@@ -106,9 +106,12 @@ async def test_fails_by_name(
         assert nothing_is_published(bench)
 
 
-async def test_waits_as_long_as_the_source_asks_and_says_so(tmp_path: Path, mirror: Mirror) -> None:
+@pytest.mark.parametrize("file", [URL, SUMS])
+async def test_waits_as_long_as_the_source_asks_and_says_so(
+    tmp_path: Path, mirror: Mirror, file: str
+) -> None:
     publish(mirror, IMAGE)
-    mirror.fault(URL, faults.Status(429, retry_after="1", times=1))
+    mirror.fault(file, faults.Status(429, retry_after="1", times=1))
     async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
         wanted = order()
         await bench.downloads.start(wanted)

@@ -48,7 +48,9 @@ async def fetch(port: int) -> bytes:
     policy = SourcePolicy(allowed=AllowedSources.parse("127.0.0.0/8,::1"))
     async with open_session(judged_connector(policy, tls=trusted)) as session:
         fetcher = HttpFetcher(session=session, policy=policy, clock=SystemClock(), rules=QUICK)
-        return await fetcher.read_small(Source(url=f"https://127.0.0.1:{port}/x"), limit=100)
+        return await fetcher.read_small(
+            Source(url=f"https://127.0.0.1:{port}/x"), limit=100, waiting=lambda _: None
+        )
 
 
 async def test_a_good_certificate_is_accepted() -> None:

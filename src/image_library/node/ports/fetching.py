@@ -54,8 +54,8 @@ class Receiver(Protocol):
 
 
 class Fetcher(Protocol):
-    async def read_small(self, source: Source, *, limit: int) -> bytes:
-        """The whole of a small file.
+    async def read_small(self, source: Source, *, limit: int, waiting: Callable[[str], None]) -> bytes:
+        """The whole of a small file; ``waiting`` is told as by ``fetch``.
 
         Raises:
             SizeExceeded: it has more than ``limit`` bytes.

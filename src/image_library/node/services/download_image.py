@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -183,21 +183,28 @@ class Downloads:
             self._land(flight)
 
     async def _run(self, flight: Flight) -> None:
-        expected = await resolve_expected(flight.order, self._fetcher)
+        watch = _FlightWatch(flight, self._enter)
+        async with self._shown(flight):
+            expected = await resolve_expected(flight.order, self._fetcher, waiting=watch.waiting)
         known = await self._store.find_by_publisher_digest(expected.digest.algorithm, expected.digest.hex)
         if known is not None and await self._take_known(flight, known, expected):
             return
+        async with self._shown(flight):
+            verified = await self._verified.run(flight.order, expected, key=flight.key, watch=watch)
+        if flight.members:
+            flight.publishing = True
+            await self._inspect_and_publish(flight, verified)
+
+    @asynccontextmanager
+    async def _shown(self, flight: Flight) -> AsyncGenerator[None]:
+        """Followers hear of progress, and of what is waited for, while the block lasts."""
         ticking = asyncio.create_task(self._tick(flight))
         try:
-            watch = _FlightWatch(flight, self._enter)
-            verified = await self._verified.run(flight.order, expected, key=flight.key, watch=watch)
+            yield
         finally:
             ticking.cancel()
             with suppress(asyncio.CancelledError):
                 await ticking
-        if flight.members:
-            flight.publishing = True
-            await self._inspect_and_publish(flight, verified)
 
     async def _inspect_and_publish(self, flight: Flight, verified: Verified) -> None:
         order, part, size = flight.order, verified.part, verified.digests.size_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -41,8 +42,12 @@ class Expected:
         )
 
 
-async def resolve_expected(order: DownloadOrder, fetcher: Fetcher, *, fresh: bool = False) -> Expected:
+async def resolve_expected(
+    order: DownloadOrder, fetcher: Fetcher, *, waiting: Callable[[str], None], fresh: bool = False
+) -> Expected:
     """The order's own digest, else the row of its file in the checksum file; there is no third way.
+
+    ``waiting`` is told in words what is waited for.
 
     Raises:
         ChecksumMissing, InvalidChecksumFile: the checksum file does not tell.
@@ -52,7 +57,7 @@ async def resolve_expected(order: DownloadOrder, fetcher: Fetcher, *, fresh: boo
         pinned = Digest(algorithm=order.checksum_algorithm, hex=order.digest)
         return Expected(digest=pinned, level=TrustLevel.PINNED, source="catalog")
     source = Source(url=order.checksum_url, fresh=fresh)
-    content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES)
+    content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES, waiting=waiting)
     filename = urlsplit(order.url).path.rsplit("/", 1)[-1]
     # Without its query, where secrets hide: it is stored and shown.
     shown = urlsplit(order.checksum_url)._replace(query="", fragment="").geturl()

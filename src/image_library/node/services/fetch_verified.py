@@ -73,7 +73,7 @@ class VerifiedFetch:
             if digests.named(expected.digest.algorithm) == expected.digest.hex:
                 return Verified(part=part, digests=digests, expected=expected)
             try:
-                newest = await resolve_expected(order, self._fetcher, fresh=True)
+                newest = await resolve_expected(order, self._fetcher, waiting=watch.waiting, fresh=True)
                 if digests.named(newest.digest.algorithm) == newest.digest.hex:
                     return Verified(part=part, digests=digests, expected=newest)
                 doubtful = part.resumed_from > 0 or not part.total or newest != expected

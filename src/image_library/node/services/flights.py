@@ -48,16 +48,13 @@ class Flight:
         return self._evolve(self.members.values(), state=state, waiting_for=waiting_for)
 
     def measure(self, now: float) -> bool:
-        """Take the part's progress over to the members; whether there was any."""
-        part = self.part
-        if part is None or self.state is not JobState.FETCHING:
-            return False
-        progress = self.meter.measure(now=now, done=part.offset, total=part.total)
-        changed = any(
-            d.progress != progress or d.waiting_for != self.waiting_for for d in self.members.values()
-        )
+        """Take the part's progress, and what is waited for, over to the members; whether that is new."""
+        new: dict[str, object] = {"waiting_for": self.waiting_for}
+        if self.part is not None and self.state is JobState.FETCHING:
+            new["progress"] = self.meter.measure(now=now, done=self.part.offset, total=self.part.total)
+        changed = any(getattr(d, name) != value for d in self.members.values() for name, value in new.items())
         if changed:
-            self._evolve(self.members.values(), progress=progress, waiting_for=self.waiting_for)
+            self._evolve(self.members.values(), **new)
         return changed
 
     def _evolve(self, downloads: Iterable[Download], **changes: object) -> tuple[Download, ...]:

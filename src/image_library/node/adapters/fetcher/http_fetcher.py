@@ -63,14 +63,15 @@ class HttpFetcher:
         self._clock = clock
         self._rules = rules or RetryRules()
 
-    async def read_small(self, source: Source, *, limit: int) -> bytes:
+    async def read_small(self, source: Source, *, limit: int, waiting: Callable[[str], None]) -> bytes:
         async def attempt() -> bytes:
             async with self._answered(source, {}) as (hop, response, answer):
                 if answer.status != 200:
                     raise from_status(hop, answer.status, wait=answer.wait)
+                waiting("")
                 return await self._read_all(hop, response, limit)
 
-        return await self._tried(attempt, lambda: 0, lambda _: None)
+        return await self._tried(attempt, lambda: 0, waiting)
 
     async def fetch(self, source: Source, receiver: Receiver, waiting: Callable[[str], None]) -> None:
         async def attempt() -> None:
