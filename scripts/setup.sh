@@ -45,6 +45,8 @@ need_python() {
   say "Installing the Python packages of $lock"
   .venv/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$lock" >&2 ||
     die "pip could not install the packages of $lock"
+  # Compiled once, here, and not by whoever starts the first server.
+  .venv/bin/python -m compileall -q src
   touch "$stamp"
 }
 
