@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from image_library.cli.output import Output, plain
 from image_library.cli.progress import PATIENCE, reconnecting
 from image_library.cli.sizes import shown_seconds
+from image_library.cli.streams import attended
 from image_library.domain.errors import (
     BootTimeout,
     CloudInitFailed,
@@ -81,15 +80,15 @@ def follow(library: Library, vm: VirtualMachine, out: Output, *, seconds: float)
         lambda: library.vms.watch_vm(WatchVMRequest(vm_id=vm.id)), out, seconds=min(PATIENCE, seconds)
     )
     try:
-        for now in _within(watching, seconds):
-            if now is None:
-                raise cloud_init_failure(last) or _too_slow(last, stages, seconds)
+        for now in attended(watching, seconds=seconds):
             last = now
             stages.update(now.status or VmStatus())
             if (failed := vm_failure(now)) is not None:
                 raise failed
             if now.status is not None and now.status.stage == "done":
                 return now
+    except TimeoutError:
+        raise cloud_init_failure(last) or _too_slow(last, stages, seconds) from None
     except KeyboardInterrupt:
         out.note(f"The VM goes on booting. See: limiquantix vms show {plain(vm.name)}")
         raise
@@ -131,33 +130,3 @@ def cloud_init_failure(vm: VirtualMachine) -> CloudInitFailed | None:
         f"cloud-init reports errors in '{plain(vm.name)}': {named}.",
         remedy=f"Log in and read /var/log/cloud-init.log, or 'limiquantix vms console {plain(vm.name)}'.",
     )
-
-
-def _within(watching: Iterator[VirtualMachine], seconds: float) -> Iterator[VirtualMachine | None]:
-    """What ``watching`` gives, then None once the time is over.
-
-    A stream can only be waited for without end, so a thread of its own reads it; it dies with the program.
-    """
-    told: queue.Queue[VirtualMachine | BaseException | None] = queue.Queue()
-
-    def read() -> None:
-        try:
-            for vm in watching:
-                told.put(vm)
-            told.put(None)
-        except BaseException as error:
-            told.put(error)
-
-    threading.Thread(target=read, name="watch-vm", daemon=True).start()
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            item = told.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            yield None
-            return
-        if item is None:
-            return
-        if isinstance(item, BaseException):
-            raise item
-        yield item

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from image_library.cli.console import Harmless
 from image_library.cli.session import Session
+from image_library.cli.streams import attended
 from limiquantix.compute.v1.vm_pb import ReadConsoleRequest, VirtualMachine
 
 
@@ -16,7 +17,7 @@ def show(session: Session, vm: VirtualMachine, *, follow: bool, raw: bool) -> No
     harmless = Harmless()
     shown: list[str] = []
     write = shown.append if session.json else _writer(raw)
-    for output in session.library.vms.read_console(request):
+    for output in attended(session.library.vms.read_console(request)):
         if raw and not session.json:
             sys.stdout.buffer.write(output.data)
             sys.stdout.buffer.flush()

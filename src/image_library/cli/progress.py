@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from image_library.cli.output import Output, plain, stderr_console
 from image_library.cli.sizes import shown, shown_seconds
+from image_library.cli.streams import attended
 from image_library.cli.words import state
 from image_library.domain.errors import Internal, JobCancelled, LibraryError, ServerUnreachable, rebuild
 from limiquantix.storage.v1.image_pb import GetImportStatusRequest, ImportStatus
@@ -66,9 +67,10 @@ def chosen_view(out: Output) -> View:
 
 def _watched(library: Library, job_id: str, view: View, out: Output) -> ImportStatus:
     last: ImportStatus | None = None
-    for status in reconnecting(
+    watching = reconnecting(
         lambda: library.images.watch_import(GetImportStatusRequest(job_id=job_id)), out, seconds=PATIENCE
-    ):
+    )
+    for status in attended(watching):
         last = status
         view.update(status)
         if status.status in ENDED:
