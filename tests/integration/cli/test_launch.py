@@ -246,7 +246,8 @@ def test_ctrl_c_says_that_the_download_goes_on(
     library.download, library.endless = library.download[:2], True
     root = Path(__file__).parents[3]
     started = subprocess.Popen(
-        [*PROGRAM, "launch", "debian-12", "--data-dir", str(data_dir)],
+        # Whoever started the tests in the background had SIGINT ignored for all of them.
+        ["env", "--default-signal=INT", *PROGRAM, "launch", "debian-12", "--data-dir", str(data_dir)],
         env={**os.environ, "PYTHONPATH": str(root / "src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
