@@ -38,6 +38,8 @@ class Exchange:
     # Where in the file the body starts, and how many bytes of the body were sent.
     start: int = 0
     sent: int = 0
+    # True once nothing more of it goes out: it was sent whole, or cut.
+    ended: bool = False
 
     @property
     def range(self) -> str | None:
@@ -150,6 +152,17 @@ class Mirror:
         """Bytes of bodies sent for a path by all answers together."""
         return sum(exchange.sent for exchange in self.exchanges(path))
 
+    def wait_for_ends(self, path: str, *, timeout: float = 30) -> None:
+        """Return when every answer for a path has ended. Raises TimeoutError.
+
+        A client may have the last byte before it is counted here.
+        """
+        self._wait(
+            lambda: all(e.ended for e in self._exchanges if e.path == path_of(path)),
+            timeout,
+            f"end of {path}",
+        )
+
     def wait_for_bytes(self, path: str, position: int, *, timeout: float = 30) -> None:
         """Return when an answer has reached that position of the file. Raises TimeoutError."""
         self._wait(
@@ -210,7 +223,13 @@ class Mirror:
         with self._changed:
             self._exchanges.append(exchange)
             self._changed.notify_all()
-        if self._send(connection, answer, exchange):
+        try:
+            whole = self._send(connection, answer, exchange)
+        finally:
+            with self._changed:
+                exchange.ended = True
+                self._changed.notify_all()
+        if whole:
             return not answer.close and request.headers.get("connection", "").lower() != "close"
         if answer.reset:
             # With a linger time of 0 closing sends RST (socket(7)).

@@ -120,6 +120,7 @@ def test_what_is_not_there_is_404_and_nothing_outside_is_served(mirror: Mirror, 
 def test_keeps_a_log(mirror: Mirror) -> None:
     Got(mirror)
     Got(mirror, Range="bytes=100-")
+    mirror.wait_for_ends(PATH)
     assert [(e.status, e.start, e.sent, e.range) for e in mirror.exchanges(PATH)] == [
         (200, 0, len(DATA), None),
         (206, 100, len(DATA) - 100, "bytes=100-"),
@@ -179,6 +180,7 @@ def test_lies_about_lengths(mirror: Mirror) -> None:
     unbounded, longer, negative = (Got(mirror) for _ in range(3))
     assert (unbounded.body, unbounded.headers["Content-Length"]) == (DATA, None)
     assert longer.headers["Content-Length"] == str(len(DATA))
+    mirror.wait_for_ends(PATH)
     assert mirror.exchanges(PATH)[1].sent == len(DATA) + 4
     assert negative.headers["Content-Length"] == "-5"
 
