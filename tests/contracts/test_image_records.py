@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -99,9 +100,9 @@ async def test_the_filters_narrow_the_list(database: Database) -> None:
     assert await listed(database, ImageFilter(labels={"team": "blue"})) == [FULL.id, "raw"]
     assert await listed(database, ImageFilter(labels={"team": "blue", "tier": "gold"})) == ["raw"]
     assert await listed(database, ImageFilter(labels={'odd "key"': "x' OR 1=1"})) == [FULL.id]
-    assert await listed(database, ImageFilter(os_family=OsFamily.LINUX)) == [FULL.id]
-    assert await listed(database, ImageFilter(visibility=Visibility.PRIVATE)) == ["raw"]
-    assert await listed(database, ImageFilter(format=ImageFormat.RAW)) == ["raw"]
+    assert await listed(database, ImageFilter(os_families=frozenset({OsFamily.LINUX}))) == [FULL.id]
+    assert await listed(database, ImageFilter(visibilities=frozenset({Visibility.PRIVATE}))) == ["raw"]
+    assert await listed(database, ImageFilter(formats=frozenset({ImageFormat.RAW}))) == ["raw"]
 
 
 async def test_pages_hold_every_image_once_while_others_are_added(database: Database) -> None:
@@ -138,3 +139,44 @@ async def test_the_vms_on_an_image_are_named(database: Database) -> None:
         await records.vms.save(a_vm("v2", name="db", image_id=FULL.id))
         await records.vms.save(a_vm("v3", name="other", image_id="another"))
         assert await records.images.used_by(FULL.id) == ("db", "web")
+
+
+async def test_a_name_points_to_one_of_its_versions(database: Database) -> None:
+    old = an_image("one", name="golden", current=False)
+    new = an_image("two", name="golden", version=2)
+    draft = an_image("three", name="golden", version=3, current=False)
+    await keep(database, old, new, draft)
+    async with database.read() as records:
+        assert [i.id for i in await records.images.named("golden")] == ["two"]
+        assert [i.id for i in await records.images.versions("GOLDEN", "default")] == ["three", "two", "one"]
+        assert await records.images.versions("golden", "another") == ()
+    assert await listed(database, ImageFilter()) == ["two"]
+    assert await listed(database, ImageFilter(all_versions=True)) == ["one", "three", "two"]
+    with pytest.raises(NameTaken):
+        await keep(database, replace(draft, current=True))
+    await keep(database, replace(new, current=False), replace(draft, current=True))
+    assert await listed(database, ImageFilter()) == ["three"]
+
+
+async def test_every_change_has_a_later_number(database: Database) -> None:
+    await keep(database, an_image("one"), an_image("two"))
+    await keep(database, an_image("one", description="changed"))
+    async with database.read() as records:
+        one, two = await records.images.get("one"), await records.images.get("two")
+        node = await records.nodes.get("node-1")
+    assert one and two and node
+    assert one.sequence == node.sequence > two.sequence > 0
+
+
+async def test_followers_hear_of_commits_and_of_nothing_else(database: Database) -> None:
+    with database.follow() as changed:
+        await keep(database, an_image("one"))
+        await asyncio.wait_for(changed.wait(), 5)
+        async with database.read() as records:
+            await records.images.get("one")
+        with pytest.raises(NameTaken):
+            await keep(database, an_image("two"), an_image("three", name="two"))
+        waiting = asyncio.ensure_future(changed.wait())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()

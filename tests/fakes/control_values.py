@@ -51,7 +51,13 @@ def a_ready_image(image_id: str = "image-1", node_id: str = "node-1", **changes:
 
 
 def a_copy(node_id: str = "node-1", path: str = "/images/debian-12.qcow2") -> Placement:
-    return Placement(node_id=node_id, path=path, state=PlacementState.READY, verified_at=NOW)
+    return Placement(
+        node_id=node_id,
+        pool_id=f"store-of-{node_id}",
+        path=path,
+        state=PlacementState.READY,
+        verified_at=NOW,
+    )
 
 
 def a_job(job_id: str = "job-1", **changes: Any) -> Job:

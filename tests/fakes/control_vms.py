@@ -143,7 +143,12 @@ class VmPlane(Plane):
         }
         self.followers = VmFollowers(**everything)
         self.launches = VmLaunches(followers=self.followers, **everything)
-        sources = VmSources(database=self.database, catalog=catalog or a_catalog(), downloads=self.downloads)
+        sources = VmSources(
+            database=self.database,
+            catalog=catalog or a_catalog(),
+            names=self.images,
+            downloads=self.downloads,
+        )
         orders = VmOrders(
             records=self.records,
             sources=sources,

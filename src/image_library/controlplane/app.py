@@ -21,6 +21,7 @@ from image_library.controlplane.adapters.system_clock import SystemClock, new_id
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.handlers.auth import Auth, Tokens
 from image_library.controlplane.handlers.image_service import ImageHandlers
+from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.interceptors import Errors, Undivided
 from image_library.controlplane.handlers.node_service import NodeHandlers
 from image_library.controlplane.handlers.server import serving
@@ -152,7 +153,7 @@ async def _started(
     pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
     # The outermost first: errors see everything, and nobody gets past auth.
     chain = (Errors(), Auth(tokens, required=not settings.no_auth), undivided)
-    vms = vm_service(world, vm_records, parts.downloads)
+    vms = vm_service(world, vm_records, parts.images, parts.downloads)
     stack.push_async_callback(vms.close)
     await vms.resume()
     vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)
@@ -189,7 +190,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     )
 
 
-def vm_service(world: World, records: VmRecords, downloads: Downloads) -> VmService:
+def vm_service(world: World, records: VmRecords, images: ImageService, downloads: Downloads) -> VmService:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
@@ -199,7 +200,7 @@ def vm_service(world: World, records: VmRecords, downloads: Downloads) -> VmServ
         orders=VmOrders(
             database=database,
             records=records,
-            sources=VmSources(database=database, catalog=world.catalog, downloads=downloads),
+            sources=VmSources(database=database, catalog=world.catalog, names=images, downloads=downloads),
             renderer=SeedRenderer(YamlDocuments()),
             clock=clock,
             new_id=new_id,
@@ -221,11 +222,13 @@ def vm_service(world: World, records: VmRecords, downloads: Downloads) -> VmServ
 
 def _image_applications(parts: ImageParts, pages: PageTokens, chain: tuple[Any, ...]) -> list[RpcApplication]:
     images = ImageHandlers(
-        catalog=parts.catalog,
-        downloads=parts.downloads,
-        images=parts.images,
-        inventory=parts.inventory,
-        tokens=pages,
+        ImageServices(
+            catalog=parts.catalog,
+            downloads=parts.downloads,
+            images=parts.images,
+            inventory=parts.inventory,
+            tokens=pages,
+        )
     )
     return [
         ImageServiceASGIApplication(images, interceptors=chain),

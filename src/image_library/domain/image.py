@@ -59,6 +59,8 @@ class Placement:
     """One copy of an image on one node."""
 
     node_id: str
+    # The node's own store, as a storage pool.
+    pool_id: str = ""
     path: str = ""
     state: PlacementState = PlacementState.FETCHING
     verified_at: datetime | None = None
@@ -74,9 +76,21 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deprecation:
+    """Why an image should not be used any more, and the name or id of the one to use instead."""
+
+    reason: str = ""
+    replacement: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Image:
+    """One version of a name. Its bytes never change; the name points to the version that is ``current``."""
+
     id: str
     name: str
+    version: int = 1
+    current: bool = True
     project_id: str = "default"
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -85,6 +99,17 @@ class Image:
     requirements: Requirements = Requirements()
     format: ImageFormat = ImageFormat.QCOW2
     visibility: Visibility = Visibility.PRIVATE
+    # Further projects that see it where it is PROJECT.
+    shared_projects: tuple[str, ...] = ()
+    # Neither deleted nor pruned until that is taken back.
+    protected: bool = False
+    # Left out of lists that do not ask for it.
+    hidden: bool = False
+    deprecation: Deprecation | None = None
+    # Where the bytes came from: a URL without its query, "upload", or empty for a file found on a node.
+    origin: str = ""
+    # The publisher's own name for the build, such as "20260705".
+    release: str = ""
     phase: ImagePhase = ImagePhase.PENDING
     size_bytes: int = 0
     virtual_size_bytes: int = 0
@@ -94,6 +119,10 @@ class Image:
     evidence: Evidence | None = None
     failure: Failure | None = None
     placements: tuple[Placement, ...] = ()
+    # Grows with every change that somebody made of what is said of it; names its etag.
+    revision: int = 1
+    # The library's number of its last change; given by the database.
+    sequence: int = field(default=0, compare=False)
     created_at: datetime
     updated_at: datetime
 
@@ -104,6 +133,15 @@ class Image:
     @property
     def ready_placements(self) -> tuple[Placement, ...]:
         return tuple(p for p in self.placements if p.state is PlacementState.READY)
+
+    @property
+    def title(self) -> str:
+        """The name, with the version where the name points to another one."""
+        return self.name if self.current else f"{self.name}@{self.version}"
+
+    @property
+    def etag(self) -> str:
+        return f"{self.id[:8]}-{self.revision}"
 
     def placement_on(self, node_id: str) -> Placement | None:
         return next((p for p in self.placements if p.node_id == node_id), None)

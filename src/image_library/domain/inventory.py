@@ -34,3 +34,6 @@ class Inventory:
     # Files that could not be read, one sentence each.
     errors: tuple[str, ...] = ()
     complete: bool = False
+    # Grows with every report while the node remembers; with another epoch it has begun anew.
+    sequence: int = 0
+    epoch: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -30,25 +30,45 @@ class JobState(Enum):
         return self in _ENDED
 
 
+class JobKind(Enum):
+    """What a job is for; each value is also its word on the wire."""
+
+    DOWNLOAD = "download"
+    IMPORT = "import"
+    UPLOAD = "upload"
+    PLACE = "place"
+    ADOPT = "adopt"
+    CONVERT = "convert"
+    CAPTURE = "capture"
+
+
 _ENDED = frozenset({JobState.READY, JobState.FAILED, JobState.CANCELLED})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """The control plane's record of one download of one version to one node."""
+    """The control plane's record of long work that brings one version to one node."""
 
     id: str
+    kind: JobKind = JobKind.DOWNLOAD
     image_id: str
     image_name: str
     catalog_id: str = ""
     node_id: str
+    # The node's own store, as a storage pool.
+    pool_id: str = ""
     architecture: str = ""
     state: JobState = JobState.QUEUED
     progress: Progress = Progress()
     # What it waits for when it does not move, in words.
     waiting_for: str = ""
+    waiting_since: datetime | None = None
+    # The job that this one repeats.
+    retry_of: str = ""
     path: str = ""
     failure: Failure | None = None
+    # The library's number of its last change; given by the database.
+    sequence: int = field(default=0, compare=False)
     created_at: datetime
     updated_at: datetime
 

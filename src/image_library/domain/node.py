@@ -36,6 +36,8 @@ class Node:
     disk_used_bytes: int = 0
     disk_total_bytes: int = 0
     last_heartbeat: datetime | None = None
+    # The library's number of its last change; given by the database.
+    sequence: int = field(default=0, compare=False)
     created_at: datetime
     updated_at: datetime
 

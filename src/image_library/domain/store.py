@@ -52,7 +52,10 @@ class LocalFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadOrder:
-    """What the control plane asks a node to fetch. A checksum file's URL or a digest is always given."""
+    """What the control plane asks a node to fetch.
+
+    A checksum file's URL or a digest is given, or it is said that there is none (``unverified``).
+    """
 
     job_id: str
     image_id: str
@@ -65,6 +68,10 @@ class DownloadOrder:
     checksum_url: str = ""
     # Lower-case hexadecimal.
     digest: str = ""
+    # Nothing is known to compare the bytes with; they are published as unverified.
+    unverified: bool = False
+    # "sha256:HEX": a blob that the library has on another node; the URL is empty then.
+    library_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

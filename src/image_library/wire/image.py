@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from image_library.domain.errors import InvalidRequest
-from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, Visibility
+from image_library.domain.image import Deprecation, Image, ImageFormat, ImagePhase, Placement, Visibility
+from image_library.wire.enums import known
 from image_library.wire.os_info import os_to_wire, requirements_to_wire
 from image_library.wire.times import time_to_wire
 from image_library.wire.trust import evidence_to_wire, trust_to_wire
@@ -32,8 +32,9 @@ PHASES = {
     ImagePhase.ERROR: image_pb.ImageStatus.Phase.ERROR,
     ImagePhase.DELETING: image_pb.ImageStatus.Phase.DELETING,
 }
-_FORMATS_BACK = {wire: known for known, wire in FORMATS.items()}
-_VISIBILITIES_BACK = {wire: known for known, wire in VISIBILITIES.items()}
+_FORMATS_BACK = {wire: name for name, wire in FORMATS.items()}
+_VISIBILITIES_BACK = {wire: name for name, wire in VISIBILITIES.items()}
+_PHASES_BACK = {wire: phase for phase, wire in PHASES.items()}
 
 
 def image_to_wire(image: Image) -> image_pb.Image:
@@ -47,6 +48,21 @@ def image_to_wire(image: Image) -> image_pb.Image:
         status=_status(image),
         created_at=time_to_wire(image.created_at),
         updated_at=time_to_wire(image.updated_at),
+        version=image.version,
+        current=image.current,
+        etag=image.etag,
+        protected=image.protected,
+        hidden=image.hidden,
+        deprecation=_deprecation(image.deprecation),
+        sequence=image.sequence,
+    )
+
+
+def _deprecation(deprecation: Deprecation | None) -> image_pb.Deprecation | None:
+    if deprecation is None:
+        return None
+    return image_pb.Deprecation(
+        deprecated=True, reason=deprecation.reason, replacement=deprecation.replacement
     )
 
 
@@ -57,6 +73,7 @@ def _spec(image: Image) -> image_pb.ImageSpec:
         format=FORMATS[image.format],
         visibility=VISIBILITIES[image.visibility],
         catalog_id=image.catalog_id,
+        shared_projects=list(image.shared_projects),
     )
 
 
@@ -68,6 +85,7 @@ def _status(image: Image) -> image_pb.ImageStatus:
         size_bytes=image.size_bytes,
         virtual_size_bytes=image.virtual_size_bytes,
         progress_percent=image.progress_percent,
+        storage_pool_id=shown.pool_id if shown else "",
         path=shown.path if shown else "",
         node_id=shown.node_id if shown else "",
         folder_path=str(where.parent) if where else "",
@@ -76,6 +94,8 @@ def _status(image: Image) -> image_pb.ImageStatus:
         placements=[_placement(p) for p in image.placements],
         digest=image.digest,
         evidence=evidence_to_wire(image.evidence),
+        origin=image.origin,
+        release=image.release,
     )
     if image.evidence and image.evidence.actual:
         status.checksum = f"{image.evidence.algorithm}:{image.evidence.actual}"
@@ -89,6 +109,7 @@ def _status(image: Image) -> image_pb.ImageStatus:
 def _placement(placement: Placement) -> image_pb.ImagePlacement:
     return image_pb.ImagePlacement(
         node_id=placement.node_id,
+        storage_pool_id=placement.pool_id,
         path=placement.path,
         state=placement.state.value,
         verified_at=time_to_wire(placement.verified_at),
@@ -96,26 +117,33 @@ def _placement(placement: Placement) -> image_pb.ImagePlacement:
 
 
 def format_from_wire(number: image_pb.ImageSpec.Format) -> ImageFormat | None:
-    """The format that a filter names; None for zero, which filters nothing (RAW cannot be told from it).
+    """The format that the contract's own filter names; None for zero, which filters nothing.
 
     Raises:
         InvalidRequest: the number is none of the contract's.
     """
-    if int(number) == 0:
-        return None
-    if number not in _FORMATS_BACK:
-        raise InvalidRequest(f"The format {int(number)} is not known here.", field="format")
-    return _FORMATS_BACK[number]
+    return None if int(number) == 0 else exact_format(number)
 
 
 def visibility_from_wire(number: image_pb.ImageSpec.Visibility) -> Visibility | None:
-    """The visibility that a filter names; None for zero, which filters nothing.
+    """The visibility that the contract's own filter names; None for zero, which filters nothing.
 
     Raises:
         InvalidRequest: the number is none of the contract's.
     """
-    if int(number) == 0:
-        return None
-    if number not in _VISIBILITIES_BACK:
-        raise InvalidRequest(f"The visibility {int(number)} is not known here.", field="visibility")
-    return _VISIBILITIES_BACK[number]
+    return None if int(number) == 0 else exact_visibility(number)
+
+
+def exact_format(number: image_pb.ImageSpec.Format) -> ImageFormat:
+    """The format with this number, RAW for zero. Raises InvalidRequest."""
+    return known(number, _FORMATS_BACK, field="format")
+
+
+def exact_visibility(number: image_pb.ImageSpec.Visibility) -> Visibility:
+    """The visibility with this number, PRIVATE for zero. Raises InvalidRequest."""
+    return known(number, _VISIBILITIES_BACK, field="visibility")
+
+
+def exact_phase(number: image_pb.ImageStatus.Phase) -> ImagePhase:
+    """The phase with this number. Raises InvalidRequest."""
+    return known(number, _PHASES_BACK, field="phases")

@@ -16,6 +16,8 @@ def inventory_from_wire(message: ScanLocalImagesRequest) -> Inventory:
         images=tuple(_reported(info) for info in message.images),
         errors=tuple(message.errors),
         complete=message.inventory_complete,
+        sequence=message.sequence,
+        epoch=message.epoch,
     )
 
 
@@ -26,6 +28,8 @@ def inventory_to_wire(inventory: Inventory) -> ScanLocalImagesRequest:
         images=[_info(image) for image in inventory.images],
         errors=list(inventory.errors),
         inventory_complete=inventory.complete,
+        sequence=inventory.sequence,
+        epoch=inventory.epoch,
     )
 
 

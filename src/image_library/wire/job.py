@@ -38,6 +38,10 @@ def job_to_wire(job: Job) -> ImportStatus:
         created_at=time_to_wire(job.created_at),
         updated_at=time_to_wire(job.updated_at),
         waiting_for=job.waiting_for,
+        waiting_since=time_to_wire(job.waiting_since),
+        kind=job.kind.value,
+        retry_of=job.retry_of,
+        sequence=job.sequence,
     )
     if job.failure:
         status.error_message = job.failure.message

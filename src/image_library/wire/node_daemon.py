@@ -51,6 +51,8 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         checksum_type=order.checksum_algorithm,
         checksum_url=order.checksum_url,
         format=order.format.value,
+        unverified=order.unverified,
+        library_digest=order.library_digest,
     )
 
 
@@ -63,7 +65,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
     for field in ("job_id", "image_id"):
         if not getattr(message, field):
             raise InvalidRequest(f"The field {field} is empty.", field=field)
-    if not message.url:
+    if not message.url and not message.library_digest:
         raise UrlNotAllowed("There is no URL.", field="url")
     if message.target_dir.rstrip("/") not in ("", _FOLDER):
         raise PathOutside(f"Images go to '{_FOLDER}', nowhere else.", field="target_dir")
@@ -79,6 +81,8 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         checksum_algorithm=algorithm,
         checksum_url=message.checksum_url,
         digest=digest,
+        unverified=message.unverified,
+        library_digest=message.library_digest,
     )
 
 
@@ -91,7 +95,14 @@ def _filename(name: str) -> str:
 
 
 def _digest(message: DownloadImageOnNodeRequest) -> tuple[str, str]:
-    """Algorithm and digest; the digest is empty where a checksum file will tell."""
+    """Algorithm and digest; the digest is empty where a checksum file will tell, or nothing does."""
+    if message.library_digest:
+        digest = parse_digest(message.library_digest, algorithm="sha256")
+        return digest.algorithm, digest.hex
+    if message.unverified:
+        if message.checksum or message.checksum_url:
+            raise InvalidRequest("An unverified image has no checksum.", field="unverified")
+        return "sha256", ""
     if message.checksum:
         digest = parse_digest(message.checksum, algorithm=message.checksum_type)
         return digest.algorithm, digest.hex

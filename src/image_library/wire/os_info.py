@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from image_library.domain.errors import InvalidRequest
 from image_library.domain.image import Requirements
 from image_library.domain.os_info import OsFamily, OsInfo, ProvisioningMethod
+from image_library.wire.enums import known
 from limiquantix.storage.v1 import image_pb
 
 FAMILIES = {
@@ -60,11 +60,12 @@ def family_from_wire(family: image_pb.OsInfo.OsFamily) -> OsFamily | None:
     Raises:
         InvalidRequest: the number is none of the contract's.
     """
-    if int(family) == 0:
-        return None
-    if family not in _FAMILIES_BACK:
-        raise InvalidRequest(f"The OS family {int(family)} is not known here.", field="os_family")
-    return _FAMILIES_BACK[family]
+    return None if int(family) == 0 else exact_family(family)
+
+
+def exact_family(family: image_pb.OsInfo.OsFamily) -> OsFamily:
+    """The family with this number, UNKNOWN for zero. Raises InvalidRequest."""
+    return known(family, _FAMILIES_BACK, field="os_family")
 
 
 def requirements_to_wire(needs: Requirements) -> image_pb.ImageRequirements:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from image_library.domain.trust import Evidence, TrustLevel
+from image_library.wire.enums import known
 from image_library.wire.times import time_from_wire, time_to_wire
 from limiquantix.storage.v1 import trust_pb
+
+_LEVELS = {level.value: level for level in TrustLevel}
 
 
 def trust_to_wire(level: TrustLevel) -> trust_pb.TrustLevel:
     return trust_pb.TrustLevel(level.value)
+
+
+def exact_trust(number: trust_pb.TrustLevel) -> TrustLevel:
+    """The level with this number. Raises InvalidRequest."""
+    return known(int(number), _LEVELS, field="trust_levels")
 
 
 def evidence_to_wire(evidence: Evidence | None) -> trust_pb.TrustEvidence | None:
@@ -30,9 +38,8 @@ def evidence_from_wire(message: trust_pb.TrustEvidence | None) -> Evidence | Non
     """The evidence; an unspecified or unknown level proves nothing."""
     if message is None:
         return None
-    levels = {level.value: level for level in TrustLevel}
     return Evidence(
-        level=levels.get(int(message.level), TrustLevel.UNVERIFIED),
+        level=_LEVELS.get(int(message.level), TrustLevel.UNVERIFIED),
         algorithm=message.algorithm,
         expected=message.expected,
         actual=message.actual,

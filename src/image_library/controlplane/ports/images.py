@@ -4,22 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
-from image_library.domain.image import Image, ImageFormat, Visibility
+from image_library.domain.image import Image, ImageFormat, ImagePhase, Visibility
 from image_library.domain.os_info import OsFamily
 from image_library.domain.paging import Page, PageRequest
+from image_library.domain.trust import TrustLevel
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFilter:
-    """Which images to list; None and empty values filter nothing, and every label must match."""
+    """Which images to list; None and empty values filter nothing, and all that is given must match.
+
+    Of a set one value must match. Text is compared without capitals.
+    """
 
     project_id: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    os_family: OsFamily | None = None
-    visibility: Visibility | None = None
-    format: ImageFormat | None = None
+    name: str = ""
+    name_prefix: str = ""
+    name_contains: str = ""
+    # Looked for in name, distribution and description.
+    search: str = ""
+    distribution: str = ""
+    os_version: str = ""
+    architecture: str = ""
+    os_families: frozenset[OsFamily] = frozenset()
+    formats: frozenset[ImageFormat] = frozenset()
+    phases: frozenset[ImagePhase] = frozenset()
+    trust_levels: frozenset[TrustLevel] = frozenset()
+    visibilities: frozenset[Visibility] = frozenset()
+    # With a copy there, whatever its state.
+    node_id: str = ""
+    pool_id: str = ""
+    catalog_id: str = ""
+    # Made from one of these entries (True), or from none of them (False); see "catalog_ids".
+    catalog_ids: frozenset[str] = frozenset()
+    of_catalog_ids: bool | None = None
+    digest: str = ""
+    in_use: bool | None = None
+    protected: bool | None = None
+    deprecated: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    # Images that this project may use.
+    usable_by_project: str = ""
+    all_versions: bool = False
+    hidden_too: bool = False
 
 
 class Images(Protocol):
@@ -28,7 +60,11 @@ class Images(Protocol):
     async def get(self, image_id: str) -> Image | None: ...
 
     async def named(self, name: str, project_id: str = "") -> tuple[Image, ...]:
-        """Images with this name, in capitals or not; an empty project means any."""
+        """What the name points to, in capitals or not: one image a project; an empty project means any."""
+        ...
+
+    async def versions(self, name: str, project_id: str) -> tuple[Image, ...]:
+        """Every version of the name, the latest first."""
         ...
 
     async def of_catalog(self, catalog_id: str = "") -> tuple[Image, ...]:
@@ -48,7 +84,7 @@ class Images(Protocol):
         ...
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        """Newest first."""
+        """In the order that the page asks for."""
         ...
 
     async def names(self) -> tuple[str, ...]:
@@ -59,7 +95,7 @@ class Images(Protocol):
         """Adds or replaces it.
 
         Raises:
-            NameTaken: another image of the project has its name.
+            NameTaken: it is current, and the name points to another image of the project.
         """
         ...
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from image_library.controlplane.ports.images import Images
 from image_library.controlplane.ports.jobs import Jobs
 from image_library.controlplane.ports.nodes import Nodes
 from image_library.controlplane.ports.vms import Vms
+from image_library.domain.changes import Changed
+
+# The key under which a database tells its own followers that something was committed.
+LIBRARY = "library"
 
 
 class Records(Protocol):
@@ -36,6 +40,10 @@ class Database(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[Records]:
         """All of its changes or none: on disk when the block ends without an exception. One at a time."""
+        ...
+
+    def follow(self) -> AbstractContextManager[Changed]:
+        """A bell that rings after every commit that changed an image, a job or a node."""
         ...
 
     async def secret(self, name: str) -> str:

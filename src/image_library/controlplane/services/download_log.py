@@ -14,10 +14,11 @@ from image_library.controlplane.services.download_outcome import (
     ended,
     failure_of,
     landed,
+    next_version,
     underway,
 )
 from image_library.domain.errors import Internal, LibraryError, UnknownJob
-from image_library.domain.image import Image
+from image_library.domain.image import Image, ImagePhase
 from image_library.domain.job import Job, JobState
 from image_library.domain.node import Node
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
@@ -85,22 +86,39 @@ class DownloadLog:
         if image.digest not in ("", published.digest):
             # The publisher moved on between two nodes' downloads: these bytes are another version.
             await records.images.save(abandoned(image, job))
-            image = self._next_version(image, job, published)
+            image = await self._version_of(records, image, job, published)
+        elif not image.current:
+            image = await self._known_or(records, image, published)
         await _absorb_found(records, image, job, published)
-        await records.images.save(landed(image, job, published, order))
+        image = landed(image, job, published, order)
+        await records.images.save(await _pointed_at(records, image))
         return replace(job, image_id=image.id, image_name=image.name)
 
-    def _next_version(self, image: Image, job: Job, published: PublishedImage) -> Image:
-        mark = published.digest.partition(":")[2][:8]
-        return replace(
-            image,
-            id=self._new_id(),
-            name=f"{image.name[:54]}-{mark}",
-            placements=(),
-            digest="",
-            evidence=None,
-            created_at=job.updated_at,
-        )
+    async def _version_of(self, records: Records, image: Image, job: Job, published: PublishedImage) -> Image:
+        """The version of the same name that these bytes are: one that is known, or the next."""
+        versions = await records.images.versions(image.name, image.project_id)
+        known = next((v for v in versions if v.digest == published.digest), None)
+        return known or next_version(versions[0], version_id=self._new_id(), now=job.updated_at)
+
+    async def _known_or(self, records: Records, image: Image, published: PublishedImage) -> Image:
+        """The version with these bytes; a draft of the next one is dropped where nothing is new."""
+        versions = await records.images.versions(image.name, image.project_id)
+        known = next((v for v in versions if v.digest == published.digest and v.id != image.id), None)
+        if known is None or image.digest:
+            return image
+        await records.images.remove(image.id)
+        return known
+
+
+async def _pointed_at(records: Records, image: Image) -> Image:
+    """The image, with its name pointing to it where it is the latest version that is whole."""
+    if image.current:
+        return image
+    for other in await records.images.named(image.name, image.project_id):
+        if other.version > image.version and other.phase is ImagePhase.READY:
+            return image
+        await records.images.save(other.evolve(current=False))
+    return image.evolve(current=True)
 
 
 async def _abandon(records: Records, job: Job) -> None:

@@ -33,7 +33,7 @@ def underway(image: Image, job: Job) -> Image:
     """The image while a node fetches it; one that is usable elsewhere stays READY."""
     placed = image.placement_on(job.node_id)
     if placed is None or placed.state is not PlacementState.READY:
-        image = image.with_placement(Placement(node_id=job.node_id))
+        image = image.with_placement(Placement(node_id=job.node_id, pool_id=job.pool_id))
     if image.phase in (ImagePhase.READY, ImagePhase.DELETING):
         return image
     fetching = job.state is not JobState.QUEUED
@@ -84,6 +84,7 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
     evidence = believed(published.evidence, order, job)
     copy = Placement(
         node_id=job.node_id,
+        pool_id=job.pool_id,
         path=published.link_path,
         state=PlacementState.READY,
         verified_at=evidence.verified_at,
@@ -121,3 +122,29 @@ def abandoned(image: Image, job: Job) -> Image:
     if image.ready_placements or image.phase is ImagePhase.DELETING:
         return image
     return image.evolve(phase=ImagePhase.ERROR, failure=job.failure, progress_percent=0)
+
+
+def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
+    """A draft of the version after the latest: what is said of it stays, its bytes are still to come.
+
+    The name goes on pointing where it does until they are there.
+    """
+    return replace(
+        latest,
+        id=version_id,
+        version=latest.version + 1,
+        current=False,
+        phase=ImagePhase.PENDING,
+        size_bytes=0,
+        virtual_size_bytes=0,
+        progress_percent=0,
+        digest="",
+        release="",
+        evidence=None,
+        failure=None,
+        placements=(),
+        protected=False,
+        deprecation=None,
+        created_at=now,
+        updated_at=now,
+    )

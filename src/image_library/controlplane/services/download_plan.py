@@ -19,6 +19,7 @@ from image_library.domain.identity import valid_name
 from image_library.domain.image import Image, ImageFormat, ImagePhase, PlacementState, Visibility
 from image_library.domain.job import Job, JobState
 from image_library.domain.node import Node
+from image_library.domain.origin import shown_url
 from image_library.domain.progress import Progress
 from image_library.domain.store import DownloadOrder
 
@@ -132,6 +133,7 @@ class Planner:
                 entry.requirements, firmware=variant.firmware or entry.requirements.firmware
             ),
             format=variant.format,
+            origin=shown_url(variant.url),
             visibility=Visibility.PUBLIC,
             created_at=now,
             updated_at=now,
@@ -145,6 +147,7 @@ class Planner:
             image_name=image.name,
             catalog_id=image.catalog_id,
             node_id=node.id,
+            pool_id=node.store_id,
             architecture=image.os.architecture,
             created_at=now,
             updated_at=now,
@@ -152,8 +155,10 @@ class Planner:
 
 
 async def _versions(records: Records, entry: CatalogEntry, architecture: str) -> list[Image]:
+    """What names point to and what is on its way; an old version is asked for by its own name."""
     images = await records.images.of_catalog(entry.id)
-    return [i for i in images if i.os.architecture == architecture and i.phase is not ImagePhase.DELETING]
+    fitting = [i for i in images if i.os.architecture == architecture and i.phase is not ImagePhase.DELETING]
+    return [i for i in fitting if i.current]
 
 
 def _order(job: Job, image: Image, variant: Variant | None) -> DownloadOrder:

@@ -28,7 +28,7 @@ class ImageService:
         self._clock = clock
 
     async def get(self, name: str) -> Image:
-        """The image with this id, catalog id or unique name.
+        """The image with this id, digest, catalog id or unique name, or the version NAME@NUMBER.
 
         Raises:
             UnknownImage: there is none; the closest names are named.
@@ -46,7 +46,7 @@ class ImageService:
     async def resolve(self, name: str) -> Image | CatalogEntry:
         """What ``name`` means: an image, or a catalogue entry of which there is no image yet.
 
-        An image's id comes first, then a catalog id (its newest usable version), then a name.
+        An image's id comes first, then a digest, then a catalog id, then a name; "NAME@2" is a version.
 
         Raises:
             UnknownImage: there is none; the closest names are named.
@@ -57,18 +57,19 @@ class ImageService:
 
     async def resolve_in(self, records: Records, name: str) -> Image | CatalogEntry:
         """``resolve`` within the caller's transaction."""
-        by_id = await records.images.get(name)
-        if by_id is not None:
-            return by_id
-        entry = self._catalog.find(name)
-        if entry is not None:
+        exact = await records.images.get(name) or await _with_digest(records, name)
+        if exact is not None:
+            return exact
+        plain, at, number = name.partition("@")
+        entry = self._catalog.find(plain)
+        named = await records.images.named(plain)
+        if entry is not None and not at:
             return _best_version(await records.images.of_catalog(entry.id)) or entry
-        named = await records.images.named(name)
         if len(named) > 1:
-            raise AmbiguousImage(f"{len(named)} images are called '{printable(name)}'.", field="image")
+            raise AmbiguousImage(f"{len(named)} images are called '{printable(plain)}'.", field="image")
         if not named:
-            raise UnknownImage.named(name, [*self._catalog.ids, *await records.images.names()])
-        return named[0]
+            raise UnknownImage.named(plain, [*self._catalog.ids, *await records.images.names()])
+        return await _version(records, named[0], number) if at else named[0]
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
         """Newest first."""
@@ -114,8 +115,25 @@ class ImageService:
         return condemned
 
 
+async def _with_digest(records: Records, digest: str) -> Image | None:
+    """The image with this digest, "sha256:HEX"; where several have it, one that a name points to."""
+    found = await records.images.with_digest(digest) if digest.startswith("sha256:") else ()
+    return min(found, key=lambda image: not image.current, default=None)
+
+
+async def _version(records: Records, latest: Image, number: str) -> Image:
+    versions = {str(v.version): v for v in await records.images.versions(latest.name, latest.project_id)}
+    if number not in versions:
+        there = ", ".join(sorted(versions, key=int))
+        raise UnknownImage(
+            f"'{latest.name}' has no version {printable(number)}.", remedy=f"There are: {there}.", field="id"
+        )
+    return versions[number]
+
+
 def _best_version(versions: tuple[Image, ...]) -> Image | None:
     """The newest that is READY, else the newest that is not on its way out."""
+    versions = tuple(image for image in versions if image.current)
     ready = [image for image in versions if image.phase is ImagePhase.READY]
     staying = [image for image in versions if image.phase is not ImagePhase.DELETING]
     return next(iter([*ready, *staying]), None)

@@ -104,7 +104,7 @@ def _usable(before: Image, after: Image, now: datetime) -> Image:
 
 
 def _copy(node: Node, entry: ReportedImage) -> Placement:
-    return Placement(node_id=node.id, path=entry.path, state=PlacementState.READY)
+    return Placement(node_id=node.id, pool_id=node.store_id, path=entry.path, state=PlacementState.READY)
 
 
 async def _free_name(records: Records, entry: ReportedImage) -> str:

@@ -39,7 +39,7 @@ async def choose_node(records: Records, entry: CatalogEntry, architecture: str) 
     native = [n for n in fitting if architecture in ("", architecture_of(n))] or fitting
     if not native:
         raise NoNodeReady("No node is ready to take the download.")
-    images = await records.images.of_catalog(entry.id)
+    images = [image for image in await records.images.of_catalog(entry.id) if image.current]
     busy = Counter(job.node_id for job in await records.jobs.live())
     having = {p.node_id for image in images for p in image.placements}
 

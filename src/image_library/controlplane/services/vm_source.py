@@ -10,11 +10,9 @@ from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.controlplane.services.node_choice import find_node
 from image_library.domain.catalog import Catalog, CatalogEntry
 from image_library.domain.errors import (
-    AmbiguousImage,
     ImageNotReady,
     InvalidRequest,
     NodeUnreachable,
-    UnknownImage,
     printable,
 )
 from image_library.domain.guest_traits import guest_facts
@@ -23,6 +21,12 @@ from image_library.domain.job import Job
 from image_library.domain.node import Node, NodePhase
 from image_library.domain.os_info import GuestTraits
 from image_library.domain.vm_wish import DiskWish
+
+
+class Naming(Protocol):
+    """Fulfilled by the images service."""
+
+    async def resolve_in(self, records: Records, name: str) -> Image | CatalogEntry: ...
 
 
 class Downloading(Protocol):
@@ -52,8 +56,11 @@ class Place:
 
 
 class VmSources:
-    def __init__(self, *, database: Database, catalog: Catalog, downloads: Downloading) -> None:
+    def __init__(
+        self, *, database: Database, catalog: Catalog, names: Naming, downloads: Downloading
+    ) -> None:
         self._database = database
+        self._names = names
         self._catalog = catalog
         self._downloads = downloads
 
@@ -67,13 +74,11 @@ class VmSources:
         async with self._database.read() as records:
             if disk.backing_file:
                 return self._source(await _by_path(records, disk.backing_file, node))
-            image = await records.images.get(disk.image)
-            if image is not None:
-                return self._source(image)
             entry = self._catalog.find(disk.image)
             if entry is not None:
                 return _offered(entry)
-            return self._source(await self._by_name(records, disk.image))
+            found = await self._names.resolve_in(records, disk.image)
+            return _offered(found) if isinstance(found, CatalogEntry) else self._source(found)
 
     async def place(self, source: Source, node: str = "") -> Place:
         """Where the VM will live: on the named node, or on one that has the image; else a download is begun.
@@ -111,16 +116,6 @@ class VmSources:
     def _source(self, image: Image) -> Source:
         traits, user = guest_facts(image.os, self._catalog, image.catalog_id)
         return Source(image=image, needs=image.requirements, traits=traits, user=user)
-
-    async def _by_name(self, records: Records, name: str) -> Image:
-        found = await records.images.named(name)
-        if len(found) > 1:
-            raise AmbiguousImage(
-                f"{len(found)} images are called '{printable(name)}'.", field="spec.disks.image"
-            )
-        if not found:
-            raise UnknownImage.named(name, {*self._catalog.ids, *await records.images.names()})
-        return found[0]
 
 
 def _offered(entry: CatalogEntry) -> Source:

@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import CancelDownloadRequest, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ListVMsOnNodeResponse, ReadConsoleOnNodeRequest, RemoveImageRequest, StopVMRequest, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AbortUploadRequest, AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, FinishUploadRequest, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -86,6 +86,55 @@ class NodeDaemonService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def cancel_download(self, request: CancelDownloadRequest, ctx: RequestContext[CancelDownloadRequest, Empty], /) -> Empty:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def open_upload(self, request: OpenUploadRequest, ctx: RequestContext[OpenUploadRequest, UploadState], /) -> UploadState:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def write_upload(self, request: AsyncIterator[UploadChunk], ctx: RequestContext[UploadChunk, UploadState], /) -> UploadState:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def finish_upload(self, request: FinishUploadRequest, ctx: RequestContext[FinishUploadRequest, DownloadProgress], /) -> AsyncIterator[DownloadProgress]:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def abort_upload(self, request: AbortUploadRequest, ctx: RequestContext[AbortUploadRequest, Empty], /) -> Empty:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def adopt_file(self, request: AdoptFileRequest, ctx: RequestContext[AdoptFileRequest, DownloadProgress], /) -> AsyncIterator[DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def read_image(self, request: ReadImageRequest, ctx: RequestContext[ReadImageRequest, ImageChunk], /) -> AsyncIterator[ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def ask_publisher(self, request: AskPublisherRequest, ctx: RequestContext[AskPublisherRequest, AskPublisherResponse], /) -> AskPublisherResponse:
+        """
+        What a publisher offers now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def flatten_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, Empty], /) -> Empty:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def collect_garbage(self, request: CollectGarbageOnNodeRequest, ctx: RequestContext[CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse], /) -> CollectGarbageOnNodeResponse:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
@@ -269,6 +318,105 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.cancel_download,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/OpenUpload": Endpoint.unary(
+                    method=MethodInfo(
+                        name="OpenUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=OpenUploadRequest,
+                        output=UploadState,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.open_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/WriteUpload": Endpoint.client_stream(
+                    method=MethodInfo(
+                        name="WriteUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=UploadChunk,
+                        output=UploadState,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.CLIENT_STREAM,
+                    ),
+                    function=svc.write_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/FinishUpload": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="FinishUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=FinishUploadRequest,
+                        output=DownloadProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.finish_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AbortUpload": Endpoint.unary(
+                    method=MethodInfo(
+                        name="AbortUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=AbortUploadRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.abort_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AdoptFile": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="AdoptFile",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=AdoptFileRequest,
+                        output=DownloadProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.adopt_file,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ReadImage": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="ReadImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ReadImageRequest,
+                        output=ImageChunk,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.read_image,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AskPublisher": Endpoint.unary(
+                    method=MethodInfo(
+                        name="AskPublisher",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=AskPublisherRequest,
+                        output=AskPublisherResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.ask_publisher,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/FlattenVM": Endpoint.unary(
+                    method=MethodInfo(
+                        name="FlattenVM",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/CollectGarbage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CollectGarbage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=CollectGarbageOnNodeRequest,
+                        output=CollectGarbageOnNodeResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.collect_garbage,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ScanImages": Endpoint.unary(
                     method=MethodInfo(
@@ -604,6 +752,208 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def open_upload(
+        self,
+        request: OpenUploadRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UploadState:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="OpenUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=OpenUploadRequest,
+                output=UploadState,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def write_upload(
+        self,
+        request: AsyncIterator[UploadChunk],
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UploadState:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        return await self.execute_client_stream(
+            request=request,
+            method=MethodInfo(
+                name="WriteUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=UploadChunk,
+                output=UploadState,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.CLIENT_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def finish_upload(
+        self,
+        request: FinishUploadRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[DownloadProgress]:
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="FinishUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=FinishUploadRequest,
+                output=DownloadProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def abort_upload(
+        self,
+        request: AbortUploadRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AbortUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=AbortUploadRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def adopt_file(
+        self,
+        request: AdoptFileRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="AdoptFile",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=AdoptFileRequest,
+                output=DownloadProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def read_image(
+        self,
+        request: ReadImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="ReadImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ReadImageRequest,
+                output=ImageChunk,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def ask_publisher(
+        self,
+        request: AskPublisherRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AskPublisherResponse:
+        """
+        What a publisher offers now.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AskPublisher",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=AskPublisherRequest,
+                output=AskPublisherResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def flatten_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="FlattenVM",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def collect_garbage(
+        self,
+        request: CollectGarbageOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CollectGarbageOnNodeResponse:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CollectGarbage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=CollectGarbageOnNodeRequest,
+                output=CollectGarbageOnNodeResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def scan_images(
         self,
         request: Empty,
@@ -748,6 +1098,55 @@ class NodeDaemonServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def cancel_download(self, request: CancelDownloadRequest, ctx: RequestContext[CancelDownloadRequest, Empty], /) -> Empty:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def open_upload(self, request: OpenUploadRequest, ctx: RequestContext[OpenUploadRequest, UploadState], /) -> UploadState:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def write_upload(self, request: Iterator[UploadChunk], ctx: RequestContext[UploadChunk, UploadState], /) -> UploadState:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def finish_upload(self, request: FinishUploadRequest, ctx: RequestContext[FinishUploadRequest, DownloadProgress], /) -> Iterator[DownloadProgress]:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def abort_upload(self, request: AbortUploadRequest, ctx: RequestContext[AbortUploadRequest, Empty], /) -> Empty:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def adopt_file(self, request: AdoptFileRequest, ctx: RequestContext[AdoptFileRequest, DownloadProgress], /) -> Iterator[DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def read_image(self, request: ReadImageRequest, ctx: RequestContext[ReadImageRequest, ImageChunk], /) -> Iterator[ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def ask_publisher(self, request: AskPublisherRequest, ctx: RequestContext[AskPublisherRequest, AskPublisherResponse], /) -> AskPublisherResponse:
+        """
+        What a publisher offers now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def flatten_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, Empty], /) -> Empty:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def collect_garbage(self, request: CollectGarbageOnNodeRequest, ctx: RequestContext[CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse], /) -> CollectGarbageOnNodeResponse:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
@@ -929,6 +1328,105 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.cancel_download,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/OpenUpload": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="OpenUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=OpenUploadRequest,
+                        output=UploadState,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.open_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/WriteUpload": EndpointSync.client_stream(
+                    method=MethodInfo(
+                        name="WriteUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=UploadChunk,
+                        output=UploadState,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.CLIENT_STREAM,
+                    ),
+                    function=service.write_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/FinishUpload": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="FinishUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=FinishUploadRequest,
+                        output=DownloadProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.finish_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AbortUpload": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="AbortUpload",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=AbortUploadRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.abort_upload,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AdoptFile": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="AdoptFile",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=AdoptFileRequest,
+                        output=DownloadProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.adopt_file,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ReadImage": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="ReadImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ReadImageRequest,
+                        output=ImageChunk,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.read_image,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AskPublisher": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="AskPublisher",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=AskPublisherRequest,
+                        output=AskPublisherResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.ask_publisher,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/FlattenVM": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="FlattenVM",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/CollectGarbage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CollectGarbage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=CollectGarbageOnNodeRequest,
+                        output=CollectGarbageOnNodeResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.collect_garbage,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ScanImages": EndpointSync.unary(
                     method=MethodInfo(
@@ -1258,6 +1756,208 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=CancelDownloadRequest,
                 output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def open_upload(
+        self,
+        request: OpenUploadRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UploadState:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="OpenUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=OpenUploadRequest,
+                output=UploadState,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def write_upload(
+        self,
+        request: Iterator[UploadChunk],
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UploadState:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        return self.execute_client_stream(
+            request=request,
+            method=MethodInfo(
+                name="WriteUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=UploadChunk,
+                output=UploadState,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.CLIENT_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def finish_upload(
+        self,
+        request: FinishUploadRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[DownloadProgress]:
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="FinishUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=FinishUploadRequest,
+                output=DownloadProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def abort_upload(
+        self,
+        request: AbortUploadRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AbortUpload",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=AbortUploadRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def adopt_file(
+        self,
+        request: AdoptFileRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="AdoptFile",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=AdoptFileRequest,
+                output=DownloadProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def read_image(
+        self,
+        request: ReadImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="ReadImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ReadImageRequest,
+                output=ImageChunk,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def ask_publisher(
+        self,
+        request: AskPublisherRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AskPublisherResponse:
+        """
+        What a publisher offers now.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AskPublisher",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=AskPublisherRequest,
+                output=AskPublisherResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def flatten_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="FlattenVM",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def collect_garbage(
+        self,
+        request: CollectGarbageOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CollectGarbageOnNodeResponse:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CollectGarbage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=CollectGarbageOnNodeRequest,
+                output=CollectGarbageOnNodeResponse,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
+from grpc import StatusCode, method_handlers_generic_handler, stream_unary_rpc_method_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import CancelDownloadRequest, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ListVMsOnNodeResponse, ReadConsoleOnNodeRequest, RemoveImageRequest, StopVMRequest, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AbortUploadRequest, AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, FinishUploadRequest, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -101,6 +101,73 @@ class NodeDaemonServiceService:
         raise NotImplementedError("Method not implemented!")
 
     async def cancel_download(self, request: CancelDownloadRequest, context: aio.ServicerContext) -> Empty:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def open_upload(self, request: OpenUploadRequest, context: aio.ServicerContext) -> UploadState:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def write_upload(self, request_iterator: AsyncIterator[UploadChunk], context: aio.ServicerContext) -> UploadState:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def finish_upload(self, request: FinishUploadRequest, context: aio.ServicerContext) -> AsyncIterator[DownloadProgress]:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def abort_upload(self, request: AbortUploadRequest, context: aio.ServicerContext) -> Empty:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def adopt_file(self, request: AdoptFileRequest, context: aio.ServicerContext) -> AsyncIterator[DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def read_image(self, request: ReadImageRequest, context: aio.ServicerContext) -> AsyncIterator[ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def ask_publisher(self, request: AskPublisherRequest, context: aio.ServicerContext) -> AskPublisherResponse:
+        """
+        What a publisher offers now.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def flatten_vm(self, request: VMIdRequest, context: aio.ServicerContext) -> Empty:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def collect_garbage(self, request: CollectGarbageOnNodeRequest, context: aio.ServicerContext) -> CollectGarbageOnNodeResponse:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -202,6 +269,51 @@ class NodeDaemonServiceService:
                 request_deserializer=CancelDownloadRequest.from_binary,
                 response_serializer=Empty.to_binary,
             ),
+            "OpenUpload": unary_unary_rpc_method_handler(
+                self.open_upload,
+                request_deserializer=OpenUploadRequest.from_binary,
+                response_serializer=UploadState.to_binary,
+            ),
+            "WriteUpload": stream_unary_rpc_method_handler(
+                self.write_upload,
+                request_deserializer=UploadChunk.from_binary,
+                response_serializer=UploadState.to_binary,
+            ),
+            "FinishUpload": unary_stream_rpc_method_handler(
+                self.finish_upload,
+                request_deserializer=FinishUploadRequest.from_binary,
+                response_serializer=DownloadProgress.to_binary,
+            ),
+            "AbortUpload": unary_unary_rpc_method_handler(
+                self.abort_upload,
+                request_deserializer=AbortUploadRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "AdoptFile": unary_stream_rpc_method_handler(
+                self.adopt_file,
+                request_deserializer=AdoptFileRequest.from_binary,
+                response_serializer=DownloadProgress.to_binary,
+            ),
+            "ReadImage": unary_stream_rpc_method_handler(
+                self.read_image,
+                request_deserializer=ReadImageRequest.from_binary,
+                response_serializer=ImageChunk.to_binary,
+            ),
+            "AskPublisher": unary_unary_rpc_method_handler(
+                self.ask_publisher,
+                request_deserializer=AskPublisherRequest.from_binary,
+                response_serializer=AskPublisherResponse.to_binary,
+            ),
+            "FlattenVM": unary_unary_rpc_method_handler(
+                self.flatten_vm,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "CollectGarbage": unary_unary_rpc_method_handler(
+                self.collect_garbage,
+                request_deserializer=CollectGarbageOnNodeRequest.from_binary,
+                response_serializer=CollectGarbageOnNodeResponse.to_binary,
+            ),
             "ScanImages": unary_unary_rpc_method_handler(
                 self.scan_images,
                 request_deserializer=Empty.from_binary,
@@ -299,6 +411,51 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/CancelDownload",
             request_serializer=CancelDownloadRequest.to_binary,
             response_deserializer=Empty.from_binary,
+        )
+        self._open_upload = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/OpenUpload",
+            request_serializer=OpenUploadRequest.to_binary,
+            response_deserializer=UploadState.from_binary,
+        )
+        self._write_upload = channel.stream_unary(
+            "/limiquantix.node.v1.NodeDaemonService/WriteUpload",
+            request_serializer=UploadChunk.to_binary,
+            response_deserializer=UploadState.from_binary,
+        )
+        self._finish_upload = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/FinishUpload",
+            request_serializer=FinishUploadRequest.to_binary,
+            response_deserializer=DownloadProgress.from_binary,
+        )
+        self._abort_upload = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AbortUpload",
+            request_serializer=AbortUploadRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._adopt_file = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/AdoptFile",
+            request_serializer=AdoptFileRequest.to_binary,
+            response_deserializer=DownloadProgress.from_binary,
+        )
+        self._read_image = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/ReadImage",
+            request_serializer=ReadImageRequest.to_binary,
+            response_deserializer=ImageChunk.from_binary,
+        )
+        self._ask_publisher = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AskPublisher",
+            request_serializer=AskPublisherRequest.to_binary,
+            response_deserializer=AskPublisherResponse.from_binary,
+        )
+        self._flatten_vm = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._collect_garbage = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/CollectGarbage",
+            request_serializer=CollectGarbageOnNodeRequest.to_binary,
+            response_deserializer=CollectGarbageOnNodeResponse.from_binary,
         )
         self._scan_images = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ScanImages",
@@ -490,6 +647,136 @@ class NodeDaemonServiceClient:
     ) -> aio.UnaryUnaryCall[CancelDownloadRequest, Empty]:
         return self._cancel_download(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def open_upload(
+        self,
+        request: OpenUploadRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[OpenUploadRequest, UploadState]:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        return self._open_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def write_upload(
+        self,
+        request_iterator: AsyncIterator[UploadChunk],
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.StreamUnaryCall[UploadChunk, UploadState]:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        return self._write_upload(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def finish_upload(
+        self,
+        request: FinishUploadRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryStreamCall[FinishUploadRequest, DownloadProgress]:
+        return self._finish_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def abort_upload(
+        self,
+        request: AbortUploadRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[AbortUploadRequest, Empty]:
+        return self._abort_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def adopt_file(
+        self,
+        request: AdoptFileRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryStreamCall[AdoptFileRequest, DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        return self._adopt_file(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def read_image(
+        self,
+        request: ReadImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryStreamCall[ReadImageRequest, ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        return self._read_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def ask_publisher(
+        self,
+        request: AskPublisherRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[AskPublisherRequest, AskPublisherResponse]:
+        """
+        What a publisher offers now.
+        """
+        return self._ask_publisher(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def flatten_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[VMIdRequest, Empty]:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def collect_garbage(
+        self,
+        request: CollectGarbageOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse]:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
+        return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def scan_images(
         self,
         request: Empty,
@@ -630,6 +917,73 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def open_upload(self, request: OpenUploadRequest, context: ServicerContext) -> UploadState:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def write_upload(self, request_iterator: Iterator[UploadChunk], context: ServicerContext) -> UploadState:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def finish_upload(self, request: FinishUploadRequest, context: ServicerContext) -> Iterator[DownloadProgress]:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def abort_upload(self, request: AbortUploadRequest, context: ServicerContext) -> Empty:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def adopt_file(self, request: AdoptFileRequest, context: ServicerContext) -> Iterator[DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def read_image(self, request: ReadImageRequest, context: ServicerContext) -> Iterator[ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def ask_publisher(self, request: AskPublisherRequest, context: ServicerContext) -> AskPublisherResponse:
+        """
+        What a publisher offers now.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def flatten_vm(self, request: VMIdRequest, context: ServicerContext) -> Empty:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def collect_garbage(self, request: CollectGarbageOnNodeRequest, context: ServicerContext) -> CollectGarbageOnNodeResponse:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def scan_images(self, request: Empty, context: ServicerContext) -> ScanLocalImagesRequest:
         """
         Looks through the node's image folder now.
@@ -726,6 +1080,51 @@ class NodeDaemonServiceServiceSync:
                 self.cancel_download,
                 request_deserializer=CancelDownloadRequest.from_binary,
                 response_serializer=Empty.to_binary,
+            ),
+            "OpenUpload": unary_unary_rpc_method_handler(
+                self.open_upload,
+                request_deserializer=OpenUploadRequest.from_binary,
+                response_serializer=UploadState.to_binary,
+            ),
+            "WriteUpload": stream_unary_rpc_method_handler(
+                self.write_upload,
+                request_deserializer=UploadChunk.from_binary,
+                response_serializer=UploadState.to_binary,
+            ),
+            "FinishUpload": unary_stream_rpc_method_handler(
+                self.finish_upload,
+                request_deserializer=FinishUploadRequest.from_binary,
+                response_serializer=DownloadProgress.to_binary,
+            ),
+            "AbortUpload": unary_unary_rpc_method_handler(
+                self.abort_upload,
+                request_deserializer=AbortUploadRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "AdoptFile": unary_stream_rpc_method_handler(
+                self.adopt_file,
+                request_deserializer=AdoptFileRequest.from_binary,
+                response_serializer=DownloadProgress.to_binary,
+            ),
+            "ReadImage": unary_stream_rpc_method_handler(
+                self.read_image,
+                request_deserializer=ReadImageRequest.from_binary,
+                response_serializer=ImageChunk.to_binary,
+            ),
+            "AskPublisher": unary_unary_rpc_method_handler(
+                self.ask_publisher,
+                request_deserializer=AskPublisherRequest.from_binary,
+                response_serializer=AskPublisherResponse.to_binary,
+            ),
+            "FlattenVM": unary_unary_rpc_method_handler(
+                self.flatten_vm,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "CollectGarbage": unary_unary_rpc_method_handler(
+                self.collect_garbage,
+                request_deserializer=CollectGarbageOnNodeRequest.from_binary,
+                response_serializer=CollectGarbageOnNodeResponse.to_binary,
             ),
             "ScanImages": unary_unary_rpc_method_handler(
                 self.scan_images,
@@ -824,6 +1223,51 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/CancelDownload",
             request_serializer=CancelDownloadRequest.to_binary,
             response_deserializer=Empty.from_binary,
+        )
+        self._open_upload = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/OpenUpload",
+            request_serializer=OpenUploadRequest.to_binary,
+            response_deserializer=UploadState.from_binary,
+        )
+        self._write_upload = channel.stream_unary(
+            "/limiquantix.node.v1.NodeDaemonService/WriteUpload",
+            request_serializer=UploadChunk.to_binary,
+            response_deserializer=UploadState.from_binary,
+        )
+        self._finish_upload = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/FinishUpload",
+            request_serializer=FinishUploadRequest.to_binary,
+            response_deserializer=DownloadProgress.from_binary,
+        )
+        self._abort_upload = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AbortUpload",
+            request_serializer=AbortUploadRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._adopt_file = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/AdoptFile",
+            request_serializer=AdoptFileRequest.to_binary,
+            response_deserializer=DownloadProgress.from_binary,
+        )
+        self._read_image = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/ReadImage",
+            request_serializer=ReadImageRequest.to_binary,
+            response_deserializer=ImageChunk.from_binary,
+        )
+        self._ask_publisher = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AskPublisher",
+            request_serializer=AskPublisherRequest.to_binary,
+            response_deserializer=AskPublisherResponse.from_binary,
+        )
+        self._flatten_vm = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._collect_garbage = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/CollectGarbage",
+            request_serializer=CollectGarbageOnNodeRequest.to_binary,
+            response_deserializer=CollectGarbageOnNodeResponse.from_binary,
         )
         self._scan_images = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ScanImages",
@@ -1014,6 +1458,136 @@ class NodeDaemonServiceClientSync:
         compression: Compression | None = None,
     ) -> Empty:
         return self._cancel_download(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def open_upload(
+        self,
+        request: OpenUploadRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> UploadState:
+        """
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
+        finished, from when on it is a job like a download.
+        """
+        return self._open_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def write_upload(
+        self,
+        request_iterator: Iterator[UploadChunk],
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> UploadState:
+        """
+        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        """
+        return self._write_upload(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def finish_upload(
+        self,
+        request: FinishUploadRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[DownloadProgress]:
+        return self._finish_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def abort_upload(
+        self,
+        request: AbortUploadRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Empty:
+        return self._abort_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def adopt_file(
+        self,
+        request: AdoptFileRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[DownloadProgress]:
+        """
+        Makes an operator's own file in the image folder a published image: hashed, linked, read-only.
+        """
+        return self._adopt_file(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def read_image(
+        self,
+        request: ReadImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[ImageChunk]:
+        """
+        Bytes of a published image, for exports and for other nodes.
+        """
+        return self._read_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def ask_publisher(
+        self,
+        request: AskPublisherRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> AskPublisherResponse:
+        """
+        What a publisher offers now.
+        """
+        return self._ask_publisher(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def flatten_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Empty:
+        """
+        Gives a stopped VM a disk that needs no backing file any more.
+        """
+        return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def collect_garbage(
+        self,
+        request: CollectGarbageOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> CollectGarbageOnNodeResponse:
+        """
+        What nothing needs on this node; removed unless dry_run.
+        """
+        return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def scan_images(
         self,

@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import CancelImportRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImportStatusRequest, Image, ImportImageRequest, ImportImageResponse, ImportStatus, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest
+from .image_pb import CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -90,6 +90,52 @@ class ImageService(Protocol):
     async def list_jobs(self, request: ListJobsRequest, ctx: RequestContext[ListJobsRequest, ListJobsResponse], /) -> ListJobsResponse:
         """
         Newest first.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def retry_import(self, request: RetryImportRequest, ctx: RequestContext[RetryImportRequest, ImportStatus], /) -> ImportStatus:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def explain_job(self, request: ExplainJobRequest, ctx: RequestContext[ExplainJobRequest, JobExplanation], /) -> JobExplanation:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def watch_library(self, request: WatchLibraryRequest, ctx: RequestContext[WatchLibraryRequest, LibraryChange], /) -> AsyncIterator[LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def place_image(self, request: PlaceImageRequest, ctx: RequestContext[PlaceImageRequest, PlaceImageResponse], /) -> PlaceImageResponse:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def evict_image(self, request: EvictImageRequest, ctx: RequestContext[EvictImageRequest, EvictImageResponse], /) -> EvictImageResponse:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def get_image_usage(self, request: GetImageUsageRequest, ctx: RequestContext[GetImageUsageRequest, ImageUsage], /) -> ImageUsage:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def refresh_images(self, request: RefreshImagesRequest, ctx: RequestContext[RefreshImagesRequest, RefreshImagesResponse], /) -> RefreshImagesResponse:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def collect_garbage(self, request: CollectGarbageRequest, ctx: RequestContext[CollectGarbageRequest, CollectGarbageResponse], /) -> CollectGarbageResponse:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -264,6 +310,94 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.list_jobs,
+                ),
+                "/limiquantix.storage.v1.ImageService/RetryImport": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RetryImport",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=RetryImportRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.retry_import,
+                ),
+                "/limiquantix.storage.v1.ImageService/ExplainJob": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ExplainJob",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=ExplainJobRequest,
+                        output=JobExplanation,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.explain_job,
+                ),
+                "/limiquantix.storage.v1.ImageService/WatchLibrary": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="WatchLibrary",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=WatchLibraryRequest,
+                        output=LibraryChange,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.watch_library,
+                ),
+                "/limiquantix.storage.v1.ImageService/PlaceImage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="PlaceImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=PlaceImageRequest,
+                        output=PlaceImageResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.place_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/EvictImage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="EvictImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=EvictImageRequest,
+                        output=EvictImageResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.evict_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/GetImageUsage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="GetImageUsage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=GetImageUsageRequest,
+                        output=ImageUsage,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.get_image_usage,
+                ),
+                "/limiquantix.storage.v1.ImageService/RefreshImages": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RefreshImages",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=RefreshImagesRequest,
+                        output=RefreshImagesResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.refresh_images,
+                ),
+                "/limiquantix.storage.v1.ImageService/CollectGarbage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CollectGarbage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=CollectGarbageRequest,
+                        output=CollectGarbageResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.collect_garbage,
                 ),
             },
             interceptors=interceptors,
@@ -578,6 +712,188 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def retry_import(
+        self,
+        request: RetryImportRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RetryImport",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=RetryImportRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def explain_job(
+        self,
+        request: ExplainJobRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> JobExplanation:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ExplainJob",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=ExplainJobRequest,
+                output=JobExplanation,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def watch_library(
+        self,
+        request: WatchLibraryRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="WatchLibrary",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=WatchLibraryRequest,
+                output=LibraryChange,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def place_image(
+        self,
+        request: PlaceImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> PlaceImageResponse:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PlaceImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=PlaceImageRequest,
+                output=PlaceImageResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def evict_image(
+        self,
+        request: EvictImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> EvictImageResponse:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="EvictImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=EvictImageRequest,
+                output=EvictImageResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def get_image_usage(
+        self,
+        request: GetImageUsageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImageUsage:
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetImageUsage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=GetImageUsageRequest,
+                output=ImageUsage,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def refresh_images(
+        self,
+        request: RefreshImagesRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RefreshImagesResponse:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RefreshImages",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=RefreshImagesRequest,
+                output=RefreshImagesResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def collect_garbage(
+        self,
+        request: CollectGarbageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CollectGarbageResponse:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CollectGarbage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=CollectGarbageRequest,
+                output=CollectGarbageResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class ImageServiceSync(Protocol):
     """
@@ -638,6 +954,52 @@ class ImageServiceSync(Protocol):
     def list_jobs(self, request: ListJobsRequest, ctx: RequestContext[ListJobsRequest, ListJobsResponse], /) -> ListJobsResponse:
         """
         Newest first.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def retry_import(self, request: RetryImportRequest, ctx: RequestContext[RetryImportRequest, ImportStatus], /) -> ImportStatus:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def explain_job(self, request: ExplainJobRequest, ctx: RequestContext[ExplainJobRequest, JobExplanation], /) -> JobExplanation:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def watch_library(self, request: WatchLibraryRequest, ctx: RequestContext[WatchLibraryRequest, LibraryChange], /) -> Iterator[LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def place_image(self, request: PlaceImageRequest, ctx: RequestContext[PlaceImageRequest, PlaceImageResponse], /) -> PlaceImageResponse:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def evict_image(self, request: EvictImageRequest, ctx: RequestContext[EvictImageRequest, EvictImageResponse], /) -> EvictImageResponse:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def get_image_usage(self, request: GetImageUsageRequest, ctx: RequestContext[GetImageUsageRequest, ImageUsage], /) -> ImageUsage:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def refresh_images(self, request: RefreshImagesRequest, ctx: RequestContext[RefreshImagesRequest, RefreshImagesResponse], /) -> RefreshImagesResponse:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def collect_garbage(self, request: CollectGarbageRequest, ctx: RequestContext[CollectGarbageRequest, CollectGarbageResponse], /) -> CollectGarbageResponse:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -810,6 +1172,94 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.list_jobs,
+                ),
+                "/limiquantix.storage.v1.ImageService/RetryImport": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RetryImport",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=RetryImportRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.retry_import,
+                ),
+                "/limiquantix.storage.v1.ImageService/ExplainJob": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ExplainJob",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=ExplainJobRequest,
+                        output=JobExplanation,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.explain_job,
+                ),
+                "/limiquantix.storage.v1.ImageService/WatchLibrary": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="WatchLibrary",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=WatchLibraryRequest,
+                        output=LibraryChange,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.watch_library,
+                ),
+                "/limiquantix.storage.v1.ImageService/PlaceImage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="PlaceImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=PlaceImageRequest,
+                        output=PlaceImageResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.place_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/EvictImage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="EvictImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=EvictImageRequest,
+                        output=EvictImageResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.evict_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/GetImageUsage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="GetImageUsage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=GetImageUsageRequest,
+                        output=ImageUsage,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.get_image_usage,
+                ),
+                "/limiquantix.storage.v1.ImageService/RefreshImages": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RefreshImages",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=RefreshImagesRequest,
+                        output=RefreshImagesResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.refresh_images,
+                ),
+                "/limiquantix.storage.v1.ImageService/CollectGarbage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CollectGarbage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=CollectGarbageRequest,
+                        output=CollectGarbageResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.collect_garbage,
                 ),
             },
             interceptors=interceptors,
@@ -1118,6 +1568,188 @@ class ImageServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.storage.v1.ImageService",
                 input=ListJobsRequest,
                 output=ListJobsResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def retry_import(
+        self,
+        request: RetryImportRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RetryImport",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=RetryImportRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def explain_job(
+        self,
+        request: ExplainJobRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> JobExplanation:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ExplainJob",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=ExplainJobRequest,
+                output=JobExplanation,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def watch_library(
+        self,
+        request: WatchLibraryRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="WatchLibrary",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=WatchLibraryRequest,
+                output=LibraryChange,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def place_image(
+        self,
+        request: PlaceImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> PlaceImageResponse:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PlaceImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=PlaceImageRequest,
+                output=PlaceImageResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def evict_image(
+        self,
+        request: EvictImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> EvictImageResponse:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="EvictImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=EvictImageRequest,
+                output=EvictImageResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def get_image_usage(
+        self,
+        request: GetImageUsageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImageUsage:
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetImageUsage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=GetImageUsageRequest,
+                output=ImageUsage,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def refresh_images(
+        self,
+        request: RefreshImagesRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RefreshImagesResponse:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RefreshImages",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=RefreshImagesRequest,
+                output=RefreshImagesResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def collect_garbage(
+        self,
+        request: CollectGarbageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CollectGarbageResponse:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CollectGarbage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=CollectGarbageRequest,
+                output=CollectGarbageResponse,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

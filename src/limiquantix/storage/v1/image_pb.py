@@ -13,18 +13,22 @@ from typing import Literal, TYPE_CHECKING, TypeAlias
 
 from protobuf import Enum, Message
 from protobuf._codegen import file_desc
-from protobuf.wkt.google.protobuf import empty_pb, timestamp_pb
+from protobuf.wkt.google.protobuf import empty_pb, field_mask_pb, timestamp_pb
 
-from . import trust_pb
+from . import facts_pb, trust_pb
+from ...compute.v1 import node_pb
 
 if TYPE_CHECKING:
     from protobuf import DescFile, Oneof
+    from protobuf.wkt.google.protobuf.field_mask_pb import FieldMask
     from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
+    from ...compute.v1.node_pb import Node
+    from .facts_pb import FactDifference, GuestFacts
     from .trust_pb import TrustEvidence, TrustLevel
 
 
-_ImageFields: TypeAlias = Literal["id", "name", "description", "project_id", "labels", "spec", "status", "created_at", "updated_at"]
+_ImageFields: TypeAlias = Literal["id", "name", "description", "project_id", "labels", "spec", "status", "created_at", "updated_at", "version", "current", "etag", "protected", "hidden", "deprecation", "sequence"]
 
 class Image(Message[_ImageFields]):
     """
@@ -69,9 +73,49 @@ class Image(Message[_ImageFields]):
             ```proto
             optional google.protobuf.Timestamp updated_at = 9;
             ```
+        version:
+            An image is one version of its name: 1, 2, 3, ... Its bytes never change.
+
+            ```proto
+            uint32 version = 100;
+            ```
+        current:
+            The name points to this version.
+
+            ```proto
+            bool current = 101;
+            ```
+        etag:
+            Changes with every change of the image; an update or delete that names an older one is refused.
+
+            ```proto
+            string etag = 102;
+            ```
+        protected:
+            Neither deleted nor pruned until it is taken back.
+
+            ```proto
+            bool protected = 103;
+            ```
+        hidden:
+            Left out of lists unless they ask for it.
+
+            ```proto
+            bool hidden = 104;
+            ```
+        deprecation:
+            ```proto
+            optional limiquantix.storage.v1.Deprecation deprecation = 105;
+            ```
+        sequence:
+            Of its last change, among all changes of the library.
+
+            ```proto
+            uint64 sequence = 106;
+            ```
     """
 
-    __slots__ = ("id", "name", "description", "project_id", "labels", "spec", "status", "created_at", "updated_at")
+    __slots__ = ("id", "name", "description", "project_id", "labels", "spec", "status", "created_at", "updated_at", "version", "current", "etag", "protected", "hidden", "deprecation", "sequence")
 
     if TYPE_CHECKING:
 
@@ -87,6 +131,13 @@ class Image(Message[_ImageFields]):
             status: ImageStatus | None = None,
             created_at: Timestamp | None = None,
             updated_at: Timestamp | None = None,
+            version: int = 0,
+            current: bool = False,
+            etag: str = "",
+            protected: bool = False,
+            hidden: bool = False,
+            deprecation: Deprecation | None = None,
+            sequence: int = 0,
         ) -> None:
             pass
 
@@ -99,8 +150,57 @@ class Image(Message[_ImageFields]):
         status: ImageStatus | None
         created_at: Timestamp | None
         updated_at: Timestamp | None
+        version: int
+        current: bool
+        etag: str
+        protected: bool
+        hidden: bool
+        deprecation: Deprecation | None
+        sequence: int
 
-_ImageSpecFields: TypeAlias = Literal["os", "requirements", "format", "visibility", "catalog_id"]
+_DeprecationFields: TypeAlias = Literal["deprecated", "reason", "replacement"]
+
+class Deprecation(Message[_DeprecationFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.Deprecation
+    ```
+
+    Attributes:
+        deprecated:
+            ```proto
+            bool deprecated = 1;
+            ```
+        reason:
+            ```proto
+            string reason = 2;
+            ```
+        replacement:
+            The name or id of the image to use instead.
+
+            ```proto
+            string replacement = 3;
+            ```
+    """
+
+    __slots__ = ("deprecated", "reason", "replacement")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            deprecated: bool = False,
+            reason: str = "",
+            replacement: str = "",
+        ) -> None:
+            pass
+
+        deprecated: bool
+        reason: str
+        replacement: str
+
+_ImageSpecFields: TypeAlias = Literal["os", "requirements", "format", "visibility", "catalog_id", "shared_projects"]
 
 class ImageSpec(Message[_ImageSpecFields]):
     """
@@ -129,9 +229,15 @@ class ImageSpec(Message[_ImageSpecFields]):
             ```proto
             string catalog_id = 7;
             ```
+        shared_projects:
+            Further projects that see a PROJECT image.
+
+            ```proto
+            repeated string shared_projects = 100;
+            ```
     """
 
-    __slots__ = ("os", "requirements", "format", "visibility", "catalog_id")
+    __slots__ = ("os", "requirements", "format", "visibility", "catalog_id", "shared_projects")
 
     if TYPE_CHECKING:
 
@@ -143,6 +249,7 @@ class ImageSpec(Message[_ImageSpecFields]):
             format: ImageSpec.Format | None = None,
             visibility: ImageSpec.Visibility | None = None,
             catalog_id: str = "",
+            shared_projects: list[str] | None = None,
         ) -> None:
             pass
 
@@ -151,6 +258,7 @@ class ImageSpec(Message[_ImageSpecFields]):
         format: ImageSpec.Format
         visibility: ImageSpec.Visibility
         catalog_id: str
+        shared_projects: list[str]
 
     class Format(Enum):
         """
@@ -463,7 +571,7 @@ class ImageRequirements(Message[_ImageRequirementsFields]):
         requires_secure_boot: bool
         requires_tpm: bool
 
-_ImageStatusFields: TypeAlias = Literal["phase", "size_bytes", "virtual_size_bytes", "progress_percent", "checksum", "error_message", "storage_pool_id", "path", "node_id", "folder_path", "filename", "trust", "placements", "digest", "evidence", "error_code", "error_remedy"]
+_ImageStatusFields: TypeAlias = Literal["phase", "size_bytes", "virtual_size_bytes", "progress_percent", "checksum", "error_message", "storage_pool_id", "path", "node_id", "folder_path", "filename", "trust", "placements", "digest", "evidence", "error_code", "error_remedy", "found", "differences", "support_ends", "end_of_life", "origin", "release"]
 
 class ImageStatus(Message[_ImageStatusFields]):
     """
@@ -546,9 +654,41 @@ class ImageStatus(Message[_ImageStatusFields]):
             ```proto
             string error_remedy = 105;
             ```
+        found:
+            What was read from inside the image, and where that differs from what is declared in spec.
+
+            ```proto
+            optional limiquantix.storage.v1.GuestFacts found = 106;
+            ```
+        differences:
+            ```proto
+            repeated limiquantix.storage.v1.FactDifference differences = 107;
+            ```
+        support_ends:
+            ISO 8601 date; empty where it is not known.
+
+            ```proto
+            string support_ends = 108;
+            ```
+        end_of_life:
+            ```proto
+            bool end_of_life = 109;
+            ```
+        origin:
+            Where the bytes came from: a URL without its query, "upload", or empty for a file found on a node.
+
+            ```proto
+            string origin = 110;
+            ```
+        release:
+            The publisher's own name for this build, such as "20260705".
+
+            ```proto
+            string release = 111;
+            ```
     """
 
-    __slots__ = ("phase", "size_bytes", "virtual_size_bytes", "progress_percent", "checksum", "error_message", "storage_pool_id", "path", "node_id", "folder_path", "filename", "trust", "placements", "digest", "evidence", "error_code", "error_remedy")
+    __slots__ = ("phase", "size_bytes", "virtual_size_bytes", "progress_percent", "checksum", "error_message", "storage_pool_id", "path", "node_id", "folder_path", "filename", "trust", "placements", "digest", "evidence", "error_code", "error_remedy", "found", "differences", "support_ends", "end_of_life", "origin", "release")
 
     if TYPE_CHECKING:
 
@@ -572,6 +712,12 @@ class ImageStatus(Message[_ImageStatusFields]):
             evidence: TrustEvidence | None = None,
             error_code: str = "",
             error_remedy: str = "",
+            found: GuestFacts | None = None,
+            differences: list[FactDifference] | None = None,
+            support_ends: str = "",
+            end_of_life: bool = False,
+            origin: str = "",
+            release: str = "",
         ) -> None:
             pass
 
@@ -592,6 +738,12 @@ class ImageStatus(Message[_ImageStatusFields]):
         evidence: TrustEvidence | None
         error_code: str
         error_remedy: str
+        found: GuestFacts | None
+        differences: list[FactDifference]
+        support_ends: str
+        end_of_life: bool
+        origin: str
+        release: str
 
     class Phase(Enum):
         """
@@ -704,7 +856,7 @@ class ImagePlacement(Message[_ImagePlacementFields]):
         state: str
         verified_at: Timestamp | None
 
-_CreateImageRequestFields: TypeAlias = Literal["name", "description", "project_id", "labels", "spec"]
+_CreateImageRequestFields: TypeAlias = Literal["name", "description", "project_id", "labels", "spec", "source", "node_id"]
 
 class CreateImageRequest(Message[_CreateImageRequestFields]):
     """
@@ -733,9 +885,21 @@ class CreateImageRequest(Message[_CreateImageRequestFields]):
             ```proto
             optional limiquantix.storage.v1.ImageSpec spec = 5;
             ```
+        source:
+            Where the bytes are to come from; without it the image waits for an upload.
+
+            ```proto
+            optional limiquantix.storage.v1.ImageSourceSpec source = 100;
+            ```
+        node_id:
+            With a source: the node to fetch to; empty: the server chooses.
+
+            ```proto
+            string node_id = 101;
+            ```
     """
 
-    __slots__ = ("name", "description", "project_id", "labels", "spec")
+    __slots__ = ("name", "description", "project_id", "labels", "spec", "source", "node_id")
 
     if TYPE_CHECKING:
 
@@ -747,6 +911,8 @@ class CreateImageRequest(Message[_CreateImageRequestFields]):
             project_id: str = "",
             labels: dict[str, str] | None = None,
             spec: ImageSpec | None = None,
+            source: ImageSourceSpec | None = None,
+            node_id: str = "",
         ) -> None:
             pass
 
@@ -755,6 +921,8 @@ class CreateImageRequest(Message[_CreateImageRequestFields]):
         project_id: str
         labels: dict[str, str]
         spec: ImageSpec | None
+        source: ImageSourceSpec | None
+        node_id: str
 
 _GetImageRequestFields: TypeAlias = Literal["id"]
 
@@ -784,7 +952,7 @@ class GetImageRequest(Message[_GetImageRequestFields]):
 
         id: str
 
-_ListImagesRequestFields: TypeAlias = Literal["project_id", "labels", "os_family", "visibility", "format", "page_size", "page_token"]
+_ListImagesRequestFields: TypeAlias = Literal["project_id", "labels", "os_family", "visibility", "format", "page_size", "page_token", "name", "name_prefix", "name_contains", "search", "distribution", "os_version", "architecture", "os_families", "formats", "phases", "trust_levels", "visibilities", "node_id", "storage_pool_id", "catalog_id", "digest", "in_use", "support_ended", "protected", "deprecated", "created_after", "created_before", "usable_by_project", "all_versions", "hidden_too", "order_by"]
 
 class ListImagesRequest(Message[_ListImagesRequestFields]):
     """
@@ -821,9 +989,126 @@ class ListImagesRequest(Message[_ListImagesRequestFields]):
             ```proto
             string page_token = 11;
             ```
+        name:
+            All filters must match; a filter that is not set filters nothing. Text is compared without capitals.
+
+            ```proto
+            string name = 100;
+            ```
+        name_prefix:
+            ```proto
+            string name_prefix = 101;
+            ```
+        name_contains:
+            ```proto
+            string name_contains = 102;
+            ```
+        search:
+            Looks into name, distribution and description.
+
+            ```proto
+            string search = 103;
+            ```
+        distribution:
+            ```proto
+            string distribution = 104;
+            ```
+        os_version:
+            ```proto
+            string os_version = 105;
+            ```
+        architecture:
+            ```proto
+            string architecture = 106;
+            ```
+        os_families:
+            ```proto
+            repeated limiquantix.storage.v1.OsInfo.OsFamily os_families = 107 [packed = true];
+            ```
+        formats:
+            ```proto
+            repeated limiquantix.storage.v1.ImageSpec.Format formats = 108 [packed = true];
+            ```
+        phases:
+            ```proto
+            repeated limiquantix.storage.v1.ImageStatus.Phase phases = 109 [packed = true];
+            ```
+        trust_levels:
+            ```proto
+            repeated limiquantix.storage.v1.TrustLevel trust_levels = 110 [packed = true];
+            ```
+        visibilities:
+            ```proto
+            repeated limiquantix.storage.v1.ImageSpec.Visibility visibilities = 111 [packed = true];
+            ```
+        node_id:
+            With a copy there, whatever its state.
+
+            ```proto
+            string node_id = 112;
+            ```
+        storage_pool_id:
+            ```proto
+            string storage_pool_id = 113;
+            ```
+        catalog_id:
+            ```proto
+            string catalog_id = 114;
+            ```
+        digest:
+            ```proto
+            string digest = 115;
+            ```
+        in_use:
+            ```proto
+            optional bool in_use = 116;
+            ```
+        support_ended:
+            ```proto
+            optional bool support_ended = 117;
+            ```
+        protected:
+            ```proto
+            optional bool protected = 118;
+            ```
+        deprecated:
+            ```proto
+            optional bool deprecated = 119;
+            ```
+        created_after:
+            ```proto
+            optional google.protobuf.Timestamp created_after = 120;
+            ```
+        created_before:
+            ```proto
+            optional google.protobuf.Timestamp created_before = 121;
+            ```
+        usable_by_project:
+            Images that this project may use: its own, PROJECT ones that are shared with it, and PUBLIC ones.
+
+            ```proto
+            string usable_by_project = 122;
+            ```
+        all_versions:
+            Old versions too, not only those that names point to.
+
+            ```proto
+            bool all_versions = 123;
+            ```
+        hidden_too:
+            ```proto
+            bool hidden_too = 124;
+            ```
+        order_by:
+            "created_at", "updated_at", "name" or "size_bytes", with " desc" behind it for the other way.
+            Empty: "created_at desc".
+
+            ```proto
+            string order_by = 125;
+            ```
     """
 
-    __slots__ = ("project_id", "labels", "os_family", "visibility", "format", "page_size", "page_token")
+    __slots__ = ("project_id", "labels", "os_family", "visibility", "format", "page_size", "page_token", "name", "name_prefix", "name_contains", "search", "distribution", "os_version", "architecture", "os_families", "formats", "phases", "trust_levels", "visibilities", "node_id", "storage_pool_id", "catalog_id", "digest", "in_use", "support_ended", "protected", "deprecated", "created_after", "created_before", "usable_by_project", "all_versions", "hidden_too", "order_by")
 
     if TYPE_CHECKING:
 
@@ -837,6 +1122,32 @@ class ListImagesRequest(Message[_ListImagesRequestFields]):
             format: ImageSpec.Format | None = None,
             page_size: int = 0,
             page_token: str = "",
+            name: str = "",
+            name_prefix: str = "",
+            name_contains: str = "",
+            search: str = "",
+            distribution: str = "",
+            os_version: str = "",
+            architecture: str = "",
+            os_families: list[OsInfo.OsFamily] | None = None,
+            formats: list[ImageSpec.Format] | None = None,
+            phases: list[ImageStatus.Phase] | None = None,
+            trust_levels: list[TrustLevel] | None = None,
+            visibilities: list[ImageSpec.Visibility] | None = None,
+            node_id: str = "",
+            storage_pool_id: str = "",
+            catalog_id: str = "",
+            digest: str = "",
+            in_use: bool | None = None,
+            support_ended: bool | None = None,
+            protected: bool | None = None,
+            deprecated: bool | None = None,
+            created_after: Timestamp | None = None,
+            created_before: Timestamp | None = None,
+            usable_by_project: str = "",
+            all_versions: bool = False,
+            hidden_too: bool = False,
+            order_by: str = "",
         ) -> None:
             pass
 
@@ -847,6 +1158,32 @@ class ListImagesRequest(Message[_ListImagesRequestFields]):
         format: ImageSpec.Format
         page_size: int
         page_token: str
+        name: str
+        name_prefix: str
+        name_contains: str
+        search: str
+        distribution: str
+        os_version: str
+        architecture: str
+        os_families: list[OsInfo.OsFamily]
+        formats: list[ImageSpec.Format]
+        phases: list[ImageStatus.Phase]
+        trust_levels: list[TrustLevel]
+        visibilities: list[ImageSpec.Visibility]
+        node_id: str
+        storage_pool_id: str
+        catalog_id: str
+        digest: str
+        in_use: bool
+        support_ended: bool
+        protected: bool
+        deprecated: bool
+        created_after: Timestamp | None
+        created_before: Timestamp | None
+        usable_by_project: str
+        all_versions: bool
+        hidden_too: bool
+        order_by: str
 
 _ListImagesResponseFields: TypeAlias = Literal["images", "next_page_token", "total_count"]
 
@@ -888,7 +1225,7 @@ class ListImagesResponse(Message[_ListImagesResponseFields]):
         next_page_token: str
         total_count: int
 
-_UpdateImageRequestFields: TypeAlias = Literal["id", "description", "labels", "visibility"]
+_UpdateImageRequestFields: TypeAlias = Literal["id", "description", "labels", "visibility", "update_mask", "etag", "name", "protected", "hidden", "deprecation", "shared_projects", "os", "requirements"]
 
 class UpdateImageRequest(Message[_UpdateImageRequestFields]):
     """
@@ -913,9 +1250,50 @@ class UpdateImageRequest(Message[_UpdateImageRequestFields]):
             ```proto
             limiquantix.storage.v1.ImageSpec.Visibility visibility = 4;
             ```
+        update_mask:
+            Names of the fields below and above that are to be set, empty values too. Without it only fields
+            that are not empty are.
+
+            ```proto
+            optional google.protobuf.FieldMask update_mask = 100;
+            ```
+        etag:
+            Empty: whatever the image's is.
+
+            ```proto
+            string etag = 101;
+            ```
+        name:
+            ```proto
+            string name = 102;
+            ```
+        protected:
+            ```proto
+            bool protected = 103;
+            ```
+        hidden:
+            ```proto
+            bool hidden = 104;
+            ```
+        deprecation:
+            ```proto
+            optional limiquantix.storage.v1.Deprecation deprecation = 105;
+            ```
+        shared_projects:
+            ```proto
+            repeated string shared_projects = 106;
+            ```
+        os:
+            ```proto
+            optional limiquantix.storage.v1.OsInfo os = 107;
+            ```
+        requirements:
+            ```proto
+            optional limiquantix.storage.v1.ImageRequirements requirements = 108;
+            ```
     """
 
-    __slots__ = ("id", "description", "labels", "visibility")
+    __slots__ = ("id", "description", "labels", "visibility", "update_mask", "etag", "name", "protected", "hidden", "deprecation", "shared_projects", "os", "requirements")
 
     if TYPE_CHECKING:
 
@@ -926,6 +1304,15 @@ class UpdateImageRequest(Message[_UpdateImageRequestFields]):
             description: str = "",
             labels: dict[str, str] | None = None,
             visibility: ImageSpec.Visibility | None = None,
+            update_mask: FieldMask | None = None,
+            etag: str = "",
+            name: str = "",
+            protected: bool = False,
+            hidden: bool = False,
+            deprecation: Deprecation | None = None,
+            shared_projects: list[str] | None = None,
+            os: OsInfo | None = None,
+            requirements: ImageRequirements | None = None,
         ) -> None:
             pass
 
@@ -933,8 +1320,17 @@ class UpdateImageRequest(Message[_UpdateImageRequestFields]):
         description: str
         labels: dict[str, str]
         visibility: ImageSpec.Visibility
+        update_mask: FieldMask | None
+        etag: str
+        name: str
+        protected: bool
+        hidden: bool
+        deprecation: Deprecation | None
+        shared_projects: list[str]
+        os: OsInfo | None
+        requirements: ImageRequirements | None
 
-_DeleteImageRequestFields: TypeAlias = Literal["id"]
+_DeleteImageRequestFields: TypeAlias = Literal["id", "cascade", "etag"]
 
 class DeleteImageRequest(Message[_DeleteImageRequestFields]):
     """
@@ -947,9 +1343,17 @@ class DeleteImageRequest(Message[_DeleteImageRequestFields]):
             ```proto
             string id = 1;
             ```
+        cascade:
+            ```proto
+            limiquantix.storage.v1.DeleteImageRequest.Cascade cascade = 100;
+            ```
+        etag:
+            ```proto
+            string etag = 101;
+            ```
     """
 
-    __slots__ = ("id",)
+    __slots__ = ("id", "cascade", "etag")
 
     if TYPE_CHECKING:
 
@@ -957,12 +1361,38 @@ class DeleteImageRequest(Message[_DeleteImageRequestFields]):
             self,
             *,
             id: str = "",
+            cascade: DeleteImageRequest.Cascade | None = None,
+            etag: str = "",
         ) -> None:
             pass
 
         id: str
+        cascade: DeleteImageRequest.Cascade
+        etag: str
 
-_ImportImageRequestFields: TypeAlias = Literal["name", "description", "project_id", "url", "checksum", "checksum_type", "os_info", "storage_pool_id"]
+    class Cascade(Enum):
+        """
+        ```proto
+        enum limiquantix.storage.v1.DeleteImageRequest.Cascade
+        ```
+
+        Attributes:
+            UNSPECIFIED:
+                ```proto
+                CASCADE_UNSPECIFIED = 0
+                ```
+            FLATTEN:
+                Stopped VMs that use it get disks of their own first.
+
+                ```proto
+                CASCADE_FLATTEN = 1
+                ```
+        """
+
+        UNSPECIFIED = 0
+        FLATTEN = 1
+
+_ImportImageRequestFields: TypeAlias = Literal["name", "description", "project_id", "url", "checksum", "checksum_type", "os_info", "storage_pool_id", "checksum_url", "node_id", "format", "labels", "visibility"]
 
 class ImportImageRequest(Message[_ImportImageRequestFields]):
     """
@@ -1003,9 +1433,35 @@ class ImportImageRequest(Message[_ImportImageRequestFields]):
             ```proto
             string storage_pool_id = 8;
             ```
+        checksum_url:
+            The publisher's checksum file, instead of a checksum.
+
+            ```proto
+            string checksum_url = 100;
+            ```
+        node_id:
+            Empty: the server chooses.
+
+            ```proto
+            string node_id = 101;
+            ```
+        format:
+            "qcow2", "raw", ...; empty: as the URL's name says, else qcow2.
+
+            ```proto
+            string format = 102;
+            ```
+        labels:
+            ```proto
+            map<string, string> labels = 103;
+            ```
+        visibility:
+            ```proto
+            limiquantix.storage.v1.ImageSpec.Visibility visibility = 104;
+            ```
     """
 
-    __slots__ = ("name", "description", "project_id", "url", "checksum", "checksum_type", "os_info", "storage_pool_id")
+    __slots__ = ("name", "description", "project_id", "url", "checksum", "checksum_type", "os_info", "storage_pool_id", "checksum_url", "node_id", "format", "labels", "visibility")
 
     if TYPE_CHECKING:
 
@@ -1020,6 +1476,11 @@ class ImportImageRequest(Message[_ImportImageRequestFields]):
             checksum_type: str = "",
             os_info: OsInfo | None = None,
             storage_pool_id: str = "",
+            checksum_url: str = "",
+            node_id: str = "",
+            format: str = "",
+            labels: dict[str, str] | None = None,
+            visibility: ImageSpec.Visibility | None = None,
         ) -> None:
             pass
 
@@ -1031,6 +1492,11 @@ class ImportImageRequest(Message[_ImportImageRequestFields]):
         checksum_type: str
         os_info: OsInfo | None
         storage_pool_id: str
+        checksum_url: str
+        node_id: str
+        format: str
+        labels: dict[str, str]
+        visibility: ImageSpec.Visibility
 
 _ImportImageResponseFields: TypeAlias = Literal["job_id", "image"]
 
@@ -1094,7 +1560,7 @@ class GetImportStatusRequest(Message[_GetImportStatusRequestFields]):
 
         job_id: str
 
-_ImportStatusFields: TypeAlias = Literal["job_id", "image_id", "status", "progress_percent", "bytes_downloaded", "bytes_total", "error_message", "download_speed", "eta_seconds", "stage", "path", "error_code", "error_remedy", "catalog_id", "node_id", "name", "created_at", "updated_at", "waiting_for"]
+_ImportStatusFields: TypeAlias = Literal["job_id", "image_id", "status", "progress_percent", "bytes_downloaded", "bytes_total", "error_message", "download_speed", "eta_seconds", "stage", "path", "error_code", "error_remedy", "catalog_id", "node_id", "name", "created_at", "updated_at", "waiting_for", "kind", "retry_of", "waiting_since", "sequence"]
 
 class ImportStatus(Message[_ImportStatusFields]):
     """
@@ -1189,9 +1655,29 @@ class ImportStatus(Message[_ImportStatusFields]):
             ```proto
             string waiting_for = 111;
             ```
+        kind:
+            "import", "download", "upload", "convert", "capture", "place" or "adopt".
+
+            ```proto
+            string kind = 112;
+            ```
+        retry_of:
+            The job that this one repeats.
+
+            ```proto
+            string retry_of = 113;
+            ```
+        waiting_since:
+            ```proto
+            optional google.protobuf.Timestamp waiting_since = 114;
+            ```
+        sequence:
+            ```proto
+            uint64 sequence = 115;
+            ```
     """
 
-    __slots__ = ("job_id", "image_id", "status", "progress_percent", "bytes_downloaded", "bytes_total", "error_message", "download_speed", "eta_seconds", "stage", "path", "error_code", "error_remedy", "catalog_id", "node_id", "name", "created_at", "updated_at", "waiting_for")
+    __slots__ = ("job_id", "image_id", "status", "progress_percent", "bytes_downloaded", "bytes_total", "error_message", "download_speed", "eta_seconds", "stage", "path", "error_code", "error_remedy", "catalog_id", "node_id", "name", "created_at", "updated_at", "waiting_for", "kind", "retry_of", "waiting_since", "sequence")
 
     if TYPE_CHECKING:
 
@@ -1217,6 +1703,10 @@ class ImportStatus(Message[_ImportStatusFields]):
             created_at: Timestamp | None = None,
             updated_at: Timestamp | None = None,
             waiting_for: str = "",
+            kind: str = "",
+            retry_of: str = "",
+            waiting_since: Timestamp | None = None,
+            sequence: int = 0,
         ) -> None:
             pass
 
@@ -1239,6 +1729,10 @@ class ImportStatus(Message[_ImportStatusFields]):
         created_at: Timestamp | None
         updated_at: Timestamp | None
         waiting_for: str
+        kind: str
+        retry_of: str
+        waiting_since: Timestamp | None
+        sequence: int
 
     class Status(Enum):
         """
@@ -1282,6 +1776,894 @@ class ImportStatus(Message[_ImportStatusFields]):
         COMPLETED = 4
         FAILED = 5
 
+_RetryImportRequestFields: TypeAlias = Literal["job_id"]
+
+class RetryImportRequest(Message[_RetryImportRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.RetryImportRequest
+    ```
+
+    Attributes:
+        job_id:
+            ```proto
+            string job_id = 1;
+            ```
+    """
+
+    __slots__ = ("job_id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            job_id: str = "",
+        ) -> None:
+            pass
+
+        job_id: str
+
+_ExplainJobRequestFields: TypeAlias = Literal["job_id"]
+
+class ExplainJobRequest(Message[_ExplainJobRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.ExplainJobRequest
+    ```
+
+    Attributes:
+        job_id:
+            ```proto
+            string job_id = 1;
+            ```
+    """
+
+    __slots__ = ("job_id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            job_id: str = "",
+        ) -> None:
+            pass
+
+        job_id: str
+
+_JobExplanationFields: TypeAlias = Literal["job_id", "summary", "steps", "waiting_for", "waiting_since", "attempt", "attempts", "next_try_at", "next_source"]
+
+class JobExplanation(Message[_JobExplanationFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.JobExplanation
+    ```
+
+    Attributes:
+        job_id:
+            ```proto
+            string job_id = 1;
+            ```
+        summary:
+            One or two sentences that say it all.
+
+            ```proto
+            string summary = 2;
+            ```
+        steps:
+            What has happened so far and what comes next, oldest first.
+
+            ```proto
+            repeated string steps = 3;
+            ```
+        waiting_for:
+            ```proto
+            string waiting_for = 4;
+            ```
+        waiting_since:
+            ```proto
+            optional google.protobuf.Timestamp waiting_since = 5;
+            ```
+        attempt:
+            Which try of how many; zero where nothing is tried again.
+
+            ```proto
+            uint32 attempt = 6;
+            ```
+        attempts:
+            ```proto
+            uint32 attempts = 7;
+            ```
+        next_try_at:
+            ```proto
+            optional google.protobuf.Timestamp next_try_at = 8;
+            ```
+        next_source:
+            Where it would fetch from next.
+
+            ```proto
+            string next_source = 9;
+            ```
+    """
+
+    __slots__ = ("job_id", "summary", "steps", "waiting_for", "waiting_since", "attempt", "attempts", "next_try_at", "next_source")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            job_id: str = "",
+            summary: str = "",
+            steps: list[str] | None = None,
+            waiting_for: str = "",
+            waiting_since: Timestamp | None = None,
+            attempt: int = 0,
+            attempts: int = 0,
+            next_try_at: Timestamp | None = None,
+            next_source: str = "",
+        ) -> None:
+            pass
+
+        job_id: str
+        summary: str
+        steps: list[str]
+        waiting_for: str
+        waiting_since: Timestamp | None
+        attempt: int
+        attempts: int
+        next_try_at: Timestamp | None
+        next_source: str
+
+_WatchLibraryRequestFields: TypeAlias = Literal["since_sequence", "kinds"]
+
+class WatchLibraryRequest(Message[_WatchLibraryRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.WatchLibraryRequest
+    ```
+
+    Attributes:
+        since_sequence:
+            Everything that changed after this sequence number; zero: everything there is, then what changes.
+
+            ```proto
+            uint64 since_sequence = 1;
+            ```
+        kinds:
+            "image", "job", "node"; empty: all.
+
+            ```proto
+            repeated string kinds = 2;
+            ```
+    """
+
+    __slots__ = ("since_sequence", "kinds")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            since_sequence: int = 0,
+            kinds: list[str] | None = None,
+        ) -> None:
+            pass
+
+        since_sequence: int
+        kinds: list[str]
+
+_LibraryChangeFields: TypeAlias = Literal["sequence", "image", "job", "node", "removed", "up_to_date", "reset"]
+
+class LibraryChange(Message[_LibraryChangeFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.LibraryChange
+    ```
+
+    Attributes:
+        sequence:
+            To go on from here later. Progress in between two durable changes repeats a number.
+
+            ```proto
+            uint64 sequence = 1;
+            ```
+        change:
+            ```proto
+            oneof change
+            ```
+    """
+
+    __slots__ = ("sequence", "change")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sequence: int = 0,
+            change: Oneof[Literal["image"], Image] | Oneof[Literal["job"], ImportStatus] | Oneof[Literal["node"], Node] | Oneof[Literal["removed"], RemovedItem] | Oneof[Literal["up_to_date"], bool] | Oneof[Literal["reset"], bool] | None = None,
+        ) -> None:
+            pass
+
+        sequence: int
+        change: Oneof[Literal["image"], Image] | Oneof[Literal["job"], ImportStatus] | Oneof[Literal["node"], Node] | Oneof[Literal["removed"], RemovedItem] | Oneof[Literal["up_to_date"], bool] | Oneof[Literal["reset"], bool] | None
+
+_RemovedItemFields: TypeAlias = Literal["kind", "id"]
+
+class RemovedItem(Message[_RemovedItemFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.RemovedItem
+    ```
+
+    Attributes:
+        kind:
+            "image", "job" or "node".
+
+            ```proto
+            string kind = 1;
+            ```
+        id:
+            ```proto
+            string id = 2;
+            ```
+    """
+
+    __slots__ = ("kind", "id")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            kind: str = "",
+            id: str = "",
+        ) -> None:
+            pass
+
+        kind: str
+        id: str
+
+_PlaceImageRequestFields: TypeAlias = Literal["image", "node_ids", "storage_pool_ids", "all_nodes", "concurrency"]
+
+class PlaceImageRequest(Message[_PlaceImageRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.PlaceImageRequest
+    ```
+
+    Attributes:
+        image:
+            Image id, name, or catalog id.
+
+            ```proto
+            string image = 1;
+            ```
+        node_ids:
+            ```proto
+            repeated string node_ids = 2;
+            ```
+        storage_pool_ids:
+            ```proto
+            repeated string storage_pool_ids = 3;
+            ```
+        all_nodes:
+            Every node that is registered.
+
+            ```proto
+            bool all_nodes = 4;
+            ```
+        concurrency:
+            How many fetch at the same time; zero: 4.
+
+            ```proto
+            uint32 concurrency = 5;
+            ```
+    """
+
+    __slots__ = ("image", "node_ids", "storage_pool_ids", "all_nodes", "concurrency")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            image: str = "",
+            node_ids: list[str] | None = None,
+            storage_pool_ids: list[str] | None = None,
+            all_nodes: bool = False,
+            concurrency: int = 0,
+        ) -> None:
+            pass
+
+        image: str
+        node_ids: list[str]
+        storage_pool_ids: list[str]
+        all_nodes: bool
+        concurrency: int
+
+_PlaceImageResponseFields: TypeAlias = Literal["results"]
+
+class PlaceImageResponse(Message[_PlaceImageResponseFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.PlaceImageResponse
+    ```
+
+    Attributes:
+        results:
+            ```proto
+            repeated limiquantix.storage.v1.PlacementResult results = 1;
+            ```
+    """
+
+    __slots__ = ("results",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            results: list[PlacementResult] | None = None,
+        ) -> None:
+            pass
+
+        results: list[PlacementResult]
+
+_PlacementResultFields: TypeAlias = Literal["node_id", "hostname", "outcome", "job_id", "error_code", "error_message"]
+
+class PlacementResult(Message[_PlacementResultFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.PlacementResult
+    ```
+
+    Attributes:
+        node_id:
+            ```proto
+            string node_id = 1;
+            ```
+        hostname:
+            ```proto
+            string hostname = 2;
+            ```
+        outcome:
+            "present", "started" or "refused".
+
+            ```proto
+            string outcome = 3;
+            ```
+        job_id:
+            ```proto
+            string job_id = 4;
+            ```
+        error_code:
+            ```proto
+            string error_code = 5;
+            ```
+        error_message:
+            ```proto
+            string error_message = 6;
+            ```
+    """
+
+    __slots__ = ("node_id", "hostname", "outcome", "job_id", "error_code", "error_message")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            node_id: str = "",
+            hostname: str = "",
+            outcome: str = "",
+            job_id: str = "",
+            error_code: str = "",
+            error_message: str = "",
+        ) -> None:
+            pass
+
+        node_id: str
+        hostname: str
+        outcome: str
+        job_id: str
+        error_code: str
+        error_message: str
+
+_EvictImageRequestFields: TypeAlias = Literal["image", "node_ids", "storage_pool_ids", "last_copy_too"]
+
+class EvictImageRequest(Message[_EvictImageRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.EvictImageRequest
+    ```
+
+    Attributes:
+        image:
+            ```proto
+            string image = 1;
+            ```
+        node_ids:
+            ```proto
+            repeated string node_ids = 2;
+            ```
+        storage_pool_ids:
+            ```proto
+            repeated string storage_pool_ids = 3;
+            ```
+        last_copy_too:
+            Take the last copy away too; the image's record stays and can be fetched again where it came from.
+
+            ```proto
+            bool last_copy_too = 4;
+            ```
+    """
+
+    __slots__ = ("image", "node_ids", "storage_pool_ids", "last_copy_too")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            image: str = "",
+            node_ids: list[str] | None = None,
+            storage_pool_ids: list[str] | None = None,
+            last_copy_too: bool = False,
+        ) -> None:
+            pass
+
+        image: str
+        node_ids: list[str]
+        storage_pool_ids: list[str]
+        last_copy_too: bool
+
+_EvictImageResponseFields: TypeAlias = Literal["image"]
+
+class EvictImageResponse(Message[_EvictImageResponseFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.EvictImageResponse
+    ```
+
+    Attributes:
+        image:
+            ```proto
+            optional limiquantix.storage.v1.Image image = 1;
+            ```
+    """
+
+    __slots__ = ("image",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            image: Image | None = None,
+        ) -> None:
+            pass
+
+        image: Image | None
+
+_GetImageUsageRequestFields: TypeAlias = Literal["image"]
+
+class GetImageUsageRequest(Message[_GetImageUsageRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.GetImageUsageRequest
+    ```
+
+    Attributes:
+        image:
+            ```proto
+            string image = 1;
+            ```
+    """
+
+    __slots__ = ("image",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            image: str = "",
+        ) -> None:
+            pass
+
+        image: str
+
+_ImageUsageFields: TypeAlias = Literal["image_id", "vms", "job_ids", "version_ids"]
+
+class ImageUsage(Message[_ImageUsageFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.ImageUsage
+    ```
+
+    Attributes:
+        image_id:
+            ```proto
+            string image_id = 1;
+            ```
+        vms:
+            ```proto
+            repeated limiquantix.storage.v1.ImageUser vms = 2;
+            ```
+        job_ids:
+            Live jobs for it.
+
+            ```proto
+            repeated string job_ids = 3;
+            ```
+        version_ids:
+            Other versions of its name.
+
+            ```proto
+            repeated string version_ids = 4;
+            ```
+    """
+
+    __slots__ = ("image_id", "vms", "job_ids", "version_ids")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            image_id: str = "",
+            vms: list[ImageUser] | None = None,
+            job_ids: list[str] | None = None,
+            version_ids: list[str] | None = None,
+        ) -> None:
+            pass
+
+        image_id: str
+        vms: list[ImageUser]
+        job_ids: list[str]
+        version_ids: list[str]
+
+_ImageUserFields: TypeAlias = Literal["id", "name", "node_id", "project_id", "state"]
+
+class ImageUser(Message[_ImageUserFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.ImageUser
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+        name:
+            ```proto
+            string name = 2;
+            ```
+        node_id:
+            ```proto
+            string node_id = 3;
+            ```
+        project_id:
+            ```proto
+            string project_id = 4;
+            ```
+        state:
+            The VM's power state in lower case.
+
+            ```proto
+            string state = 5;
+            ```
+    """
+
+    __slots__ = ("id", "name", "node_id", "project_id", "state")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            name: str = "",
+            node_id: str = "",
+            project_id: str = "",
+            state: str = "",
+        ) -> None:
+            pass
+
+        id: str
+        name: str
+        node_id: str
+        project_id: str
+        state: str
+
+_RefreshImagesRequestFields: TypeAlias = Literal["images", "all", "dry_run", "keep"]
+
+class RefreshImagesRequest(Message[_RefreshImagesRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.RefreshImagesRequest
+    ```
+
+    Attributes:
+        images:
+            Catalog ids, image names or image ids; empty: see "all".
+
+            ```proto
+            repeated string images = 1;
+            ```
+        all:
+            Every catalogue image that is present.
+
+            ```proto
+            bool all = 2;
+            ```
+        dry_run:
+            Only say what would change.
+
+            ```proto
+            bool dry_run = 3;
+            ```
+        keep:
+            How many versions stay, the newest included; zero: as the server is set (3).
+
+            ```proto
+            uint32 keep = 4;
+            ```
+    """
+
+    __slots__ = ("images", "all", "dry_run", "keep")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            images: list[str] | None = None,
+            all: bool = False,
+            dry_run: bool = False,
+            keep: int = 0,
+        ) -> None:
+            pass
+
+        images: list[str]
+        all: bool
+        dry_run: bool
+        keep: int
+
+_RefreshImagesResponseFields: TypeAlias = Literal["results"]
+
+class RefreshImagesResponse(Message[_RefreshImagesResponseFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.RefreshImagesResponse
+    ```
+
+    Attributes:
+        results:
+            ```proto
+            repeated limiquantix.storage.v1.RefreshResult results = 1;
+            ```
+    """
+
+    __slots__ = ("results",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            results: list[RefreshResult] | None = None,
+        ) -> None:
+            pass
+
+        results: list[RefreshResult]
+
+_RefreshResultFields: TypeAlias = Literal["catalog_id", "architecture", "outcome", "message", "job_id", "release", "pruned_image_ids", "error_code"]
+
+class RefreshResult(Message[_RefreshResultFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.RefreshResult
+    ```
+
+    Attributes:
+        catalog_id:
+            ```proto
+            string catalog_id = 1;
+            ```
+        architecture:
+            ```proto
+            string architecture = 2;
+            ```
+        outcome:
+            "up_to_date", "newer" or "unknown".
+
+            ```proto
+            string outcome = 3;
+            ```
+        message:
+            In words, with what happens or would happen.
+
+            ```proto
+            string message = 4;
+            ```
+        job_id:
+            ```proto
+            string job_id = 5;
+            ```
+        release:
+            ```proto
+            string release = 6;
+            ```
+        pruned_image_ids:
+            Versions that are, or would be, removed.
+
+            ```proto
+            repeated string pruned_image_ids = 7;
+            ```
+        error_code:
+            ```proto
+            string error_code = 8;
+            ```
+    """
+
+    __slots__ = ("catalog_id", "architecture", "outcome", "message", "job_id", "release", "pruned_image_ids", "error_code")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            catalog_id: str = "",
+            architecture: str = "",
+            outcome: str = "",
+            message: str = "",
+            job_id: str = "",
+            release: str = "",
+            pruned_image_ids: list[str] | None = None,
+            error_code: str = "",
+        ) -> None:
+            pass
+
+        catalog_id: str
+        architecture: str
+        outcome: str
+        message: str
+        job_id: str
+        release: str
+        pruned_image_ids: list[str]
+        error_code: str
+
+_CollectGarbageRequestFields: TypeAlias = Literal["dry_run"]
+
+class CollectGarbageRequest(Message[_CollectGarbageRequestFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.CollectGarbageRequest
+    ```
+
+    Attributes:
+        dry_run:
+            Only say what would go.
+
+            ```proto
+            bool dry_run = 1;
+            ```
+    """
+
+    __slots__ = ("dry_run",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            dry_run: bool = False,
+        ) -> None:
+            pass
+
+        dry_run: bool
+
+_CollectGarbageResponseFields: TypeAlias = Literal["items", "bytes", "errors"]
+
+class CollectGarbageResponse(Message[_CollectGarbageResponseFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.CollectGarbageResponse
+    ```
+
+    Attributes:
+        items:
+            ```proto
+            repeated limiquantix.storage.v1.GarbageItem items = 1;
+            ```
+        bytes:
+            ```proto
+            uint64 bytes = 2;
+            ```
+        errors:
+            ```proto
+            repeated string errors = 3;
+            ```
+    """
+
+    __slots__ = ("items", "bytes", "errors")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            items: list[GarbageItem] | None = None,
+            bytes: int = 0,
+            errors: list[str] | None = None,
+        ) -> None:
+            pass
+
+        items: list[GarbageItem]
+        bytes: int
+        errors: list[str]
+
+_GarbageItemFields: TypeAlias = Literal["kind", "name", "node_id", "bytes", "reason"]
+
+class GarbageItem(Message[_GarbageItemFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.GarbageItem
+    ```
+
+    Attributes:
+        kind:
+            "part", "blob", "record", "tombstone" or "job".
+
+            ```proto
+            string kind = 1;
+            ```
+        name:
+            ```proto
+            string name = 2;
+            ```
+        node_id:
+            ```proto
+            string node_id = 3;
+            ```
+        bytes:
+            ```proto
+            uint64 bytes = 4;
+            ```
+        reason:
+            Why nothing needs it.
+
+            ```proto
+            string reason = 5;
+            ```
+    """
+
+    __slots__ = ("kind", "name", "node_id", "bytes", "reason")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            kind: str = "",
+            name: str = "",
+            node_id: str = "",
+            bytes: int = 0,
+            reason: str = "",
+        ) -> None:
+            pass
+
+        kind: str
+        name: str
+        node_id: str
+        bytes: int
+        reason: str
+
 _CancelImportRequestFields: TypeAlias = Literal["job_id"]
 
 class CancelImportRequest(Message[_CancelImportRequestFields]):
@@ -1310,7 +2692,7 @@ class CancelImportRequest(Message[_CancelImportRequestFields]):
 
         job_id: str
 
-_ListJobsRequestFields: TypeAlias = Literal["active_only", "page_size", "page_token"]
+_ListJobsRequestFields: TypeAlias = Literal["active_only", "image_id", "node_id", "kinds", "page_size", "page_token"]
 
 class ListJobsRequest(Message[_ListJobsRequestFields]):
     """
@@ -1325,6 +2707,22 @@ class ListJobsRequest(Message[_ListJobsRequestFields]):
             ```proto
             bool active_only = 1;
             ```
+        image_id:
+            Only jobs for this image.
+
+            ```proto
+            string image_id = 2;
+            ```
+        node_id:
+            ```proto
+            string node_id = 3;
+            ```
+        kinds:
+            "import", "download", ...; empty: all.
+
+            ```proto
+            repeated string kinds = 4;
+            ```
         page_size:
             ```proto
             int32 page_size = 10;
@@ -1335,7 +2733,7 @@ class ListJobsRequest(Message[_ListJobsRequestFields]):
             ```
     """
 
-    __slots__ = ("active_only", "page_size", "page_token")
+    __slots__ = ("active_only", "image_id", "node_id", "kinds", "page_size", "page_token")
 
     if TYPE_CHECKING:
 
@@ -1343,12 +2741,18 @@ class ListJobsRequest(Message[_ListJobsRequestFields]):
             self,
             *,
             active_only: bool = False,
+            image_id: str = "",
+            node_id: str = "",
+            kinds: list[str] | None = None,
             page_size: int = 0,
             page_token: str = "",
         ) -> None:
             pass
 
         active_only: bool
+        image_id: str
+        node_id: str
+        kinds: list[str]
         page_size: int
         page_token: str
 
@@ -1392,7 +2796,7 @@ class ListJobsResponse(Message[_ListJobsResponseFields]):
         next_page_token: str
         total_count: int
 
-_ScanLocalImagesRequestFields: TypeAlias = Literal["node_id", "images", "inventory_complete", "store_id", "errors"]
+_ScanLocalImagesRequestFields: TypeAlias = Literal["node_id", "images", "inventory_complete", "store_id", "errors", "sequence", "epoch"]
 
 class ScanLocalImagesRequest(Message[_ScanLocalImagesRequestFields]):
     """
@@ -1427,9 +2831,21 @@ class ScanLocalImagesRequest(Message[_ScanLocalImagesRequestFields]):
             ```proto
             repeated string errors = 102;
             ```
+        sequence:
+            Grows with every report of this node since it lost its memory last; older reports change nothing.
+
+            ```proto
+            uint64 sequence = 103;
+            ```
+        epoch:
+            Another value after the node's journal was lost or restored.
+
+            ```proto
+            string epoch = 104;
+            ```
     """
 
-    __slots__ = ("node_id", "images", "inventory_complete", "store_id", "errors")
+    __slots__ = ("node_id", "images", "inventory_complete", "store_id", "errors", "sequence", "epoch")
 
     if TYPE_CHECKING:
 
@@ -1441,6 +2857,8 @@ class ScanLocalImagesRequest(Message[_ScanLocalImagesRequestFields]):
             inventory_complete: bool = False,
             store_id: str = "",
             errors: list[str] | None = None,
+            sequence: int = 0,
+            epoch: str = "",
         ) -> None:
             pass
 
@@ -1449,8 +2867,10 @@ class ScanLocalImagesRequest(Message[_ScanLocalImagesRequestFields]):
         inventory_complete: bool
         store_id: str
         errors: list[str]
+        sequence: int
+        epoch: str
 
-_LocalImageInfoFields: TypeAlias = Literal["path", "filename", "size_bytes", "virtual_size_bytes", "format", "checksum", "detected_os", "modified_at"]
+_LocalImageInfoFields: TypeAlias = Literal["path", "filename", "size_bytes", "virtual_size_bytes", "format", "checksum", "detected_os", "modified_at", "found"]
 
 class LocalImageInfo(Message[_LocalImageInfoFields]):
     """
@@ -1497,9 +2917,15 @@ class LocalImageInfo(Message[_LocalImageInfoFields]):
             ```proto
             string modified_at = 8;
             ```
+        found:
+            Read from inside the image, where the node has done that.
+
+            ```proto
+            optional limiquantix.storage.v1.GuestFacts found = 100;
+            ```
     """
 
-    __slots__ = ("path", "filename", "size_bytes", "virtual_size_bytes", "format", "checksum", "detected_os", "modified_at")
+    __slots__ = ("path", "filename", "size_bytes", "virtual_size_bytes", "format", "checksum", "detected_os", "modified_at", "found")
 
     if TYPE_CHECKING:
 
@@ -1514,6 +2940,7 @@ class LocalImageInfo(Message[_LocalImageInfoFields]):
             checksum: str = "",
             detected_os: OsInfo | None = None,
             modified_at: str = "",
+            found: GuestFacts | None = None,
         ) -> None:
             pass
 
@@ -1525,6 +2952,7 @@ class LocalImageInfo(Message[_LocalImageInfoFields]):
         checksum: str
         detected_os: OsInfo | None
         modified_at: str
+        found: GuestFacts | None
 
 _ScanLocalImagesResponseFields: TypeAlias = Literal["registered_count", "existing_count", "errors"]
 
@@ -2056,14 +3484,18 @@ class CatalogDownloadStatus(Message[_CatalogDownloadStatusFields]):
 
 
 _DESC = file_desc(
-    b'\n"limiquantix/storage/v1/image.proto\x12\x16limiquantix.storage.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a"limiquantix/storage/v1/trust.proto"\xd4\x03\n\x05Image\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12\x1d\n\nproject_id\x18\x04 \x01(\tR\tprojectId\x12A\n\x06labels\x18\x05 \x03(\x0b2).limiquantix.storage.v1.Image.LabelsEntryR\x06labels\x125\n\x04spec\x18\x06 \x01(\x0b2!.limiquantix.storage.v1.ImageSpecR\x04spec\x12;\n\x06status\x18\x07 \x01(\x0b2#.limiquantix.storage.v1.ImageStatusR\x06status\x129\n\ncreated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xd2\x03\n\tImageSpec\x12.\n\x02os\x18\x02 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\x02os\x12M\n\x0crequirements\x18\x03 \x01(\x0b2).limiquantix.storage.v1.ImageRequirementsR\x0crequirements\x12@\n\x06format\x18\x04 \x01(\x0e2(.limiquantix.storage.v1.ImageSpec.FormatR\x06format\x12L\n\nvisibility\x18\x05 \x01(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\nvisibility\x12\x1d\n\ncatalog_id\x18\x07 \x01(\tR\tcatalogId"A\n\x06Format\x12\x07\n\x03RAW\x10\x00\x12\t\n\x05QCOW2\x10\x01\x12\x08\n\x04VMDK\x10\x02\x12\x07\n\x03VHD\x10\x03\x12\x07\n\x03ISO\x10\x04\x12\x07\n\x03OVA\x10\x05"2\n\nVisibility\x12\x0b\n\x07PRIVATE\x10\x00\x12\x0b\n\x07PROJECT\x10\x01\x12\n\n\x06PUBLIC\x10\x02J\x04\x08\x01\x10\x02J\x04\x08\x06\x10\x07R\x06sourceR\x0cova_metadata"\xd9\x01\n\x0fImageSourceSpec\x12\x1d\n\tfile_path\x18\x01 \x01(\tH\x00R\x08filePath\x12\x12\n\x03url\x18\x02 \x01(\tH\x00R\x03url\x12\x1d\n\tvolume_id\x18\x03 \x01(\tH\x00R\x08volumeId\x12)\n\x0fcontainer_image\x18\x04 \x01(\tH\x00R\x0econtainerImage\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x06 \x01(\tR\x0cchecksumTypeB\x08\n\x06source"\xa6\x04\n\x06OsInfo\x12?\n\x06family\x18\x01 \x01(\x0e2\'.limiquantix.storage.v1.OsInfo.OsFamilyR\x06family\x12"\n\x0cdistribution\x18\x02 \x01(\tR\x0cdistribution\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12"\n\x0carchitecture\x18\x04 \x01(\tR\x0carchitecture\x12!\n\x0cdefault_user\x18\x05 \x01(\tR\x0bdefaultUser\x12,\n\x12cloud_init_enabled\x18\x06 \x01(\x08R\x10cloudInitEnabled\x12b\n\x13provisioning_method\x18\x07 \x01(\x0e21.limiquantix.storage.v1.OsInfo.ProvisioningMethodR\x12provisioningMethod"C\n\x08OsFamily\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05LINUX\x10\x01\x12\x0b\n\x07WINDOWS\x10\x02\x12\x07\n\x03BSD\x10\x03\x12\t\n\x05OTHER\x10\x04"\x7f\n\x12ProvisioningMethod\x12\x18\n\x14PROVISIONING_UNKNOWN\x10\x00\x12\x0e\n\nCLOUD_INIT\x10\x01\x12\x0c\n\x08IGNITION\x10\x02\x12\x0b\n\x07SYSPREP\x10\x03\x12\r\n\tKICKSTART\x10\x04\x12\x0b\n\x07PRESEED\x10\x05\x12\x08\n\x04NONE\x10\x06"\xf8\x01\n\x11ImageRequirements\x12\x17\n\x07min_cpu\x18\x01 \x01(\rR\x06minCpu\x12$\n\x0emin_memory_mib\x18\x02 \x01(\x04R\x0cminMemoryMib\x12 \n\x0cmin_disk_gib\x18\x03 \x01(\x04R\nminDiskGib\x12-\n\x12supported_firmware\x18\x04 \x03(\tR\x11supportedFirmware\x120\n\x14requires_secure_boot\x18\x05 \x01(\x08R\x12requiresSecureBoot\x12!\n\x0crequires_tpm\x18\x06 \x01(\x08R\x0brequiresTpm"\xbe\x06\n\x0bImageStatus\x12?\n\x05phase\x18\x01 \x01(\x0e2).limiquantix.storage.v1.ImageStatus.PhaseR\x05phase\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18\x03 \x01(\x04R\x10virtualSizeBytes\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rerror_message\x18\x06 \x01(\tR\x0cerrorMessage\x12&\n\x0fstorage_pool_id\x18\x07 \x01(\tR\rstoragePoolId\x12\x12\n\x04path\x18\x08 \x01(\tR\x04path\x12\x17\n\x07node_id\x18\t \x01(\tR\x06nodeId\x12\x1f\n\x0bfolder_path\x18\n \x01(\tR\nfolderPath\x12\x1a\n\x08filename\x18\x0b \x01(\tR\x08filename\x128\n\x05trust\x18d \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12F\n\nplacements\x18e \x03(\x0b2&.limiquantix.storage.v1.ImagePlacementR\nplacements\x12\x16\n\x06digest\x18f \x01(\tR\x06digest\x12A\n\x08evidence\x18g \x01(\x0b2%.limiquantix.storage.v1.TrustEvidenceR\x08evidence\x12\x1d\n\nerror_code\x18h \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18i \x01(\tR\x0berrorRemedy"\x83\x01\n\x05Phase\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0f\n\x0bDOWNLOADING\x10\x02\x12\x0e\n\nCONVERTING\x10\x03\x12\t\n\x05READY\x10\x04\x12\t\n\x05ERROR\x10\x05\x12\x0c\n\x08DELETING\x10\x06\x12\x0e\n\nEXTRACTING\x10\x07\x12\x0b\n\x07PARSING\x10\x08"\xb8\x01\n\x0eImagePlacement\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12&\n\x0fstorage_pool_id\x18\x02 \x01(\tR\rstoragePoolId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n\x05state\x18\x04 \x01(\tR\x05state\x12;\n\x0bverified_at\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt"\xab\x02\n\x12CreateImageRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12N\n\x06labels\x18\x04 \x03(\x0b26.limiquantix.storage.v1.CreateImageRequest.LabelsEntryR\x06labels\x125\n\x04spec\x18\x05 \x01(\x0b2!.limiquantix.storage.v1.ImageSpecR\x04spec\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"!\n\x0fGetImageRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\xce\x03\n\x11ListImagesRequest\x12\x1d\n\nproject_id\x18\x01 \x01(\tR\tprojectId\x12M\n\x06labels\x18\x02 \x03(\x0b25.limiquantix.storage.v1.ListImagesRequest.LabelsEntryR\x06labels\x12D\n\tos_family\x18\x03 \x01(\x0e2\'.limiquantix.storage.v1.OsInfo.OsFamilyR\x08osFamily\x12L\n\nvisibility\x18\x04 \x01(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\nvisibility\x12@\n\x06format\x18\x05 \x01(\x0e2(.limiquantix.storage.v1.ImageSpec.FormatR\x06format\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x94\x01\n\x12ListImagesResponse\x125\n\x06images\x18\x01 \x03(\x0b2\x1d.limiquantix.storage.v1.ImageR\x06images\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\x9f\x02\n\x12UpdateImageRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12N\n\x06labels\x18\x03 \x03(\x0b26.limiquantix.storage.v1.UpdateImageRequest.LabelsEntryR\x06labels\x12L\n\nvisibility\x18\x04 \x01(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\nvisibility\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"$\n\x12DeleteImageRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x9d\x02\n\x12ImportImageRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x06 \x01(\tR\x0cchecksumType\x127\n\x07os_info\x18\x07 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\x06osInfo\x12&\n\x0fstorage_pool_id\x18\x08 \x01(\tR\rstoragePoolId"a\n\x13ImportImageResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x123\n\x05image\x18\x02 \x01(\x0b2\x1d.limiquantix.storage.v1.ImageR\x05image"/\n\x16GetImportStatusRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId"\x98\x06\n\x0cImportStatus\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12C\n\x06status\x18\x03 \x01(\x0e2+.limiquantix.storage.v1.ImportStatus.StatusR\x06status\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12)\n\x10bytes_downloaded\x18\x05 \x01(\x04R\x0fbytesDownloaded\x12\x1f\n\x0bbytes_total\x18\x06 \x01(\x04R\nbytesTotal\x12#\n\rerror_message\x18\x07 \x01(\tR\x0cerrorMessage\x12%\n\x0edownload_speed\x18d \x01(\x04R\rdownloadSpeed\x12\x1f\n\x0beta_seconds\x18e \x01(\rR\netaSeconds\x12\x14\n\x05stage\x18f \x01(\tR\x05stage\x12\x12\n\x04path\x18g \x01(\tR\x04path\x12\x1d\n\nerror_code\x18h \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18i \x01(\tR\x0berrorRemedy\x12\x1d\n\ncatalog_id\x18j \x01(\tR\tcatalogId\x12\x17\n\x07node_id\x18k \x01(\tR\x06nodeId\x12\x12\n\x04name\x18l \x01(\tR\x04name\x129\n\ncreated_at\x18m \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18n \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1f\n\x0bwaiting_for\x18o \x01(\tR\nwaitingFor"^\n\x06Status\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0f\n\x0bDOWNLOADING\x10\x02\x12\x0e\n\nCONVERTING\x10\x03\x12\r\n\tCOMPLETED\x10\x04\x12\n\n\x06FAILED\x10\x05",\n\x13CancelImportRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId"n\n\x0fListJobsRequest\x12\x1f\n\x0bactive_only\x18\x01 \x01(\x08R\nactiveOnly\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken"\x95\x01\n\x10ListJobsResponse\x128\n\x04jobs\x18\x01 \x03(\x0b2$.limiquantix.storage.v1.ImportStatusR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\xd3\x01\n\x16ScanLocalImagesRequest\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12>\n\x06images\x18\x02 \x03(\x0b2&.limiquantix.storage.v1.LocalImageInfoR\x06images\x12-\n\x12inventory_complete\x18d \x01(\x08R\x11inventoryComplete\x12\x19\n\x08store_id\x18e \x01(\tR\x07storeId\x12\x16\n\x06errors\x18f \x03(\tR\x06errors"\xa3\x02\n\x0eLocalImageInfo\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x1a\n\x08filename\x18\x02 \x01(\tR\x08filename\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18\x04 \x01(\x04R\x10virtualSizeBytes\x12\x16\n\x06format\x18\x05 \x01(\tR\x06format\x12\x1a\n\x08checksum\x18\x06 \x01(\tR\x08checksum\x12?\n\x0bdetected_os\x18\x07 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\ndetectedOs\x12\x1f\n\x0bmodified_at\x18\x08 \x01(\tR\nmodifiedAt"\x83\x01\n\x17ScanLocalImagesResponse\x12)\n\x10registered_count\x18\x01 \x01(\rR\x0fregisteredCount\x12%\n\x0eexisting_count\x18\x02 \x01(\rR\rexistingCount\x12\x16\n\x06errors\x18\x03 \x03(\tR\x06errors"\xae\x01\n\x14DownloadImageRequest\x12\x1d\n\ncatalog_id\x18\x01 \x01(\tR\tcatalogId\x12\x17\n\x07node_id\x18\x02 \x01(\tR\x06nodeId\x12&\n\x0fstorage_pool_id\x18\x03 \x01(\tR\rstoragePoolId\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12"\n\x0carchitecture\x18d \x01(\tR\x0carchitecture"c\n\x15DownloadImageResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x123\n\x05image\x18\x02 \x01(\x0b2\x1d.limiquantix.storage.v1.ImageR\x05image"\xf1\x04\n\x11ImageCatalogEntry\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x06 \x01(\tR\x0cchecksumType\x12.\n\x02os\x18\x07 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\x02os\x12\x1d\n\nsize_bytes\x18\x08 \x01(\x04R\tsizeBytes\x12M\n\x0crequirements\x18\t \x01(\x0b2).limiquantix.storage.v1.ImageRequirementsR\x0crequirements\x12\x1a\n\x08verified\x18\n \x01(\x08R\x08verified\x12\x1d\n\nupdated_at\x18\x0b \x01(\tR\tupdatedAt\x128\n\x05trust\x18d \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12!\n\x0csupport_ends\x18e \x01(\tR\x0bsupportEnds\x12\x1e\n\x0bend_of_life\x18f \x01(\x08R\tendOfLife\x12$\n\rarchitectures\x18g \x03(\tR\rarchitectures\x12G\n\x08variants\x18h \x03(\x0b2+.limiquantix.storage.v1.ImageCatalogVariantR\x08variants"\xfd\x01\n\x13ImageCatalogVariant\x12"\n\x0carchitecture\x18\x01 \x01(\tR\x0carchitecture\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12!\n\x0cchecksum_url\x18\x03 \x01(\tR\x0bchecksumUrl\x12#\n\rchecksum_type\x18\x04 \x01(\tR\x0cchecksumType\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12\x1d\n\nsize_bytes\x18\x06 \x01(\x04R\tsizeBytes\x12-\n\x12supported_firmware\x18\x07 \x03(\tR\x11supportedFirmware"^\n\x16GetImageCatalogRequest\x12D\n\tos_family\x18\x01 \x01(\x0e2\'.limiquantix.storage.v1.OsInfo.OsFamilyR\x08osFamily"\\\n\x17GetImageCatalogResponse\x12A\n\x06images\x18\x01 \x03(\x0b2).limiquantix.storage.v1.ImageCatalogEntryR\x06images"B\n\x1fGetCatalogDownloadStatusRequest\x12\x1f\n\x0bcatalog_ids\x18\x01 \x03(\tR\ncatalogIds"m\n GetCatalogDownloadStatusResponse\x12I\n\x08statuses\x18\x01 \x03(\x0b2-.limiquantix.storage.v1.CatalogDownloadStatusR\x08statuses"\xdc\x02\n\x15CatalogDownloadStatus\x12\x1d\n\ncatalog_id\x18\x01 \x01(\tR\tcatalogId\x12L\n\x06status\x18\x02 \x01(\x0e24.limiquantix.storage.v1.CatalogDownloadStatus.StatusR\x06status\x12\x19\n\x08image_id\x18\x03 \x01(\tR\x07imageId\x12&\n\x0fstorage_pool_id\x18\x04 \x01(\tR\rstoragePoolId\x12)\n\x10progress_percent\x18\x05 \x01(\rR\x0fprogressPercent\x12#\n\rerror_message\x18\x06 \x01(\tR\x0cerrorMessage"C\n\x06Status\x12\x12\n\x0eNOT_DOWNLOADED\x10\x00\x12\x0f\n\x0bDOWNLOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\t\n\x05ERROR\x10\x032\xae\x0b\n\x0cImageService\x12X\n\x0bCreateImage\x12*.limiquantix.storage.v1.CreateImageRequest\x1a\x1d.limiquantix.storage.v1.Image\x12R\n\x08GetImage\x12\'.limiquantix.storage.v1.GetImageRequest\x1a\x1d.limiquantix.storage.v1.Image\x12c\n\nListImages\x12).limiquantix.storage.v1.ListImagesRequest\x1a*.limiquantix.storage.v1.ListImagesResponse\x12X\n\x0bUpdateImage\x12*.limiquantix.storage.v1.UpdateImageRequest\x1a\x1d.limiquantix.storage.v1.Image\x12Q\n\x0bDeleteImage\x12*.limiquantix.storage.v1.DeleteImageRequest\x1a\x16.google.protobuf.Empty\x12f\n\x0bImportImage\x12*.limiquantix.storage.v1.ImportImageRequest\x1a+.limiquantix.storage.v1.ImportImageResponse\x12g\n\x0fGetImportStatus\x12..limiquantix.storage.v1.GetImportStatusRequest\x1a$.limiquantix.storage.v1.ImportStatus\x12r\n\x0fScanLocalImages\x12..limiquantix.storage.v1.ScanLocalImagesRequest\x1a/.limiquantix.storage.v1.ScanLocalImagesResponse\x12l\n\rDownloadImage\x12,.limiquantix.storage.v1.DownloadImageRequest\x1a-.limiquantix.storage.v1.DownloadImageResponse\x12r\n\x0fGetImageCatalog\x12..limiquantix.storage.v1.GetImageCatalogRequest\x1a/.limiquantix.storage.v1.GetImageCatalogResponse\x12\x8d\x01\n\x18GetCatalogDownloadStatus\x127.limiquantix.storage.v1.GetCatalogDownloadStatusRequest\x1a8.limiquantix.storage.v1.GetCatalogDownloadStatusResponse\x12e\n\x0bWatchImport\x12..limiquantix.storage.v1.GetImportStatusRequest\x1a$.limiquantix.storage.v1.ImportStatus0\x01\x12a\n\x0cCancelImport\x12+.limiquantix.storage.v1.CancelImportRequest\x1a$.limiquantix.storage.v1.ImportStatus\x12]\n\x08ListJobs\x12\'.limiquantix.storage.v1.ListJobsRequest\x1a(.limiquantix.storage.v1.ListJobsResponseb\x06proto3',
+    b'\n"limiquantix/storage/v1/image.proto\x12\x16limiquantix.storage.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!limiquantix/compute/v1/node.proto\x1a"limiquantix/storage/v1/facts.proto\x1a"limiquantix/storage/v1/trust.proto"\xb5\x05\n\x05Image\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12\x1d\n\nproject_id\x18\x04 \x01(\tR\tprojectId\x12A\n\x06labels\x18\x05 \x03(\x0b2).limiquantix.storage.v1.Image.LabelsEntryR\x06labels\x125\n\x04spec\x18\x06 \x01(\x0b2!.limiquantix.storage.v1.ImageSpecR\x04spec\x12;\n\x06status\x18\x07 \x01(\x0b2#.limiquantix.storage.v1.ImageStatusR\x06status\x129\n\ncreated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n\x07version\x18d \x01(\rR\x07version\x12\x18\n\x07current\x18e \x01(\x08R\x07current\x12\x12\n\x04etag\x18f \x01(\tR\x04etag\x12\x1c\n\tprotected\x18g \x01(\x08R\tprotected\x12\x16\n\x06hidden\x18h \x01(\x08R\x06hidden\x12E\n\x0bdeprecation\x18i \x01(\x0b2#.limiquantix.storage.v1.DeprecationR\x0bdeprecation\x12\x1a\n\x08sequence\x18j \x01(\x04R\x08sequence\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"g\n\x0bDeprecation\x12\x1e\n\ndeprecated\x18\x01 \x01(\x08R\ndeprecated\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12 \n\x0breplacement\x18\x03 \x01(\tR\x0breplacement"\xfb\x03\n\tImageSpec\x12.\n\x02os\x18\x02 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\x02os\x12M\n\x0crequirements\x18\x03 \x01(\x0b2).limiquantix.storage.v1.ImageRequirementsR\x0crequirements\x12@\n\x06format\x18\x04 \x01(\x0e2(.limiquantix.storage.v1.ImageSpec.FormatR\x06format\x12L\n\nvisibility\x18\x05 \x01(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\nvisibility\x12\x1d\n\ncatalog_id\x18\x07 \x01(\tR\tcatalogId\x12\'\n\x0fshared_projects\x18d \x03(\tR\x0esharedProjects"A\n\x06Format\x12\x07\n\x03RAW\x10\x00\x12\t\n\x05QCOW2\x10\x01\x12\x08\n\x04VMDK\x10\x02\x12\x07\n\x03VHD\x10\x03\x12\x07\n\x03ISO\x10\x04\x12\x07\n\x03OVA\x10\x05"2\n\nVisibility\x12\x0b\n\x07PRIVATE\x10\x00\x12\x0b\n\x07PROJECT\x10\x01\x12\n\n\x06PUBLIC\x10\x02J\x04\x08\x01\x10\x02J\x04\x08\x06\x10\x07R\x06sourceR\x0cova_metadata"\xd9\x01\n\x0fImageSourceSpec\x12\x1d\n\tfile_path\x18\x01 \x01(\tH\x00R\x08filePath\x12\x12\n\x03url\x18\x02 \x01(\tH\x00R\x03url\x12\x1d\n\tvolume_id\x18\x03 \x01(\tH\x00R\x08volumeId\x12)\n\x0fcontainer_image\x18\x04 \x01(\tH\x00R\x0econtainerImage\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x06 \x01(\tR\x0cchecksumTypeB\x08\n\x06source"\xa6\x04\n\x06OsInfo\x12?\n\x06family\x18\x01 \x01(\x0e2\'.limiquantix.storage.v1.OsInfo.OsFamilyR\x06family\x12"\n\x0cdistribution\x18\x02 \x01(\tR\x0cdistribution\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12"\n\x0carchitecture\x18\x04 \x01(\tR\x0carchitecture\x12!\n\x0cdefault_user\x18\x05 \x01(\tR\x0bdefaultUser\x12,\n\x12cloud_init_enabled\x18\x06 \x01(\x08R\x10cloudInitEnabled\x12b\n\x13provisioning_method\x18\x07 \x01(\x0e21.limiquantix.storage.v1.OsInfo.ProvisioningMethodR\x12provisioningMethod"C\n\x08OsFamily\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05LINUX\x10\x01\x12\x0b\n\x07WINDOWS\x10\x02\x12\x07\n\x03BSD\x10\x03\x12\t\n\x05OTHER\x10\x04"\x7f\n\x12ProvisioningMethod\x12\x18\n\x14PROVISIONING_UNKNOWN\x10\x00\x12\x0e\n\nCLOUD_INIT\x10\x01\x12\x0c\n\x08IGNITION\x10\x02\x12\x0b\n\x07SYSPREP\x10\x03\x12\r\n\tKICKSTART\x10\x04\x12\x0b\n\x07PRESEED\x10\x05\x12\x08\n\x04NONE\x10\x06"\xf8\x01\n\x11ImageRequirements\x12\x17\n\x07min_cpu\x18\x01 \x01(\rR\x06minCpu\x12$\n\x0emin_memory_mib\x18\x02 \x01(\x04R\x0cminMemoryMib\x12 \n\x0cmin_disk_gib\x18\x03 \x01(\x04R\nminDiskGib\x12-\n\x12supported_firmware\x18\x04 \x03(\tR\x11supportedFirmware\x120\n\x14requires_secure_boot\x18\x05 \x01(\x08R\x12requiresSecureBoot\x12!\n\x0crequires_tpm\x18\x06 \x01(\x08R\x0brequiresTpm"\xb7\x08\n\x0bImageStatus\x12?\n\x05phase\x18\x01 \x01(\x0e2).limiquantix.storage.v1.ImageStatus.PhaseR\x05phase\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18\x03 \x01(\x04R\x10virtualSizeBytes\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rerror_message\x18\x06 \x01(\tR\x0cerrorMessage\x12&\n\x0fstorage_pool_id\x18\x07 \x01(\tR\rstoragePoolId\x12\x12\n\x04path\x18\x08 \x01(\tR\x04path\x12\x17\n\x07node_id\x18\t \x01(\tR\x06nodeId\x12\x1f\n\x0bfolder_path\x18\n \x01(\tR\nfolderPath\x12\x1a\n\x08filename\x18\x0b \x01(\tR\x08filename\x128\n\x05trust\x18d \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12F\n\nplacements\x18e \x03(\x0b2&.limiquantix.storage.v1.ImagePlacementR\nplacements\x12\x16\n\x06digest\x18f \x01(\tR\x06digest\x12A\n\x08evidence\x18g \x01(\x0b2%.limiquantix.storage.v1.TrustEvidenceR\x08evidence\x12\x1d\n\nerror_code\x18h \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18i \x01(\tR\x0berrorRemedy\x128\n\x05found\x18j \x01(\x0b2".limiquantix.storage.v1.GuestFactsR\x05found\x12H\n\x0bdifferences\x18k \x03(\x0b2&.limiquantix.storage.v1.FactDifferenceR\x0bdifferences\x12!\n\x0csupport_ends\x18l \x01(\tR\x0bsupportEnds\x12\x1e\n\x0bend_of_life\x18m \x01(\x08R\tendOfLife\x12\x16\n\x06origin\x18n \x01(\tR\x06origin\x12\x18\n\x07release\x18o \x01(\tR\x07release"\x83\x01\n\x05Phase\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0f\n\x0bDOWNLOADING\x10\x02\x12\x0e\n\nCONVERTING\x10\x03\x12\t\n\x05READY\x10\x04\x12\t\n\x05ERROR\x10\x05\x12\x0c\n\x08DELETING\x10\x06\x12\x0e\n\nEXTRACTING\x10\x07\x12\x0b\n\x07PARSING\x10\x08"\xb8\x01\n\x0eImagePlacement\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12&\n\x0fstorage_pool_id\x18\x02 \x01(\tR\rstoragePoolId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n\x05state\x18\x04 \x01(\tR\x05state\x12;\n\x0bverified_at\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt"\x85\x03\n\x12CreateImageRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12N\n\x06labels\x18\x04 \x03(\x0b26.limiquantix.storage.v1.CreateImageRequest.LabelsEntryR\x06labels\x125\n\x04spec\x18\x05 \x01(\x0b2!.limiquantix.storage.v1.ImageSpecR\x04spec\x12?\n\x06source\x18d \x01(\x0b2\'.limiquantix.storage.v1.ImageSourceSpecR\x06source\x12\x17\n\x07node_id\x18e \x01(\tR\x06nodeId\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"!\n\x0fGetImageRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\xde\x0c\n\x11ListImagesRequest\x12\x1d\n\nproject_id\x18\x01 \x01(\tR\tprojectId\x12M\n\x06labels\x18\x02 \x03(\x0b25.limiquantix.storage.v1.ListImagesRequest.LabelsEntryR\x06labels\x12D\n\tos_family\x18\x03 \x01(\x0e2\'.limiquantix.storage.v1.OsInfo.OsFamilyR\x08osFamily\x12L\n\nvisibility\x18\x04 \x01(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\nvisibility\x12@\n\x06format\x18\x05 \x01(\x0e2(.limiquantix.storage.v1.ImageSpec.FormatR\x06format\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x12\x12\n\x04name\x18d \x01(\tR\x04name\x12\x1f\n\x0bname_prefix\x18e \x01(\tR\nnamePrefix\x12#\n\rname_contains\x18f \x01(\tR\x0cnameContains\x12\x16\n\x06search\x18g \x01(\tR\x06search\x12"\n\x0cdistribution\x18h \x01(\tR\x0cdistribution\x12\x1d\n\nos_version\x18i \x01(\tR\tosVersion\x12"\n\x0carchitecture\x18j \x01(\tR\x0carchitecture\x12H\n\x0bos_families\x18k \x03(\x0e2\'.limiquantix.storage.v1.OsInfo.OsFamilyR\nosFamilies\x12B\n\x07formats\x18l \x03(\x0e2(.limiquantix.storage.v1.ImageSpec.FormatR\x07formats\x12A\n\x06phases\x18m \x03(\x0e2).limiquantix.storage.v1.ImageStatus.PhaseR\x06phases\x12E\n\x0ctrust_levels\x18n \x03(\x0e2".limiquantix.storage.v1.TrustLevelR\x0btrustLevels\x12P\n\x0cvisibilities\x18o \x03(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\x0cvisibilities\x12\x17\n\x07node_id\x18p \x01(\tR\x06nodeId\x12&\n\x0fstorage_pool_id\x18q \x01(\tR\rstoragePoolId\x12\x1d\n\ncatalog_id\x18r \x01(\tR\tcatalogId\x12\x16\n\x06digest\x18s \x01(\tR\x06digest\x12\x1a\n\x06in_use\x18t \x01(\x08H\x00R\x05inUse\x88\x01\x01\x12(\n\rsupport_ended\x18u \x01(\x08H\x01R\x0csupportEnded\x88\x01\x01\x12!\n\tprotected\x18v \x01(\x08H\x02R\tprotected\x88\x01\x01\x12#\n\ndeprecated\x18w \x01(\x08H\x03R\ndeprecated\x88\x01\x01\x12?\n\rcreated_after\x18x \x01(\x0b2\x1a.google.protobuf.TimestampR\x0ccreatedAfter\x12A\n\x0ecreated_before\x18y \x01(\x0b2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12*\n\x11usable_by_project\x18z \x01(\tR\x0fusableByProject\x12!\n\x0call_versions\x18{ \x01(\x08R\x0ballVersions\x12\x1d\n\nhidden_too\x18| \x01(\x08R\thiddenToo\x12\x19\n\x08order_by\x18} \x01(\tR\x07orderBy\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n\x07_in_useB\x10\n\x0e_support_endedB\x0c\n\n_protectedB\r\n\x0b_deprecated"\x94\x01\n\x12ListImagesResponse\x125\n\x06images\x18\x01 \x03(\x0b2\x1d.limiquantix.storage.v1.ImageR\x06images\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\xa9\x05\n\x12UpdateImageRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12N\n\x06labels\x18\x03 \x03(\x0b26.limiquantix.storage.v1.UpdateImageRequest.LabelsEntryR\x06labels\x12L\n\nvisibility\x18\x04 \x01(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\nvisibility\x12;\n\x0bupdate_mask\x18d \x01(\x0b2\x1a.google.protobuf.FieldMaskR\nupdateMask\x12\x12\n\x04etag\x18e \x01(\tR\x04etag\x12\x12\n\x04name\x18f \x01(\tR\x04name\x12\x1c\n\tprotected\x18g \x01(\x08R\tprotected\x12\x16\n\x06hidden\x18h \x01(\x08R\x06hidden\x12E\n\x0bdeprecation\x18i \x01(\x0b2#.limiquantix.storage.v1.DeprecationR\x0bdeprecation\x12\'\n\x0fshared_projects\x18j \x03(\tR\x0esharedProjects\x12.\n\x02os\x18k \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\x02os\x12M\n\x0crequirements\x18l \x01(\x0b2).limiquantix.storage.v1.ImageRequirementsR\x0crequirements\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xbf\x01\n\x12DeleteImageRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12L\n\x07cascade\x18d \x01(\x0e22.limiquantix.storage.v1.DeleteImageRequest.CascadeR\x07cascade\x12\x12\n\x04etag\x18e \x01(\tR\x04etag"7\n\x07Cascade\x12\x17\n\x13CASCADE_UNSPECIFIED\x10\x00\x12\x13\n\x0fCASCADE_FLATTEN\x10\x01"\xca\x04\n\x12ImportImageRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x06 \x01(\tR\x0cchecksumType\x127\n\x07os_info\x18\x07 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\x06osInfo\x12&\n\x0fstorage_pool_id\x18\x08 \x01(\tR\rstoragePoolId\x12!\n\x0cchecksum_url\x18d \x01(\tR\x0bchecksumUrl\x12\x17\n\x07node_id\x18e \x01(\tR\x06nodeId\x12\x16\n\x06format\x18f \x01(\tR\x06format\x12N\n\x06labels\x18g \x03(\x0b26.limiquantix.storage.v1.ImportImageRequest.LabelsEntryR\x06labels\x12L\n\nvisibility\x18h \x01(\x0e2,.limiquantix.storage.v1.ImageSpec.VisibilityR\nvisibility\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"a\n\x13ImportImageResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x123\n\x05image\x18\x02 \x01(\x0b2\x1d.limiquantix.storage.v1.ImageR\x05image"/\n\x16GetImportStatusRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId"\xa4\x07\n\x0cImportStatus\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12C\n\x06status\x18\x03 \x01(\x0e2+.limiquantix.storage.v1.ImportStatus.StatusR\x06status\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12)\n\x10bytes_downloaded\x18\x05 \x01(\x04R\x0fbytesDownloaded\x12\x1f\n\x0bbytes_total\x18\x06 \x01(\x04R\nbytesTotal\x12#\n\rerror_message\x18\x07 \x01(\tR\x0cerrorMessage\x12%\n\x0edownload_speed\x18d \x01(\x04R\rdownloadSpeed\x12\x1f\n\x0beta_seconds\x18e \x01(\rR\netaSeconds\x12\x14\n\x05stage\x18f \x01(\tR\x05stage\x12\x12\n\x04path\x18g \x01(\tR\x04path\x12\x1d\n\nerror_code\x18h \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18i \x01(\tR\x0berrorRemedy\x12\x1d\n\ncatalog_id\x18j \x01(\tR\tcatalogId\x12\x17\n\x07node_id\x18k \x01(\tR\x06nodeId\x12\x12\n\x04name\x18l \x01(\tR\x04name\x129\n\ncreated_at\x18m \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18n \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1f\n\x0bwaiting_for\x18o \x01(\tR\nwaitingFor\x12\x12\n\x04kind\x18p \x01(\tR\x04kind\x12\x19\n\x08retry_of\x18q \x01(\tR\x07retryOf\x12?\n\rwaiting_since\x18r \x01(\x0b2\x1a.google.protobuf.TimestampR\x0cwaitingSince\x12\x1a\n\x08sequence\x18s \x01(\x04R\x08sequence"^\n\x06Status\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0f\n\x0bDOWNLOADING\x10\x02\x12\x0e\n\nCONVERTING\x10\x03\x12\r\n\tCOMPLETED\x10\x04\x12\n\n\x06FAILED\x10\x05"+\n\x12RetryImportRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId"*\n\x11ExplainJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId"\xcc\x02\n\x0eJobExplanation\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x18\n\x07summary\x18\x02 \x01(\tR\x07summary\x12\x14\n\x05steps\x18\x03 \x03(\tR\x05steps\x12\x1f\n\x0bwaiting_for\x18\x04 \x01(\tR\nwaitingFor\x12?\n\rwaiting_since\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\x0cwaitingSince\x12\x18\n\x07attempt\x18\x06 \x01(\rR\x07attempt\x12\x1a\n\x08attempts\x18\x07 \x01(\rR\x08attempts\x12:\n\x0bnext_try_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tnextTryAt\x12\x1f\n\x0bnext_source\x18\t \x01(\tR\nnextSource"R\n\x13WatchLibraryRequest\x12%\n\x0esince_sequence\x18\x01 \x01(\x04R\rsinceSequence\x12\x14\n\x05kinds\x18\x02 \x03(\tR\x05kinds"\xd3\x02\n\rLibraryChange\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x125\n\x05image\x18\x02 \x01(\x0b2\x1d.limiquantix.storage.v1.ImageH\x00R\x05image\x128\n\x03job\x18\x03 \x01(\x0b2$.limiquantix.storage.v1.ImportStatusH\x00R\x03job\x122\n\x04node\x18\x04 \x01(\x0b2\x1c.limiquantix.compute.v1.NodeH\x00R\x04node\x12?\n\x07removed\x18\x05 \x01(\x0b2#.limiquantix.storage.v1.RemovedItemH\x00R\x07removed\x12\x1e\n\nup_to_date\x18\x06 \x01(\x08H\x00R\x08upToDate\x12\x16\n\x05reset\x18\x07 \x01(\x08H\x00R\x05resetB\x08\n\x06change"1\n\x0bRemovedItem\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id"\xad\x01\n\x11PlaceImageRequest\x12\x14\n\x05image\x18\x01 \x01(\tR\x05image\x12\x19\n\x08node_ids\x18\x02 \x03(\tR\x07nodeIds\x12(\n\x10storage_pool_ids\x18\x03 \x03(\tR\x0estoragePoolIds\x12\x1b\n\tall_nodes\x18\x04 \x01(\x08R\x08allNodes\x12 \n\x0bconcurrency\x18\x05 \x01(\rR\x0bconcurrency"W\n\x12PlaceImageResponse\x12A\n\x07results\x18\x01 \x03(\x0b2\'.limiquantix.storage.v1.PlacementResultR\x07results"\xbb\x01\n\x0fPlacementResult\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12\x18\n\x07outcome\x18\x03 \x01(\tR\x07outcome\x12\x15\n\x06job_id\x18\x04 \x01(\tR\x05jobId\x12\x1d\n\nerror_code\x18\x05 \x01(\tR\terrorCode\x12#\n\rerror_message\x18\x06 \x01(\tR\x0cerrorMessage"\x92\x01\n\x11EvictImageRequest\x12\x14\n\x05image\x18\x01 \x01(\tR\x05image\x12\x19\n\x08node_ids\x18\x02 \x03(\tR\x07nodeIds\x12(\n\x10storage_pool_ids\x18\x03 \x03(\tR\x0estoragePoolIds\x12"\n\rlast_copy_too\x18\x04 \x01(\x08R\x0blastCopyToo"I\n\x12EvictImageResponse\x123\n\x05image\x18\x01 \x01(\x0b2\x1d.limiquantix.storage.v1.ImageR\x05image",\n\x14GetImageUsageRequest\x12\x14\n\x05image\x18\x01 \x01(\tR\x05image"\x96\x01\n\nImageUsage\x12\x19\n\x08image_id\x18\x01 \x01(\tR\x07imageId\x123\n\x03vms\x18\x02 \x03(\x0b2!.limiquantix.storage.v1.ImageUserR\x03vms\x12\x17\n\x07job_ids\x18\x03 \x03(\tR\x06jobIds\x12\x1f\n\x0bversion_ids\x18\x04 \x03(\tR\nversionIds"}\n\tImageUser\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n\x07node_id\x18\x03 \x01(\tR\x06nodeId\x12\x1d\n\nproject_id\x18\x04 \x01(\tR\tprojectId\x12\x14\n\x05state\x18\x05 \x01(\tR\x05state"m\n\x14RefreshImagesRequest\x12\x16\n\x06images\x18\x01 \x03(\tR\x06images\x12\x10\n\x03all\x18\x02 \x01(\x08R\x03all\x12\x17\n\x07dry_run\x18\x03 \x01(\x08R\x06dryRun\x12\x12\n\x04keep\x18\x04 \x01(\rR\x04keep"X\n\x15RefreshImagesResponse\x12?\n\x07results\x18\x01 \x03(\x0b2%.limiquantix.storage.v1.RefreshResultR\x07results"\x80\x02\n\rRefreshResult\x12\x1d\n\ncatalog_id\x18\x01 \x01(\tR\tcatalogId\x12"\n\x0carchitecture\x18\x02 \x01(\tR\x0carchitecture\x12\x18\n\x07outcome\x18\x03 \x01(\tR\x07outcome\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\x15\n\x06job_id\x18\x05 \x01(\tR\x05jobId\x12\x18\n\x07release\x18\x06 \x01(\tR\x07release\x12(\n\x10pruned_image_ids\x18\x07 \x03(\tR\x0eprunedImageIds\x12\x1d\n\nerror_code\x18\x08 \x01(\tR\terrorCode"0\n\x15CollectGarbageRequest\x12\x17\n\x07dry_run\x18\x01 \x01(\x08R\x06dryRun"\x81\x01\n\x16CollectGarbageResponse\x129\n\x05items\x18\x01 \x03(\x0b2#.limiquantix.storage.v1.GarbageItemR\x05items\x12\x14\n\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x16\n\x06errors\x18\x03 \x03(\tR\x06errors"|\n\x0bGarbageItem\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n\x07node_id\x18\x03 \x01(\tR\x06nodeId\x12\x14\n\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason",\n\x13CancelImportRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId"\xb8\x01\n\x0fListJobsRequest\x12\x1f\n\x0bactive_only\x18\x01 \x01(\x08R\nactiveOnly\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x17\n\x07node_id\x18\x03 \x01(\tR\x06nodeId\x12\x14\n\x05kinds\x18\x04 \x03(\tR\x05kinds\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken"\x95\x01\n\x10ListJobsResponse\x128\n\x04jobs\x18\x01 \x03(\x0b2$.limiquantix.storage.v1.ImportStatusR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\x85\x02\n\x16ScanLocalImagesRequest\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12>\n\x06images\x18\x02 \x03(\x0b2&.limiquantix.storage.v1.LocalImageInfoR\x06images\x12-\n\x12inventory_complete\x18d \x01(\x08R\x11inventoryComplete\x12\x19\n\x08store_id\x18e \x01(\tR\x07storeId\x12\x16\n\x06errors\x18f \x03(\tR\x06errors\x12\x1a\n\x08sequence\x18g \x01(\x04R\x08sequence\x12\x14\n\x05epoch\x18h \x01(\tR\x05epoch"\xdd\x02\n\x0eLocalImageInfo\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x1a\n\x08filename\x18\x02 \x01(\tR\x08filename\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18\x04 \x01(\x04R\x10virtualSizeBytes\x12\x16\n\x06format\x18\x05 \x01(\tR\x06format\x12\x1a\n\x08checksum\x18\x06 \x01(\tR\x08checksum\x12?\n\x0bdetected_os\x18\x07 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\ndetectedOs\x12\x1f\n\x0bmodified_at\x18\x08 \x01(\tR\nmodifiedAt\x128\n\x05found\x18d \x01(\x0b2".limiquantix.storage.v1.GuestFactsR\x05found"\x83\x01\n\x17ScanLocalImagesResponse\x12)\n\x10registered_count\x18\x01 \x01(\rR\x0fregisteredCount\x12%\n\x0eexisting_count\x18\x02 \x01(\rR\rexistingCount\x12\x16\n\x06errors\x18\x03 \x03(\tR\x06errors"\xae\x01\n\x14DownloadImageRequest\x12\x1d\n\ncatalog_id\x18\x01 \x01(\tR\tcatalogId\x12\x17\n\x07node_id\x18\x02 \x01(\tR\x06nodeId\x12&\n\x0fstorage_pool_id\x18\x03 \x01(\tR\rstoragePoolId\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12"\n\x0carchitecture\x18d \x01(\tR\x0carchitecture"c\n\x15DownloadImageResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x123\n\x05image\x18\x02 \x01(\x0b2\x1d.limiquantix.storage.v1.ImageR\x05image"\xf1\x04\n\x11ImageCatalogEntry\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x06 \x01(\tR\x0cchecksumType\x12.\n\x02os\x18\x07 \x01(\x0b2\x1e.limiquantix.storage.v1.OsInfoR\x02os\x12\x1d\n\nsize_bytes\x18\x08 \x01(\x04R\tsizeBytes\x12M\n\x0crequirements\x18\t \x01(\x0b2).limiquantix.storage.v1.ImageRequirementsR\x0crequirements\x12\x1a\n\x08verified\x18\n \x01(\x08R\x08verified\x12\x1d\n\nupdated_at\x18\x0b \x01(\tR\tupdatedAt\x128\n\x05trust\x18d \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12!\n\x0csupport_ends\x18e \x01(\tR\x0bsupportEnds\x12\x1e\n\x0bend_of_life\x18f \x01(\x08R\tendOfLife\x12$\n\rarchitectures\x18g \x03(\tR\rarchitectures\x12G\n\x08variants\x18h \x03(\x0b2+.limiquantix.storage.v1.ImageCatalogVariantR\x08variants"\xfd\x01\n\x13ImageCatalogVariant\x12"\n\x0carchitecture\x18\x01 \x01(\tR\x0carchitecture\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12!\n\x0cchecksum_url\x18\x03 \x01(\tR\x0bchecksumUrl\x12#\n\rchecksum_type\x18\x04 \x01(\tR\x0cchecksumType\x12\x1a\n\x08checksum\x18\x05 \x01(\tR\x08checksum\x12\x1d\n\nsize_bytes\x18\x06 \x01(\x04R\tsizeBytes\x12-\n\x12supported_firmware\x18\x07 \x03(\tR\x11supportedFirmware"^\n\x16GetImageCatalogRequest\x12D\n\tos_family\x18\x01 \x01(\x0e2\'.limiquantix.storage.v1.OsInfo.OsFamilyR\x08osFamily"\\\n\x17GetImageCatalogResponse\x12A\n\x06images\x18\x01 \x03(\x0b2).limiquantix.storage.v1.ImageCatalogEntryR\x06images"B\n\x1fGetCatalogDownloadStatusRequest\x12\x1f\n\x0bcatalog_ids\x18\x01 \x03(\tR\ncatalogIds"m\n GetCatalogDownloadStatusResponse\x12I\n\x08statuses\x18\x01 \x03(\x0b2-.limiquantix.storage.v1.CatalogDownloadStatusR\x08statuses"\xdc\x02\n\x15CatalogDownloadStatus\x12\x1d\n\ncatalog_id\x18\x01 \x01(\tR\tcatalogId\x12L\n\x06status\x18\x02 \x01(\x0e24.limiquantix.storage.v1.CatalogDownloadStatus.StatusR\x06status\x12\x19\n\x08image_id\x18\x03 \x01(\tR\x07imageId\x12&\n\x0fstorage_pool_id\x18\x04 \x01(\tR\rstoragePoolId\x12)\n\x10progress_percent\x18\x05 \x01(\rR\x0fprogressPercent\x12#\n\rerror_message\x18\x06 \x01(\tR\x0cerrorMessage"C\n\x06Status\x12\x12\n\x0eNOT_DOWNLOADED\x10\x00\x12\x0f\n\x0bDOWNLOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\t\n\x05ERROR\x10\x032\xe2\x11\n\x0cImageService\x12X\n\x0bCreateImage\x12*.limiquantix.storage.v1.CreateImageRequest\x1a\x1d.limiquantix.storage.v1.Image\x12R\n\x08GetImage\x12\'.limiquantix.storage.v1.GetImageRequest\x1a\x1d.limiquantix.storage.v1.Image\x12c\n\nListImages\x12).limiquantix.storage.v1.ListImagesRequest\x1a*.limiquantix.storage.v1.ListImagesResponse\x12X\n\x0bUpdateImage\x12*.limiquantix.storage.v1.UpdateImageRequest\x1a\x1d.limiquantix.storage.v1.Image\x12Q\n\x0bDeleteImage\x12*.limiquantix.storage.v1.DeleteImageRequest\x1a\x16.google.protobuf.Empty\x12f\n\x0bImportImage\x12*.limiquantix.storage.v1.ImportImageRequest\x1a+.limiquantix.storage.v1.ImportImageResponse\x12g\n\x0fGetImportStatus\x12..limiquantix.storage.v1.GetImportStatusRequest\x1a$.limiquantix.storage.v1.ImportStatus\x12r\n\x0fScanLocalImages\x12..limiquantix.storage.v1.ScanLocalImagesRequest\x1a/.limiquantix.storage.v1.ScanLocalImagesResponse\x12l\n\rDownloadImage\x12,.limiquantix.storage.v1.DownloadImageRequest\x1a-.limiquantix.storage.v1.DownloadImageResponse\x12r\n\x0fGetImageCatalog\x12..limiquantix.storage.v1.GetImageCatalogRequest\x1a/.limiquantix.storage.v1.GetImageCatalogResponse\x12\x8d\x01\n\x18GetCatalogDownloadStatus\x127.limiquantix.storage.v1.GetCatalogDownloadStatusRequest\x1a8.limiquantix.storage.v1.GetCatalogDownloadStatusResponse\x12e\n\x0bWatchImport\x12..limiquantix.storage.v1.GetImportStatusRequest\x1a$.limiquantix.storage.v1.ImportStatus0\x01\x12a\n\x0cCancelImport\x12+.limiquantix.storage.v1.CancelImportRequest\x1a$.limiquantix.storage.v1.ImportStatus\x12]\n\x08ListJobs\x12\'.limiquantix.storage.v1.ListJobsRequest\x1a(.limiquantix.storage.v1.ListJobsResponse\x12_\n\x0bRetryImport\x12*.limiquantix.storage.v1.RetryImportRequest\x1a$.limiquantix.storage.v1.ImportStatus\x12_\n\nExplainJob\x12).limiquantix.storage.v1.ExplainJobRequest\x1a&.limiquantix.storage.v1.JobExplanation\x12d\n\x0cWatchLibrary\x12+.limiquantix.storage.v1.WatchLibraryRequest\x1a%.limiquantix.storage.v1.LibraryChange0\x01\x12c\n\nPlaceImage\x12).limiquantix.storage.v1.PlaceImageRequest\x1a*.limiquantix.storage.v1.PlaceImageResponse\x12c\n\nEvictImage\x12).limiquantix.storage.v1.EvictImageRequest\x1a*.limiquantix.storage.v1.EvictImageResponse\x12a\n\rGetImageUsage\x12,.limiquantix.storage.v1.GetImageUsageRequest\x1a".limiquantix.storage.v1.ImageUsage\x12l\n\rRefreshImages\x12,.limiquantix.storage.v1.RefreshImagesRequest\x1a-.limiquantix.storage.v1.RefreshImagesResponse\x12o\n\x0eCollectGarbage\x12-.limiquantix.storage.v1.CollectGarbageRequest\x1a..limiquantix.storage.v1.CollectGarbageResponseb\x06proto3',
     [
         empty_pb.desc(),
+        field_mask_pb.desc(),
         timestamp_pb.desc(),
+        node_pb.desc(),
+        facts_pb.desc(),
         trust_pb.desc(),
     ],
     {
         "Image": Image,
+        "Deprecation": Deprecation,
         "ImageSpec": ImageSpec,
         "ImageSpec.Format": ImageSpec.Format,
         "ImageSpec.Visibility": ImageSpec.Visibility,
@@ -2081,11 +3513,32 @@ _DESC = file_desc(
         "ListImagesResponse": ListImagesResponse,
         "UpdateImageRequest": UpdateImageRequest,
         "DeleteImageRequest": DeleteImageRequest,
+        "DeleteImageRequest.Cascade": DeleteImageRequest.Cascade,
         "ImportImageRequest": ImportImageRequest,
         "ImportImageResponse": ImportImageResponse,
         "GetImportStatusRequest": GetImportStatusRequest,
         "ImportStatus": ImportStatus,
         "ImportStatus.Status": ImportStatus.Status,
+        "RetryImportRequest": RetryImportRequest,
+        "ExplainJobRequest": ExplainJobRequest,
+        "JobExplanation": JobExplanation,
+        "WatchLibraryRequest": WatchLibraryRequest,
+        "LibraryChange": LibraryChange,
+        "RemovedItem": RemovedItem,
+        "PlaceImageRequest": PlaceImageRequest,
+        "PlaceImageResponse": PlaceImageResponse,
+        "PlacementResult": PlacementResult,
+        "EvictImageRequest": EvictImageRequest,
+        "EvictImageResponse": EvictImageResponse,
+        "GetImageUsageRequest": GetImageUsageRequest,
+        "ImageUsage": ImageUsage,
+        "ImageUser": ImageUser,
+        "RefreshImagesRequest": RefreshImagesRequest,
+        "RefreshImagesResponse": RefreshImagesResponse,
+        "RefreshResult": RefreshResult,
+        "CollectGarbageRequest": CollectGarbageRequest,
+        "CollectGarbageResponse": CollectGarbageResponse,
+        "GarbageItem": GarbageItem,
         "CancelImportRequest": CancelImportRequest,
         "ListJobsRequest": ListJobsRequest,
         "ListJobsResponse": ListJobsResponse,

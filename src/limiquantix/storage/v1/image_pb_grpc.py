@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import CancelImportRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImportStatusRequest, Image, ImportImageRequest, ImportImageResponse, ImportStatus, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest
+from .image_pb import CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -112,6 +112,68 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def retry_import(self, request: RetryImportRequest, context: aio.ServicerContext) -> ImportStatus:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def explain_job(self, request: ExplainJobRequest, context: aio.ServicerContext) -> JobExplanation:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def watch_library(self, request: WatchLibraryRequest, context: aio.ServicerContext) -> AsyncIterator[LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def place_image(self, request: PlaceImageRequest, context: aio.ServicerContext) -> PlaceImageResponse:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def evict_image(self, request: EvictImageRequest, context: aio.ServicerContext) -> EvictImageResponse:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def get_image_usage(self, request: GetImageUsageRequest, context: aio.ServicerContext) -> ImageUsage:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def refresh_images(self, request: RefreshImagesRequest, context: aio.ServicerContext) -> RefreshImagesResponse:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def collect_garbage(self, request: CollectGarbageRequest, context: aio.ServicerContext) -> CollectGarbageResponse:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -184,6 +246,46 @@ class ImageServiceService:
                 self.list_jobs,
                 request_deserializer=ListJobsRequest.from_binary,
                 response_serializer=ListJobsResponse.to_binary,
+            ),
+            "RetryImport": unary_unary_rpc_method_handler(
+                self.retry_import,
+                request_deserializer=RetryImportRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "ExplainJob": unary_unary_rpc_method_handler(
+                self.explain_job,
+                request_deserializer=ExplainJobRequest.from_binary,
+                response_serializer=JobExplanation.to_binary,
+            ),
+            "WatchLibrary": unary_stream_rpc_method_handler(
+                self.watch_library,
+                request_deserializer=WatchLibraryRequest.from_binary,
+                response_serializer=LibraryChange.to_binary,
+            ),
+            "PlaceImage": unary_unary_rpc_method_handler(
+                self.place_image,
+                request_deserializer=PlaceImageRequest.from_binary,
+                response_serializer=PlaceImageResponse.to_binary,
+            ),
+            "EvictImage": unary_unary_rpc_method_handler(
+                self.evict_image,
+                request_deserializer=EvictImageRequest.from_binary,
+                response_serializer=EvictImageResponse.to_binary,
+            ),
+            "GetImageUsage": unary_unary_rpc_method_handler(
+                self.get_image_usage,
+                request_deserializer=GetImageUsageRequest.from_binary,
+                response_serializer=ImageUsage.to_binary,
+            ),
+            "RefreshImages": unary_unary_rpc_method_handler(
+                self.refresh_images,
+                request_deserializer=RefreshImagesRequest.from_binary,
+                response_serializer=RefreshImagesResponse.to_binary,
+            ),
+            "CollectGarbage": unary_unary_rpc_method_handler(
+                self.collect_garbage,
+                request_deserializer=CollectGarbageRequest.from_binary,
+                response_serializer=CollectGarbageResponse.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -267,6 +369,46 @@ class ImageServiceClient:
             "/limiquantix.storage.v1.ImageService/ListJobs",
             request_serializer=ListJobsRequest.to_binary,
             response_deserializer=ListJobsResponse.from_binary,
+        )
+        self._retry_import = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/RetryImport",
+            request_serializer=RetryImportRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._explain_job = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/ExplainJob",
+            request_serializer=ExplainJobRequest.to_binary,
+            response_deserializer=JobExplanation.from_binary,
+        )
+        self._watch_library = channel.unary_stream(
+            "/limiquantix.storage.v1.ImageService/WatchLibrary",
+            request_serializer=WatchLibraryRequest.to_binary,
+            response_deserializer=LibraryChange.from_binary,
+        )
+        self._place_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/PlaceImage",
+            request_serializer=PlaceImageRequest.to_binary,
+            response_deserializer=PlaceImageResponse.from_binary,
+        )
+        self._evict_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/EvictImage",
+            request_serializer=EvictImageRequest.to_binary,
+            response_deserializer=EvictImageResponse.from_binary,
+        )
+        self._get_image_usage = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/GetImageUsage",
+            request_serializer=GetImageUsageRequest.to_binary,
+            response_deserializer=ImageUsage.from_binary,
+        )
+        self._refresh_images = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/RefreshImages",
+            request_serializer=RefreshImagesRequest.to_binary,
+            response_deserializer=RefreshImagesResponse.from_binary,
+        )
+        self._collect_garbage = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/CollectGarbage",
+            request_serializer=CollectGarbageRequest.to_binary,
+            response_deserializer=CollectGarbageResponse.from_binary,
         )
 
     def create_image(
@@ -453,6 +595,124 @@ class ImageServiceClient:
         """
         return self._list_jobs(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def retry_import(
+        self,
+        request: RetryImportRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[RetryImportRequest, ImportStatus]:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        return self._retry_import(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def explain_job(
+        self,
+        request: ExplainJobRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[ExplainJobRequest, JobExplanation]:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        return self._explain_job(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def watch_library(
+        self,
+        request: WatchLibraryRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryStreamCall[WatchLibraryRequest, LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        return self._watch_library(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def place_image(
+        self,
+        request: PlaceImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[PlaceImageRequest, PlaceImageResponse]:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        return self._place_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def evict_image(
+        self,
+        request: EvictImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[EvictImageRequest, EvictImageResponse]:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        return self._evict_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def get_image_usage(
+        self,
+        request: GetImageUsageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[GetImageUsageRequest, ImageUsage]:
+        return self._get_image_usage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def refresh_images(
+        self,
+        request: RefreshImagesRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[RefreshImagesRequest, RefreshImagesResponse]:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        return self._refresh_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def collect_garbage(
+        self,
+        request: CollectGarbageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[CollectGarbageRequest, CollectGarbageResponse]:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class ImageServiceServiceSync:
     """
@@ -544,6 +804,68 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def retry_import(self, request: RetryImportRequest, context: ServicerContext) -> ImportStatus:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def explain_job(self, request: ExplainJobRequest, context: ServicerContext) -> JobExplanation:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def watch_library(self, request: WatchLibraryRequest, context: ServicerContext) -> Iterator[LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def place_image(self, request: PlaceImageRequest, context: ServicerContext) -> PlaceImageResponse:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def evict_image(self, request: EvictImageRequest, context: ServicerContext) -> EvictImageResponse:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def get_image_usage(self, request: GetImageUsageRequest, context: ServicerContext) -> ImageUsage:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def refresh_images(self, request: RefreshImagesRequest, context: ServicerContext) -> RefreshImagesResponse:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def collect_garbage(self, request: CollectGarbageRequest, context: ServicerContext) -> CollectGarbageResponse:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -616,6 +938,46 @@ class ImageServiceServiceSync:
                 self.list_jobs,
                 request_deserializer=ListJobsRequest.from_binary,
                 response_serializer=ListJobsResponse.to_binary,
+            ),
+            "RetryImport": unary_unary_rpc_method_handler(
+                self.retry_import,
+                request_deserializer=RetryImportRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "ExplainJob": unary_unary_rpc_method_handler(
+                self.explain_job,
+                request_deserializer=ExplainJobRequest.from_binary,
+                response_serializer=JobExplanation.to_binary,
+            ),
+            "WatchLibrary": unary_stream_rpc_method_handler(
+                self.watch_library,
+                request_deserializer=WatchLibraryRequest.from_binary,
+                response_serializer=LibraryChange.to_binary,
+            ),
+            "PlaceImage": unary_unary_rpc_method_handler(
+                self.place_image,
+                request_deserializer=PlaceImageRequest.from_binary,
+                response_serializer=PlaceImageResponse.to_binary,
+            ),
+            "EvictImage": unary_unary_rpc_method_handler(
+                self.evict_image,
+                request_deserializer=EvictImageRequest.from_binary,
+                response_serializer=EvictImageResponse.to_binary,
+            ),
+            "GetImageUsage": unary_unary_rpc_method_handler(
+                self.get_image_usage,
+                request_deserializer=GetImageUsageRequest.from_binary,
+                response_serializer=ImageUsage.to_binary,
+            ),
+            "RefreshImages": unary_unary_rpc_method_handler(
+                self.refresh_images,
+                request_deserializer=RefreshImagesRequest.from_binary,
+                response_serializer=RefreshImagesResponse.to_binary,
+            ),
+            "CollectGarbage": unary_unary_rpc_method_handler(
+                self.collect_garbage,
+                request_deserializer=CollectGarbageRequest.from_binary,
+                response_serializer=CollectGarbageResponse.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -699,6 +1061,46 @@ class ImageServiceClientSync:
             "/limiquantix.storage.v1.ImageService/ListJobs",
             request_serializer=ListJobsRequest.to_binary,
             response_deserializer=ListJobsResponse.from_binary,
+        )
+        self._retry_import = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/RetryImport",
+            request_serializer=RetryImportRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._explain_job = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/ExplainJob",
+            request_serializer=ExplainJobRequest.to_binary,
+            response_deserializer=JobExplanation.from_binary,
+        )
+        self._watch_library = channel.unary_stream(
+            "/limiquantix.storage.v1.ImageService/WatchLibrary",
+            request_serializer=WatchLibraryRequest.to_binary,
+            response_deserializer=LibraryChange.from_binary,
+        )
+        self._place_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/PlaceImage",
+            request_serializer=PlaceImageRequest.to_binary,
+            response_deserializer=PlaceImageResponse.from_binary,
+        )
+        self._evict_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/EvictImage",
+            request_serializer=EvictImageRequest.to_binary,
+            response_deserializer=EvictImageResponse.from_binary,
+        )
+        self._get_image_usage = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/GetImageUsage",
+            request_serializer=GetImageUsageRequest.to_binary,
+            response_deserializer=ImageUsage.from_binary,
+        )
+        self._refresh_images = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/RefreshImages",
+            request_serializer=RefreshImagesRequest.to_binary,
+            response_deserializer=RefreshImagesResponse.from_binary,
+        )
+        self._collect_garbage = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/CollectGarbage",
+            request_serializer=CollectGarbageRequest.to_binary,
+            response_deserializer=CollectGarbageResponse.from_binary,
         )
 
     def create_image(
@@ -884,3 +1286,121 @@ class ImageServiceClientSync:
         Newest first.
         """
         return self._list_jobs(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def retry_import(
+        self,
+        request: RetryImportRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ImportStatus:
+        """
+        A new job that does what a failed or cancelled one was to do; asking twice makes one.
+        """
+        return self._retry_import(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def explain_job(
+        self,
+        request: ExplainJobRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> JobExplanation:
+        """
+        In words: what a job does, what it waits for and since when, which try it is, what comes next.
+        """
+        return self._explain_job(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def watch_library(
+        self,
+        request: WatchLibraryRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[LibraryChange]:
+        """
+        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        A slow reader gets the latest state of each, never a queue.
+        """
+        return self._watch_library(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def place_image(
+        self,
+        request: PlaceImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> PlaceImageResponse:
+        """
+        Makes an image present on nodes or pools, one job each; a node that has it already needs none.
+        """
+        return self._place_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def evict_image(
+        self,
+        request: EvictImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> EvictImageResponse:
+        """
+        Removes copies that no VM there is built on; the last copy only when told so.
+        """
+        return self._evict_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def get_image_usage(
+        self,
+        request: GetImageUsageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ImageUsage:
+        return self._get_image_usage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def refresh_images(
+        self,
+        request: RefreshImagesRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> RefreshImagesResponse:
+        """
+        Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        return self._refresh_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def collect_garbage(
+        self,
+        request: CollectGarbageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> CollectGarbageResponse:
+        """
+        Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

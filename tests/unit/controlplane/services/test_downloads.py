@@ -189,7 +189,8 @@ async def test_other_bytes_from_the_publisher_are_another_version(plane: Plane) 
     old, job = await plane.image(first.image_id), await plane.stored_job(second.id)
     new = await plane.image(job.image_id)
     assert (old.digest, [p.node_id for p in old.placements]) == (DIGEST, ["node-1"])
-    assert (new.digest, new.name, new.phase) == (OTHER_DIGEST, "debian-12-cdcdcdcd", ImagePhase.READY)
+    assert (new.digest, new.title, new.phase) == (OTHER_DIGEST, "debian-12", ImagePhase.READY)
+    assert (new.version, old.title, old.current) == (2, "debian-12@1", False)
 
 
 async def test_what_a_scan_made_of_the_very_bytes_is_absorbed(plane: Plane) -> None:

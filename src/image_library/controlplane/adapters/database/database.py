@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ from image_library.controlplane.adapters.database.images import DatabaseImages
 from image_library.controlplane.adapters.database.jobs import DatabaseJobs
 from image_library.controlplane.adapters.database.nodes import DatabaseNodes
 from image_library.controlplane.adapters.database.schema import bring_up_to_date
+from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.adapters.database.vms import DatabaseVms
+from image_library.controlplane.ports.records import LIBRARY
+from image_library.domain.changes import Changed, Changes
 from image_library.domain.errors import StorageFull, StorageIo, StoreNotWritable
 
 # WAL lets readers go on while one writes; FULL makes a commit survive a power cut.
@@ -30,9 +33,10 @@ class DatabaseRecords:
     """Fulfils ``ports.records.Records``."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self.images = DatabaseImages(connection)
-        self.jobs = DatabaseJobs(connection)
-        self.nodes = DatabaseNodes(connection)
+        self.stamp = Stamp(connection)
+        self.images = DatabaseImages(connection, self.stamp)
+        self.jobs = DatabaseJobs(connection, self.stamp)
+        self.nodes = DatabaseNodes(connection, self.stamp)
         self.vms = DatabaseVms(connection)
 
 
@@ -43,6 +47,7 @@ class SqliteDatabase:
         self._engine = engine
         # Two of our own writers wait for each other here, not inside SQLite with a thread each.
         self._writer = asyncio.Lock()
+        self._changes = Changes()
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[DatabaseRecords]:
@@ -56,7 +61,13 @@ class SqliteDatabase:
             async with self._writer, self._engine.connect() as connection:
                 await connection.execution_options(immediate=True)
                 async with connection.begin():
-                    yield DatabaseRecords(connection)
+                    records = DatabaseRecords(connection)
+                    yield records
+        if records.stamp.taken:
+            self._changes.notify(LIBRARY)
+
+    def follow(self) -> AbstractContextManager[Changed]:
+        return self._changes.follow(LIBRARY)
 
     async def secret(self, name: str) -> str:
         wanted = select(tables.meta.c.value).where(tables.meta.c.key == name)

@@ -1,18 +1,21 @@
-"""Images in the database: a row, its labels and its placements."""
+"""Images in the database: a row, its labels, its shared projects and its placements."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exists, insert, select
+from sqlalchemy import ColumnElement, Row, delete, insert, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
-from image_library.controlplane.adapters.database.rows import named, newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.image_filters import conditions_of, placed
+from image_library.controlplane.adapters.database.rows import newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import Image, Placement, PlacementState
@@ -25,18 +28,23 @@ _PLACEMENTS = tables.placements
 class DatabaseImages:
     """Fulfils ``ports.images.Images`` within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, stamp: Stamp) -> None:
         self._connection = connection
+        self._stamp = stamp
 
     async def get(self, image_id: str) -> Image | None:
         found = await self._where(_IMAGES.c.id == image_id)
         return found[0] if found else None
 
     async def named(self, name: str, project_id: str = "") -> tuple[Image, ...]:
-        conditions = [named(_IMAGES, name)]
+        conditions = [_IMAGES.c.name_key == name.lower(), _IMAGES.c.current == true()]
         if project_id:
             conditions.append(_IMAGES.c.project_id == project_id)
         return await self._where(*conditions)
+
+    async def versions(self, name: str, project_id: str) -> tuple[Image, ...]:
+        found = await self._where(_IMAGES.c.name_key == name.lower(), _IMAGES.c.project_id == project_id)
+        return tuple(sorted(found, key=lambda image: image.version, reverse=True))
 
     async def of_catalog(self, catalog_id: str = "") -> tuple[Image, ...]:
         wanted = _IMAGES.c.catalog_id == catalog_id if catalog_id else _IMAGES.c.catalog_id != ""
@@ -46,31 +54,35 @@ class DatabaseImages:
         return await self._where(_IMAGES.c.digest == digest) if digest else ()
 
     async def on_node(self, node_id: str) -> tuple[Image, ...]:
-        return await self._where(_placed(_PLACEMENTS.c.node_id == node_id))
+        return await self._where(placed(_PLACEMENTS.c.node_id == node_id))
 
     async def at_path(self, path: str, node_id: str = "") -> tuple[Image, ...]:
         conditions = [_PLACEMENTS.c.path == path]
         if node_id:
             conditions.append(_PLACEMENTS.c.node_id == node_id)
-        return await self._where(_placed(*conditions))
+        return await self._where(placed(*conditions))
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        rows, total, after = await page_of(self._connection, _IMAGES, _conditions(matching), page)
+        rows, total, after = await page_of(self._connection, _IMAGES, conditions_of(matching), page)
         return Page(items=await self._with_placements(rows), total=total, next=after)
 
     async def names(self) -> tuple[str, ...]:
         return tuple((await self._connection.execute(select(_IMAGES.c.name).distinct())).scalars())
 
     async def save(self, image: Image) -> None:
+        image = replace(image, sequence=await self._stamp.number())
         try:
             await upsert(self._connection, _IMAGES, _row(image))
         except IntegrityError as error:
             raise NameTaken(f"An image '{image.name}' exists already.", field="name") from error
         await self._replace(tables.image_labels, image.id, _label_rows(image))
+        await self._replace(tables.image_projects, image.id, _project_rows(image))
         await self._replace(_PLACEMENTS, image.id, _placement_rows(image))
 
     async def remove(self, image_id: str) -> None:
-        await self._connection.execute(delete(_IMAGES).where(_IMAGES.c.id == image_id))
+        gone = await self._connection.execute(delete(_IMAGES).where(_IMAGES.c.id == image_id))
+        if gone.rowcount:
+            await self._stamp.removed("image", image_id)
 
     async def used_by(self, image_id: str) -> tuple[str, ...]:
         query = select(tables.vms.c.name).where(tables.vms.c.image_id == image_id)
@@ -96,36 +108,31 @@ class DatabaseImages:
         return tuple(from_document(Image, row.document, placements=tuple(found[row.id])) for row in rows)
 
 
-def _placed(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(_PLACEMENTS.c.image_id == _IMAGES.c.id, *conditions)
-
-
-def _conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
-    pairs = {
-        _IMAGES.c.project_id: wanted.project_id or None,
-        _IMAGES.c.os_family: wanted.os_family and wanted.os_family.value,
-        _IMAGES.c.visibility: wanted.visibility and wanted.visibility.value,
-        _IMAGES.c.format: wanted.format and wanted.format.value,
-    }
-    labels = tables.image_labels
-    return [column == value for column, value in pairs.items() if value is not None] + [
-        exists().where(labels.c.image_id == _IMAGES.c.id, labels.c.key == key, labels.c.value == value)
-        for key, value in wanted.labels.items()
-    ]
-
-
 def _row(image: Image) -> dict[str, Any]:
     return {
         "id": image.id,
         "project_id": image.project_id,
         "name": image.name,
+        "name_key": image.name.lower(),
+        "version": image.version,
+        "current": image.current,
+        "hidden": image.hidden,
+        "protected": image.protected,
+        "deprecated": image.deprecation is not None,
         "catalog_id": image.catalog_id,
         "os_family": image.os.family.value,
+        "distribution": image.os.distribution.lower(),
+        "os_version": image.os.version.lower(),
+        "architecture": image.os.architecture.lower(),
         "format": image.format.value,
         "visibility": image.visibility.value,
         "phase": image.phase.value,
+        "trust": image.trust.value,
+        "size_bytes": image.size_bytes,
         "digest": image.digest,
+        "words": " ".join((image.name, image.os.distribution, image.description)).lower(),
         "document": to_document(image, but=frozenset({"placements"})),
+        "sequence": image.sequence,
         "created_at": image.created_at,
         "updated_at": image.updated_at,
     }
@@ -135,12 +142,17 @@ def _label_rows(image: Image) -> list[dict[str, Any]]:
     return [{"image_id": image.id, "key": key, "value": value} for key, value in image.labels.items()]
 
 
+def _project_rows(image: Image) -> list[dict[str, Any]]:
+    return [{"image_id": image.id, "project_id": project} for project in dict.fromkeys(image.shared_projects)]
+
+
 def _placement_rows(image: Image) -> list[dict[str, Any]]:
     return [
         {
             "image_id": image.id,
             "node_id": placement.node_id,
             "position": position,
+            "pool_id": placement.pool_id,
             "path": placement.path,
             "state": placement.state.value,
             "verified_at": placement.verified_at,
@@ -151,5 +163,9 @@ def _placement_rows(image: Image) -> list[dict[str, Any]]:
 
 def _placement(row: Row[Any]) -> Placement:
     return Placement(
-        node_id=row.node_id, path=row.path, state=PlacementState(row.state), verified_at=row.verified_at
+        node_id=row.node_id,
+        pool_id=row.pool_id,
+        path=row.path,
+        state=PlacementState(row.state),
+        verified_at=row.verified_at,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, false, select, update
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
 from image_library.controlplane.adapters.database.rows import newest_first, page_of
+from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.domain.job import Job
 from image_library.domain.paging import Page, PageRequest
 from image_library.domain.store import DownloadOrder
@@ -21,8 +23,9 @@ _JOBS = tables.jobs
 class DatabaseJobs:
     """Fulfils ``ports.jobs.Jobs`` within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, stamp: Stamp) -> None:
         self._connection = connection
+        self._stamp = stamp
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._where(_JOBS.c.id == job_id)
@@ -34,11 +37,13 @@ class DatabaseJobs:
         return None if document is None else from_document(DownloadOrder, document)
 
     async def add(self, job: Job, order: DownloadOrder) -> None:
-        values = {"id": job.id, "order": to_document(order), **_columns(job)}
+        columns = _columns(job, await self._stamp.number())
+        values = {"id": job.id, "order": to_document(order), **columns}
         await self._connection.execute(add_row(_JOBS).values(**values))
 
     async def save(self, job: Job) -> None:
-        await self._connection.execute(update(_JOBS).where(_JOBS.c.id == job.id).values(**_columns(job)))
+        columns = _columns(job, await self._stamp.number())
+        await self._connection.execute(update(_JOBS).where(_JOBS.c.id == job.id).values(**columns))
 
     async def live(self) -> tuple[Job, ...]:
         return (await self._where(_JOBS.c.ended == false()))[::-1]
@@ -56,12 +61,16 @@ class DatabaseJobs:
         return tuple(from_document(Job, row.document) for row in rows)
 
 
-def _columns(job: Job) -> dict[str, Any]:
+def _columns(job: Job, sequence: int) -> dict[str, Any]:
     return {
         "image_id": job.image_id,
         "node_id": job.node_id,
+        "kind": job.kind.value,
+        "state": job.state.value,
         "ended": job.state.ended,
-        "document": to_document(job),
+        "retry_of": job.retry_of,
+        "document": to_document(replace(job, sequence=sequence)),
+        "sequence": sequence,
         "created_at": job.created_at,
         "updated_at": job.updated_at,
     }

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
 from image_library.controlplane.adapters.database.rows import newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.nodes import NodeFilter
 from image_library.domain.node import Node
 from image_library.domain.paging import Page, PageRequest
@@ -18,8 +19,9 @@ _NODES = tables.nodes
 class DatabaseNodes:
     """Fulfils ``ports.nodes.Nodes`` within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, stamp: Stamp) -> None:
         self._connection = connection
+        self._stamp = stamp
 
     async def get(self, node_id: str) -> Node | None:
         found = await self._where(_NODES.c.id == node_id)
@@ -36,11 +38,13 @@ class DatabaseNodes:
         return Page(items=tuple(from_document(Node, r.document) for r in rows), total=total, next=after)
 
     async def save(self, node: Node) -> None:
+        node = node.evolve(sequence=await self._stamp.number())
         values = {
             "id": node.id,
             "hostname": node.hostname,
             "phase": node.phase.value,
             "document": to_document(node),
+            "sequence": node.sequence,
             "created_at": node.created_at,
             "updated_at": node.updated_at,
         }

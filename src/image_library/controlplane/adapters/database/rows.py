@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from image_library.domain.paging import Cursor, PageRequest
 
 
-async def upsert(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> None:
-    """Adds the row with this ``id``, or replaces all of its other columns."""
+async def upsert(
+    connection: AsyncConnection, table: Table, values: Mapping[str, Any], *, key: tuple[str, ...] = ("id",)
+) -> None:
+    """Adds the row with this key, or replaces all of its other columns."""
     statement = insert(table).values(**values)
-    changed = {name: statement.excluded[name] for name in values if name != "id"}
-    await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+    changed = {name: statement.excluded[name] for name in values if name not in key}
+    await connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed))
 
 
 def newest_first(query: Select[Any], table: Table) -> Select[Any]:

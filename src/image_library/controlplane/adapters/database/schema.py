@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
-from image_library.controlplane.adapters.database.tables import HEAD, metadata
+from image_library.controlplane.adapters.database.tables import HEAD, metadata, sequence
 from image_library.domain.errors import SchemaTooNew
 
 log = structlog.get_logger()
@@ -42,6 +42,7 @@ def stored_revision(connection: Connection) -> str:
 def _create(connection: Connection) -> None:
     """All tables at once; a test proves that the migrations make the very same."""
     metadata.create_all(connection)
+    connection.execute(insert(sequence).values(value=0))
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": HEAD})
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    true,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,17 +49,49 @@ images = Table(
     Column("id", String, primary_key=True),
     Column("project_id", String, nullable=False),
     Column("name", String, nullable=False),
+    # In small letters: two names that differ in capitals only are one.
+    Column("name_key", String, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("hidden", Boolean, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("deprecated", Boolean, nullable=False),
     Column("catalog_id", String, nullable=False, index=True),
     Column("os_family", String, nullable=False),
+    Column("distribution", String, nullable=False),
+    Column("os_version", String, nullable=False),
+    Column("architecture", String, nullable=False),
     Column("format", String, nullable=False),
     Column("visibility", String, nullable=False),
     Column("phase", String, nullable=False),
+    Column("trust", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("digest", String, nullable=False, index=True),
+    # Name, distribution and description in small letters, for searching.
+    Column("words", String, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("sequence", BigInteger, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    UniqueConstraint("project_id", "name", name="uq_images_name"),
     Index("ix_images_newest", "created_at", "id"),
+    Index("ix_images_versions", "project_id", "name_key", "version"),
+)
+# A name points to one image of its project.
+Index(
+    "uq_images_current",
+    images.c.project_id,
+    images.c.name_key,
+    unique=True,
+    sqlite_where=images.c.current == true(),
+    postgresql_where=images.c.current == true(),
+)
+
+image_projects = Table(
+    "image_projects",
+    metadata,
+    Column("image_id", String, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", String, primary_key=True),
+    Index("ix_image_projects_project", "project_id"),
 )
 
 image_labels = Table(
@@ -77,6 +110,7 @@ placements = Table(
     Column("node_id", String, ForeignKey("nodes.id"), primary_key=True),
     # The order in which the image got its copies: the first ready one is shown to old clients.
     Column("position", BigInteger, nullable=False),
+    Column("pool_id", String, nullable=False, index=True),
     Column("path", String, nullable=False, index=True),
     Column("state", String, nullable=False),
     Column("verified_at", Moment),
@@ -88,10 +122,14 @@ jobs = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("image_id", String, nullable=False, index=True),
-    Column("node_id", String, nullable=False),
+    Column("node_id", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
     Column("ended", Boolean, nullable=False),
+    Column("retry_of", String, nullable=False, index=True),
     Column("document", JSON, nullable=False),
     Column("order", JSON, nullable=False),
+    Column("sequence", BigInteger, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Index("ix_jobs_newest", "created_at", "id"),
@@ -105,6 +143,7 @@ nodes = Table(
     Column("hostname", String, nullable=False, index=True),
     Column("phase", String, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("sequence", BigInteger, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
 )
@@ -125,6 +164,19 @@ vms = Table(
     UniqueConstraint("project_id", "name", name="uq_vms_name"),
     Index("ix_vms_newest", "created_at", "id"),
 )
+
+# What is gone, so that those who follow the library by sequence hear of it.
+removals = Table(
+    "removals",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("sequence", BigInteger, nullable=False, index=True),
+    Column("removed_at", Moment, nullable=False),
+)
+
+# One row: the number of the last transaction that changed something. Its lock also orders the writers.
+sequence = Table("sequence", metadata, Column("value", BigInteger, nullable=False))
 
 meta = Table(
     "meta",

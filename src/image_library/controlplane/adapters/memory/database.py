@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
 from image_library.controlplane.adapters.memory.nodes import MemoryNodes
 from image_library.controlplane.adapters.memory.tables import Tables
 from image_library.controlplane.adapters.memory.vms import MemoryVms
+from image_library.controlplane.ports.records import LIBRARY
+from image_library.domain.changes import Changed, Changes
 
 
 class MemoryRecords:
@@ -30,6 +32,7 @@ class MemoryDatabase:
     def __init__(self) -> None:
         self._tables = Tables()
         self._writer = asyncio.Lock()
+        self._changes = Changes()
         self._secrets: dict[str, str] = {}
 
     @asynccontextmanager
@@ -42,6 +45,11 @@ class MemoryDatabase:
             changed = self._tables.copy()
             yield MemoryRecords(changed)
             self._tables = changed
+        if changed.stamped:
+            self._changes.notify(LIBRARY)
+
+    def follow(self) -> AbstractContextManager[Changed]:
+        return self._changes.follow(LIBRARY)
 
     async def secret(self, name: str) -> str:
         return self._secrets.setdefault(name, secrets.token_hex(32))

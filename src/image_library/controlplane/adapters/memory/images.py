@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from image_library.controlplane.adapters.memory.image_filters import matches
 from image_library.controlplane.adapters.memory.tables import Tables, newest_first, page_of
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
@@ -20,8 +23,14 @@ class MemoryImages:
 
     async def named(self, name: str, project_id: str = "") -> tuple[Image, ...]:
         return newest_first(
-            i for i in self._all() if i.name.lower() == name.lower() and project_id in ("", i.project_id)
+            i
+            for i in self._all()
+            if i.current and i.name.lower() == name.lower() and project_id in ("", i.project_id)
         )
+
+    async def versions(self, name: str, project_id: str) -> tuple[Image, ...]:
+        same = [i for i in self._all() if i.name.lower() == name.lower() and i.project_id == project_id]
+        return tuple(sorted(same, key=lambda image: image.version, reverse=True))
 
     async def of_catalog(self, catalog_id: str = "") -> tuple[Image, ...]:
         return newest_first(i for i in self._all() if i.catalog_id and catalog_id in ("", i.catalog_id))
@@ -38,32 +47,24 @@ class MemoryImages:
         )
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        return page_of((i for i in self._all() if _matches(i, matching)), page)
+        used = {vm.image_id for vm in self._tables.vms.values()}
+        return page_of((i for i in self._all() if matches(i, matching, in_use=i.id in used)), page)
 
     async def names(self) -> tuple[str, ...]:
         return tuple(sorted({i.name for i in self._all()}))
 
     async def save(self, image: Image) -> None:
         same = await self.named(image.name, image.project_id)
-        if any(other.id != image.id and other.name == image.name for other in same):
+        if image.current and any(other.id != image.id for other in same):
             raise NameTaken(f"An image '{image.name}' exists already.", field="name")
-        self._tables.images[image.id] = image
+        self._tables.images[image.id] = replace(image, sequence=self._tables.stamp())
 
     async def remove(self, image_id: str) -> None:
-        self._tables.images.pop(image_id, None)
+        if self._tables.images.pop(image_id, None):
+            self._tables.removed[("image", image_id)] = self._tables.stamp()
 
     async def used_by(self, image_id: str) -> tuple[str, ...]:
         return tuple(sorted(vm.name for vm in self._tables.vms.values() if vm.image_id == image_id))
 
     def _all(self) -> list[Image]:
         return list(self._tables.images.values())
-
-
-def _matches(image: Image, wanted: ImageFilter) -> bool:
-    return (
-        wanted.project_id in ("", image.project_id)
-        and wanted.os_family in (None, image.os.family)
-        and wanted.visibility in (None, image.visibility)
-        and wanted.format in (None, image.format)
-        and all(image.labels.get(key) == value for key, value in wanted.labels.items())
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from image_library.controlplane.adapters.memory.tables import Tables, newest_first, page_of
 from image_library.domain.job import Job
 from image_library.domain.paging import Page, PageRequest
@@ -21,11 +23,11 @@ class MemoryJobs:
         return self._tables.orders.get(job_id)
 
     async def add(self, job: Job, order: DownloadOrder) -> None:
-        self._tables.jobs[job.id] = job
+        await self.save(job)
         self._tables.orders[job.id] = order
 
     async def save(self, job: Job) -> None:
-        self._tables.jobs[job.id] = job
+        self._tables.jobs[job.id] = replace(job, sequence=self._tables.stamp())
 
     async def live(self) -> tuple[Job, ...]:
         return newest_first(job for job in self._tables.jobs.values() if not job.state.ended)[::-1]

@@ -35,6 +35,16 @@ class Tables:
     orders: dict[str, DownloadOrder] = field(default_factory=dict[str, DownloadOrder])
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     vms: dict[str, Vm] = field(default_factory=dict[str, Vm])
+    # The sequence number at which something of a kind was removed.
+    removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    sequence: int = 0
+    stamped: bool = False
+
+    def stamp(self) -> int:
+        """The number of this transaction among those that change something."""
+        if not self.stamped:
+            self.stamped, self.sequence = True, self.sequence + 1
+        return self.sequence
 
     def copy(self) -> Tables:
         return Tables(
@@ -43,6 +53,8 @@ class Tables:
             orders=dict(self.orders),
             nodes=dict(self.nodes),
             vms=dict(self.vms),
+            removed=dict(self.removed),
+            sequence=self.sequence,
         )
 
 

@@ -13,6 +13,7 @@ def upgrade() -> None:
     _images()
     _work()
     _machines()
+    _numbers()
     op.create_table(
         "meta",
         sa.Column("key", sa.String, primary_key=True),
@@ -24,16 +25,39 @@ def _images() -> None:
     op.create_table(
         "images",
         sa.Column("id", sa.String, primary_key=True),
-        *(sa.Column(name, sa.String, nullable=False) for name in ("project_id", "name", "catalog_id")),
-        *(sa.Column(name, sa.String, nullable=False) for name in ("os_family", "format", "visibility")),
-        *(sa.Column(name, sa.String, nullable=False) for name in ("phase", "digest")),
+        *_texts("project_id", "name", "name_key"),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        *(
+            sa.Column(name, sa.Boolean, nullable=False)
+            for name in ("current", "hidden", "protected", "deprecated")
+        ),
+        *_texts("catalog_id", "os_family", "distribution", "os_version", "architecture"),
+        *_texts("format", "visibility", "phase"),
+        sa.Column("trust", sa.BigInteger, nullable=False),
+        sa.Column("size_bytes", sa.BigInteger, nullable=False),
+        *_texts("digest", "words"),
         sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
         *_moments(),
-        sa.UniqueConstraint("project_id", "name", name="uq_images_name"),
     )
-    op.create_index("ix_images_catalog_id", "images", ["catalog_id"])
-    op.create_index("ix_images_digest", "images", ["digest"])
+    for name in ("catalog_id", "digest", "sequence"):
+        op.create_index(f"ix_images_{name}", "images", [name])
     op.create_index("ix_images_newest", "images", ["created_at", "id"])
+    op.create_index("ix_images_versions", "images", ["project_id", "name_key", "version"])
+    op.create_index(
+        "uq_images_current",
+        "images",
+        ["project_id", "name_key"],
+        unique=True,
+        sqlite_where=sa.text("current = 1"),
+        postgresql_where=sa.text("current"),
+    )
+    op.create_table(
+        "image_projects",
+        sa.Column("image_id", sa.String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("project_id", sa.String, primary_key=True),
+    )
+    op.create_index("ix_image_projects_project", "image_projects", ["project_id"])
     op.create_table(
         "image_labels",
         sa.Column("image_id", sa.String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
@@ -47,14 +71,16 @@ def _work() -> None:
     op.create_table(
         "jobs",
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("image_id", sa.String, nullable=False),
-        sa.Column("node_id", sa.String, nullable=False),
+        *_texts("image_id", "node_id", "kind", "state"),
         sa.Column("ended", sa.Boolean, nullable=False),
+        *_texts("retry_of"),
         sa.Column("document", sa.JSON, nullable=False),
         sa.Column("order", sa.JSON, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
         *_moments(),
     )
-    op.create_index("ix_jobs_image_id", "jobs", ["image_id"])
+    for name in ("image_id", "node_id", "retry_of", "sequence"):
+        op.create_index(f"ix_jobs_{name}", "jobs", [name])
     op.create_index("ix_jobs_newest", "jobs", ["created_at", "id"])
     op.create_index("ix_jobs_live", "jobs", ["ended", "created_at"])
 
@@ -63,28 +89,30 @@ def _machines() -> None:
     op.create_table(
         "nodes",
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("hostname", sa.String, nullable=False),
-        sa.Column("phase", sa.String, nullable=False),
+        *_texts("hostname", "phase"),
         sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
         *_moments(),
     )
     op.create_index("ix_nodes_hostname", "nodes", ["hostname"])
+    op.create_index("ix_nodes_sequence", "nodes", ["sequence"])
     op.create_table(
         "placements",
         sa.Column("image_id", sa.String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("node_id", sa.String, sa.ForeignKey("nodes.id"), primary_key=True),
         sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("pool_id", sa.String, nullable=False),
         sa.Column("path", sa.String, nullable=False),
         sa.Column("state", sa.String, nullable=False),
         sa.Column("verified_at", sa.BigInteger),
     )
     op.create_index("ix_placements_path", "placements", ["path"])
+    op.create_index("ix_placements_pool_id", "placements", ["pool_id"])
     op.create_index("ix_placements_node", "placements", ["node_id"])
     op.create_table(
         "vms",
         sa.Column("id", sa.String, primary_key=True),
-        *(sa.Column(name, sa.String, nullable=False) for name in ("project_id", "name", "node_id")),
-        *(sa.Column(name, sa.String, nullable=False) for name in ("image_id", "image_digest", "state")),
+        *_texts("project_id", "name", "node_id", "image_id", "image_digest", "state"),
         sa.Column("document", sa.JSON, nullable=False),
         *_moments(),
         sa.UniqueConstraint("project_id", "name", name="uq_vms_name"),
@@ -92,6 +120,23 @@ def _machines() -> None:
     op.create_index("ix_vms_node_id", "vms", ["node_id"])
     op.create_index("ix_vms_image_id", "vms", ["image_id"])
     op.create_index("ix_vms_newest", "vms", ["created_at", "id"])
+
+
+def _numbers() -> None:
+    op.create_table(
+        "removals",
+        sa.Column("kind", sa.String, primary_key=True),
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
+        sa.Column("removed_at", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_removals_sequence", "removals", ["sequence"])
+    numbers = op.create_table("sequence", sa.Column("value", sa.BigInteger, nullable=False))
+    op.bulk_insert(numbers, [{"value": 0}])
+
+
+def _texts(*names: str) -> tuple[sa.Column[str], ...]:
+    return tuple(sa.Column(name, sa.String, nullable=False) for name in names)
 
 
 def _moments() -> tuple[sa.Column[int], sa.Column[int]]:

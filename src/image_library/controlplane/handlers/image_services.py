@@ -1,0 +1,20 @@
+"""What the ImageService's handlers call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.inventory import InventoryService
+from image_library.wire.paging import PageTokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageServices:
+    catalog: CatalogService
+    downloads: Downloads
+    images: ImageService
+    inventory: InventoryService
+    tokens: PageTokens
