@@ -164,7 +164,9 @@ async def test_every_change_has_a_later_number(database: Database) -> None:
     async with database.read() as records:
         one, two = await records.images.get("one"), await records.images.get("two")
         node = await records.nodes.get("node-1")
-    assert one and two and node
+    assert one
+    assert two
+    assert node
     assert one.sequence == node.sequence > two.sequence > 0
 
 
