@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 from image_library.catalog.table import Table
 from image_library.domain.catalog import Catalog, CatalogEntry, Variant
 from image_library.domain.checksum import parse_digest
-from image_library.domain.errors import InvalidCatalog, InvalidDigest, InvalidUser
+from image_library.domain.errors import IndexUnreadable, InvalidCatalog, InvalidDigest, InvalidUser
 from image_library.domain.identity import valid_user
 from image_library.domain.image import ImageFormat, Requirements
 from image_library.domain.os_info import GuestTraits, OsFamily, OsInfo, ProvisioningMethod
+from image_library.domain.releases import IndexFormat, ReleaseIndex, ReleasePattern
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
@@ -26,6 +27,8 @@ _URL = re.compile(r"https://[!-~]{1,2000}")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _DIGEST = re.compile(r"[0-9a-f]{64,128}")
 _ALGORITHM = re.compile(r"sha256|sha512")
+_PRODUCT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}")
+_INDEX_FORMATS = re.compile("|".join(member.value for member in IndexFormat))
 _FIRMWARE = re.compile(r"bios|uefi")
 _ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64")
 # Only formats that a disk can be built on as they come.
@@ -157,6 +160,7 @@ def _variant(entry: Table, architecture: str, table: Table) -> Variant:
         format=ImageFormat(table.text("format", default="qcow2", pattern=_FORMATS)),
         size_bytes=table.number("size_bytes", default=0, least=0),
         firmware=table.texts("firmware", of=_FIRMWARE),
+        index=_index(table.table("index")),
     )
     if not _FILENAME.fullmatch(variant.filename):
         table.fail("url", "must end in a plain file name, which the checksum file is searched for")
@@ -165,8 +169,21 @@ def _variant(entry: Table, architecture: str, table: Table) -> Variant:
     if not variant.firmware:
         table.fail("firmware", "must not be empty")
     _check_digest(table, variant)
+    _check_index(table, variant)
     table.finish()
     return variant
+
+
+def _check_index(table: Table, variant: Variant) -> None:
+    if variant.index and variant.index.leads and not _is_release(variant.index.release, variant.url):
+        table.fail("index.leads", "is for a url that has the form of index.release")
+
+
+def _is_release(pattern: ReleasePattern, url: str) -> bool:
+    try:
+        return pattern.version_in(url) is not None
+    except IndexUnreadable:
+        return False
 
 
 def _check_digest(table: Table, variant: Variant) -> None:
@@ -177,8 +194,36 @@ def _check_digest(table: Table, variant: Variant) -> None:
             table.fail("digest", f"is not a {variant.checksum_algorithm} digest")
 
 
-def _url(table: Table, key: str, *, default: str | None = None) -> str:
-    """An https URL of a host and a path, without user, query or fragment."""
+def _index(table: Table | None) -> ReleaseIndex | None:
+    if table is None:
+        return None
+    kind = IndexFormat(table.text("format", pattern=_INDEX_FORMATS))
+    streams, listing = kind is IndexFormat.SIMPLESTREAMS, kind is IndexFormat.LISTING
+    index = ReleaseIndex(
+        format=kind,
+        url=_url(table, "url", query=True),
+        release=_release(table),
+        product=table.text("product", pattern=_PRODUCT) if streams else "",
+        item=table.text("item", pattern=_ALGORITHM if listing else _WORD) if streams or listing else "",
+        leads=table.flag("leads", default=False),
+    )
+    if streams and "/streams/" not in index.url:
+        table.fail("url", "must lead into the folder 'streams' of the publisher's images")
+    if not (streams or kind is IndexFormat.FEDORA_RELEASES or index.release.named_by_file):
+        table.fail("release", "must have each of its gaps in the file's name, as the index lists names only")
+    table.finish()
+    return index
+
+
+def _release(table: Table) -> ReleasePattern:
+    try:
+        return ReleasePattern(table.text("release", pattern=_LINE))
+    except InvalidCatalog as error:
+        table.fail("release", error.message.rstrip("."))
+
+
+def _url(table: Table, key: str, *, default: str | None = None, query: bool = False) -> str:
+    """An https URL of a host and a path, without user, fragment or, unless ``query``, a query."""
     url = table.text(key, default=default, pattern=_URL)
     if not url:
         return url
@@ -187,6 +232,6 @@ def _url(table: Table, key: str, *, default: str | None = None) -> str:
         sound = parts.hostname and parts.port != 0 and parts.path not in ("", "/")
     except ValueError:
         sound = False
-    if not sound or "@" in url or "?" in url or "#" in url or "\\" in url:
+    if not sound or "@" in url or ("?" in url and not query) or "#" in url or "\\" in url:
         table.fail(key, "must be an https URL with a host and a path and nothing else")
     return url

@@ -61,6 +61,13 @@ class Table:
                 self.fail(path, "must be a table")
             yield name, Table(cast("dict[str, Any]", values), where=self._where, prefix=f"{path}.")
 
+    def table(self, key: str) -> Table | None:
+        """The table ``key``, if there is one."""
+        if key not in self._left:
+            return None
+        values = self._take(key, dict, "a table", None)
+        return Table(values, where=self._where, prefix=f"{self._prefix}{key}.")
+
     def finish(self) -> None:
         """Refuses keys that nobody asked for: a misspelt field must not be lost in silence."""
         for key in self._left:

@@ -7,6 +7,7 @@ from datetime import date
 
 from image_library.domain.image import ImageFormat, Requirements
 from image_library.domain.os_info import GuestTraits, OsInfo
+from image_library.domain.releases import ReleaseIndex
 from image_library.domain.trust import TrustLevel
 
 
@@ -26,6 +27,8 @@ class Variant:
     # Of the download, when the catalogue was written; zero where it is not known.
     size_bytes: int = 0
     firmware: tuple[str, ...] = ()
+    # Where the publisher tells of its builds; none where it does not.
+    index: ReleaseIndex | None = None
 
     @property
     def filename(self) -> str:

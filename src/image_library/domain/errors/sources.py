@@ -115,3 +115,11 @@ class InvalidDigest(LibraryError):
     code = "verify.digest_invalid"
     kind = Kind.INVALID
     remedy_default = "Give sha256 (64 hexadecimal digits) or sha512 (128)."
+
+
+class IndexUnreadable(LibraryError):
+    """A publisher's index of builds is not what it should be, or leads away from the publisher."""
+
+    code = "catalog.index_unreadable"
+    kind = Kind.PRECONDITION
+    remedy_default = "Nothing depends on it but version names and newer builds; look at the index at its URL."

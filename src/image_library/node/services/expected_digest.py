@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from image_library.domain.checksum import (
@@ -15,7 +16,7 @@ from image_library.domain.checksum import (
     is_sidecar,
 )
 from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
-from image_library.domain.store import DownloadOrder
+from image_library.domain.publisher import shown_url
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
 
@@ -42,8 +43,21 @@ class Expected:
         )
 
 
+class Checked(Protocol):
+    """An image's URL, with either a checksum file's URL or a digest."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def checksum_url(self) -> str: ...
+    @property
+    def checksum_algorithm(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
 async def resolve_expected(
-    order: DownloadOrder, fetcher: Fetcher, *, waiting: Callable[[str], None], fresh: bool = False
+    order: Checked, fetcher: Fetcher, *, waiting: Callable[[str], None], fresh: bool = False
 ) -> Expected:
     """The order's own digest, else the row of its file in the checksum file; there is no third way.
 
@@ -59,8 +73,7 @@ async def resolve_expected(
     source = Source(url=order.checksum_url, fresh=fresh)
     content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES, waiting=waiting)
     filename = urlsplit(order.url).path.rsplit("/", 1)[-1]
-    # Without its query, where secrets hide: it is stored and shown.
-    shown = urlsplit(order.checksum_url)._replace(query="", fragment="").geturl()
+    shown = shown_url(order.checksum_url)
     try:
         digest = find_checksum(
             decode_checksum_file(content),
