@@ -169,3 +169,54 @@ def test_an_image_that_cannot_boot_with_uefi_says_so() -> None:
     assert firmware["centos-stream-9", "x86_64"] == ("bios",)
     assert firmware["debian-12", "x86_64"] == ("bios", "uefi")
     assert {fw for (_, architecture), fw in firmware.items() if architecture == "aarch64"} == {("uefi",)}
+
+
+# The lasting URL of a real build for each publisher, with the version that it must have.
+BUILDS = {
+    "ubuntu-24.04": "20260801.1 https://cloud-images.ubuntu.com/daily/server/noble/20260801.1/noble-server-cloudimg-amd64.img",
+    "debian-12": "20260712-2537 https://cloud.debian.org/images/cloud/bookworm/20260712-2537/debian-12-generic-amd64-20260712-2537.qcow2",
+    "rocky-9": "9.8-20260525.0 https://dl.rockylinux.org/pub/rocky/9.8/images/x86_64/Rocky-9-GenericCloud-Base-9.8-20260525.0.x86_64.qcow2",
+    "almalinux-9": "9.8-20260526 https://repo.almalinux.org/almalinux/9.8/cloud/x86_64/images/AlmaLinux-9-GenericCloud-9.8-20260526.x86_64.qcow2",
+    "almalinux-10": "10.2-20260526.0 https://repo.almalinux.org/almalinux/10.2/cloud/x86_64/images/AlmaLinux-10-GenericCloud-10.2-20260526.0.x86_64.qcow2",
+    "fedora-44": "44-1.7 https://download.fedoraproject.org/pub/fedora/linux/releases/44/Cloud/x86_64/images/Fedora-Cloud-Base-Generic-44-1.7.x86_64.qcow2",
+    "centos-stream-10": "20260720.0 https://cloud.centos.org/centos/10-stream/x86_64/images/CentOS-Stream-GenericCloud-10-20260720.0.x86_64.qcow2",
+    "opensuse-leap-16.0": "18.71 https://download.opensuse.org/distribution/leap/16.0/appliances/Leap-16.0-Minimal-VM.x86_64-Cloud-Build18.71.qcow2",
+    "opensuse-tumbleweed": "20260911 https://download.opensuse.org/tumbleweed/appliances/openSUSE-Tumbleweed-Minimal-VM.x86_64-1.0.0-Cloud-Snapshot20260911.qcow2",
+    "oraclelinux-9": "8-b293 https://yum.oracle.com/templates/OracleLinux/OL9/u8/x86_64/OL9U8_x86_64-kvm-b293.qcow2",
+    "amazonlinux-2023": "2023.7.20250512.0 https://cdn.amazonlinux.com/al2023/os-images/2023.7.20250512.0/kvm/al2023-kvm-2023.7.20250512.0-kernel-6.1-x86_64.xfs.gpt.qcow2",
+    "archlinux": "20260715.556894 https://geo.mirror.pkgbuild.com/images/v20260715.556894/Arch-Linux-x86_64-cloudimg-20260715.556894.qcow2",
+    "alpine-3.24": "3.24.1-r0 https://dl-cdn.alpinelinux.org/alpine/v3.24/releases/cloud/nocloud_alpine-3.24.1-x86_64-uefi-cloudinit-r0.qcow2",
+}
+
+
+@pytest.mark.parametrize(("catalog_id", "build"), BUILDS.items())
+def test_each_publishers_builds_are_where_its_index_looks(catalog_id: str, build: str) -> None:
+    version, url = build.split()
+    entry = CATALOG.find(catalog_id)
+    assert entry
+    index = entry.variants[0].index
+    assert index
+    assert index.release.version_in(url) == version
+
+
+@pytest.mark.parametrize(("entry", "variant"), VARIANTS)
+def test_only_what_has_ended_for_good_is_without_an_index(entry: CatalogEntry, variant: Variant) -> None:
+    archived = urlsplit(variant.url).hostname == "archives.fedoraproject.org"
+    assert (variant.index is None) == archived
+    assert not archived or entry.support_ends
+
+
+@pytest.mark.parametrize(("entry", "variant"), VARIANTS)
+def test_an_index_leads_exactly_where_the_url_does_not_move(entry: CatalogEntry, variant: Variant) -> None:
+    moving = any(word in variant.url for word in ("current", "latest"))
+    moves = moving or entry.id.startswith("opensuse")
+    assert variant.index is None or variant.index.leads != moves
+
+
+@pytest.mark.parametrize(("entry", "variant"), VARIANTS)
+def test_architectures_are_not_mixed_up_in_an_index(entry: CatalogEntry, variant: Variant) -> None:
+    wrong = {"x86_64": ("arm64", "aarch64"), "aarch64": ("amd64", "x86_64")}[variant.architecture]
+    assert entry.variants
+    assert variant.index is None or not any(
+        word in f"{variant.index.release.text} {variant.index.product}" for word in wrong
+    )

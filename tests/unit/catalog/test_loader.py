@@ -15,6 +15,7 @@ from image_library.catalog.loader import load_catalog, parse_entries
 from image_library.domain.errors import InvalidCatalog
 from image_library.domain.image import ImageFormat
 from image_library.domain.os_info import OsFamily, ProvisioningMethod
+from image_library.domain.releases import IndexFormat
 from image_library.domain.trust import TrustLevel
 
 DIGEST = "0123456789abcdef" * 4
@@ -42,6 +43,22 @@ checksum_algorithm = "sha512"
 format = "raw"
 size_bytes = 5
 firmware = ["uefi"]
+"""
+INDEXED = (
+    ENTRY
+    + """
+[image.variants.aarch64.index]
+format = "checksums"
+url = "https://images.example.org:8443/a/all/SHA512SUMS?part=1"
+release = "https://images.example.org:8443/a/{build}/own-1-arm64-{build}.raw"
+"""
+)
+STREAM = """
+format = "simplestreams"
+url = "https://images.example.org/streams/v1/index.json"
+product = "org.example:own:1:arm64"
+item = "disk.raw"
+release = "https://images.example.org/{build}/own-1-arm64.raw"
 """
 DOCS = Path(__file__).parents[3] / "docs" / "catalog.md"
 
@@ -155,6 +172,69 @@ def test_a_mistake_is_named_by_file_entry_and_field(old: str, new: str, field: s
     assert error.message.startswith(f"own.toml: {entry}: {field}: ")
 
 
+def test_an_index_is_read_whole() -> None:
+    (entry,) = parse_entries(INDEXED, source="own.toml")
+    without, variant = entry.variants
+    assert without.index is None
+    assert variant.index
+    assert variant.index.format is IndexFormat.CHECKSUMS
+    assert variant.index.url.endswith("?part=1")
+    assert variant.index.release.named_by_file
+    assert not variant.index.leads
+
+
+def test_a_stream_has_a_product_and_an_item() -> None:
+    head = INDEXED[: INDEXED.index('format = "checksums"')]
+    (entry,) = parse_entries(head + STREAM, source="own.toml")
+    index = entry.variants[1].index
+    assert index
+    assert (index.product, index.item) == ("org.example:own:1:arm64", "disk.raw")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ('format = "checksums"', 'format = "rss"', "format"),
+        ('format = "checksums"', "", "format"),
+        ('format = "checksums"', 'format = "listing"', "item"),
+        ('format = "checksums"', 'format = "listing"\nitem = "md5"', "item"),
+        ('format = "checksums"', 'format = "checksums"\nitem = "sha256"', "item"),
+        ('format = "checksums"', 'format = "checksums"\nproduct = "x"', "product"),
+        ('format = "checksums"', 'format = "checksums"\nleads = true', "leads"),
+        ('format = "checksums"', 'format = "checksums"\nleads = "yes"', "leads"),
+        ('format = "checksums"', 'format = "simplestreams"', "release|product"),
+        ("/all/SHA512SUMS?part=1", "/SHA512SUMS#part", "url"),
+        ("https://images.example.org:8443/a/all", "http://images.example.org:8443/a/all", "url"),
+        ("/{build}/own-1-arm64-{build}.raw", "/own-1-arm64.raw", "release"),
+        ("/{build}/own-1-arm64-{build}.raw", "/{build}/own-1-arm64.raw", "release"),
+        ("/{build}/own-1-arm64-{build}.raw", "/{serial}/own-1-arm64-{build}.raw", "release"),
+        ("/{build}/own-1-arm64-{build}.raw", "/../own-1-arm64-{build}.raw", "release"),
+        ("[image.variants.aarch64.index]", "index = 5\n[image.variants.aarch64.indx]", ""),
+    ],
+)
+def test_a_mistake_in_an_index_is_named(old: str, new: str, field: str) -> None:
+    assert old in INDEXED
+    at = INDEXED.index("[image.variants.aarch64.index]")
+    error = refusal(INDEXED[:at] + INDEXED[at:].replace(old, new, 1))
+    path = "variants.aarch64.index" + (f".({field})" if field else "")
+    assert re.fullmatch(path, error.field)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("/streams/v1", "/v1", "url"),
+        ('product = "org.example:own:1:arm64"\n', "", "product"),
+        ('item = "disk.raw"\n', "", "item"),
+        ('item = "disk.raw"', 'item = "../disk.raw"', "item"),
+    ],
+)
+def test_a_mistake_in_a_stream_is_named(old: str, new: str, field: str) -> None:
+    assert old in STREAM
+    head = INDEXED[: INDEXED.index('format = "checksums"')]
+    assert refusal(head + STREAM.replace(old, new)).field == f"variants.aarch64.index.{field}"
+
+
 @pytest.mark.parametrize(
     "text",
     ["[[image]", "image = 5", "image = [5]", "[[entry]]\nid = 'x'", f"n = {'9' * 5000}", "x = 2030-13-31"],
@@ -207,10 +287,10 @@ class TestOwnFile:
                 load_catalog(path)
 
 
-@given(start=st.integers(0, len(ENTRY)), length=st.integers(0, 40), put=st.text(max_size=5))
+@given(start=st.integers(0, len(INDEXED)), length=st.integers(0, 40), put=st.text(max_size=5))
 def test_no_damage_raises_anything_but_our_error(start: int, length: int, put: str) -> None:
     try:
-        entries = parse_entries(ENTRY[:start] + put + ENTRY[start + length :], source="own.toml")
+        entries = parse_entries(INDEXED[:start] + put + INDEXED[start + length :], source="own.toml")
     except InvalidCatalog:
         return
     assert all(entry.variants for entry in entries)

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 from image_library.domain.errors import IndexUnreadable
 
-# Ubuntu's largest has some ten thousand. Each takes memory far beyond its two bytes of text.
+# Of tables and lists, and of values: four times what real indexes of the largest size have. A value of four
+# bytes takes sixty in memory.
 _MOST_PARTS = 250_000
+_MOST_VALUES = 2_000_000
 
 
 def text_of(content: bytes) -> str:
@@ -22,7 +24,7 @@ def json_of(page: bytes | str) -> object:
     text = page if isinstance(page, str) else text_of(page)
     if text.lstrip()[:1] == "<":
         raise IndexUnreadable("The index is a web page.")
-    if text.count("{") + text.count("[") > _MOST_PARTS:
+    if text.count("{") + text.count("[") > _MOST_PARTS or text.count(",") > _MOST_VALUES:
         raise IndexUnreadable("The index has more parts than any index needs.")
     try:
         return json.loads(text, object_pairs_hook=_no_duplicates)

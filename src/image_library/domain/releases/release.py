@@ -57,7 +57,7 @@ def newest_first(releases: list[Release]) -> tuple[Release, ...]:
     distinct = {(release.url, release.digest) for release in releases}
     if len(kinds) != len(distinct):
         raise IndexUnreadable("The index gives different digests for one file.")
-    return tuple(sorted(releases, key=lambda release: release.order, reverse=True))
+    return tuple(sorted(dict.fromkeys(releases), key=lambda release: release.order, reverse=True))
 
 
 def _stamped_date(version: str) -> date | None:
