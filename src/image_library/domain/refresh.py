@@ -29,8 +29,8 @@ class HeldVersion:
     # All that are known of its bytes: the publisher's, and the stored file's own.
     digests: frozenset[Digest]
     imported_at: datetime
-    # The publisher's version, where it is known.
-    version: str = ""
+    # The publisher's own name for the build, where it is known.
+    release: str = ""
     # The entry's name points to it.
     current: bool = False
     in_use: bool = False
@@ -39,7 +39,7 @@ class HeldVersion:
     @property
     def name(self) -> str:
         """For people."""
-        return self.version or f"the version of {self.imported_at:%Y-%m-%d}"
+        return self.release or f"the version of {self.imported_at:%Y-%m-%d}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def _why_unknown(current: HeldVersion, same: Sequence[HeldVersion], answer: Publ
         return f"{_offered(answer)} is offered, which was here before {current.name}."
     if not same and not any(known.algorithm == answer.digest.algorithm for known in current.digests):
         return f"The publisher now gives {answer.digest.algorithm}, which is not known of {current.name}."
-    if answer.version and current.version and order_of(answer.version) < order_of(current.version):
+    if answer.version and current.release and order_of(answer.version) < order_of(current.release):
         return f"{_offered(answer)} is offered, which is older than {current.name}."
     return ""
 

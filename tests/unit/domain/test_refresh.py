@@ -59,7 +59,7 @@ def test_the_current_version_with_the_publishers_digest_is_up_to_date() -> None:
 
 def test_another_digest_is_newer() -> None:
     answer = offer(3, version="20260803-9", published=date(2026, 8, 3))
-    report = judge_refresh([held(2, current=True, version="20260802-7")], answer)
+    report = judge_refresh([held(2, current=True, release="20260802-7")], answer)
     assert (report.freshness, report.held) == (Freshness.NEWER_AVAILABLE, None)
     assert report.describe() == "Newer: 20260803-9, published 2026-08-03."
 
@@ -96,7 +96,7 @@ def test_a_publisher_who_could_not_be_asked_is_said_why() -> None:
     ],
 )
 def test_going_back_is_never_newer(answer: PublisherAnswer, says: str) -> None:
-    report = judge_refresh([held(1), held(2, current=True, version="20260802")], answer)
+    report = judge_refresh([held(1), held(2, current=True, release="20260802")], answer)
     assert report.freshness is Freshness.UNKNOWN
     assert says in report.describe()
     assert report.describe().count("index") <= 1
