@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from image_library.domain.catalog import Variant
 from image_library.domain.checksum import Digest
 from image_library.domain.errors import IndexUnreadable
+from image_library.domain.origin import shown_url
 from image_library.domain.releases import Release, ReleaseIndex, order_of
 from image_library.domain.trust import TrustLevel
 
@@ -84,11 +84,6 @@ class PublisherAnswer:
         named = next((release for release in releases if release.digest == self.digest), None)
         note = "" if named else "The index does not list the build that is offered now."
         return replace(self, release=named, note=note)
-
-
-def shown_url(url: str) -> str:
-    """Without its query, where secrets hide: it is stored and shown."""
-    return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
 def _contradicts(release: Release, answer: PublisherAnswer) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import structlog
 
 from image_library.domain.errors import LibraryError
-from image_library.domain.publisher import PublisherAnswer, PublisherQuestion, shown_url
+from image_library.domain.origin import shown_url
+from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.releases import Reading, Release, ReleaseIndex, page_limit, read_index
 from image_library.node.ports.fetching import Fetcher, Source
 from image_library.node.services.expected_digest import resolve_expected

@@ -16,7 +16,7 @@ from image_library.domain.checksum import (
     is_sidecar,
 )
 from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
-from image_library.domain.publisher import shown_url
+from image_library.domain.origin import shown_url
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
 
