@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +130,14 @@ def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSe
         node_ca=settings.tls_ca if apart else None,
         join_token=token,
         **given,
+        **_numbers(settings, ControlPlaneSettings),
     )
+
+
+def _numbers(settings: Settings, program: type[Any]) -> dict[str, int]:
+    """The numbers that are the program's own."""
+    own = {field.name for field in fields(program)}
+    return {name: number for name, number in settings.numbers.items() if name in own}
 
 
 def node_settings(settings: Settings, *, control_plane: str, join_token: str, apart: bool) -> NodeSettings:
@@ -153,6 +160,7 @@ def node_settings(settings: Settings, *, control_plane: str, join_token: str, ap
         allow_sources=settings.allow_sources,
         control_plane_ca=settings.tls_ca,
         **given,
+        **_numbers(settings, NodeSettings),
     )
 
 

@@ -98,7 +98,14 @@ def _more_settings() -> str:
 def _setting(row: Setting) -> str:
     programs = "all" if row.programs == EVERY_PROGRAM else ", ".join(f"`{name}`" for name in row.programs)
     option = row.option.replace("|", "\\|")
-    cells = (f"`{row.name}`", f"`{option}`", f"`{row.variable}`", row.default, programs, row.meaning)
+    cells = (
+        f"`{row.name}`",
+        f"`{option}`" if option else "",
+        f"`{row.variable}`",
+        row.default,
+        programs,
+        row.meaning,
+    )
     return f"| {' | '.join(cells)} |"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +23,11 @@ WITH_NODE = ("up", "node")
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One row of the table. ``kind`` is text, list, flag, path, size, or the words it may be, with |."""
+    """One row of the table. ``kind`` is text, list, flag, path, size, number, or the words it may be, with |.
+
+    A number needs no more than its row and a field of the same name in the program's own Settings; an
+    empty option means that it has none.
+    """
 
     name: str
     kind: str
@@ -54,6 +58,8 @@ class Settings:
     max_virtual_size: int = 0
     accel: str = ""
     log_format: str = "console"
+    # Every setting of the kind "number" that was given.
+    numbers: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 TABLE: tuple[Setting, ...] = (
@@ -203,7 +209,9 @@ def resolve(
         if where:
             chosen[setting.name] = _checked(setting, value, where)
     known = {field.name for field in fields(Settings)}
-    return Settings(data_dir=data_dir, **{name: value for name, value in chosen.items() if name in known})
+    numbers = {row.name: chosen[row.name] for row in TABLE if row.kind == "number" and row.name in chosen}
+    named = {name: value for name, value in chosen.items() if name in known}
+    return Settings(data_dir=data_dir, numbers=numbers, **named)
 
 
 def _first_given(
@@ -234,6 +242,10 @@ def _checked(setting: Setting, value: Any, where: str) -> Any:
             return Path(value).expanduser().absolute()
         case "size", str():
             return _size(value, where)
+        case "number", int() if not isinstance(value, bool):
+            return value
+        case "number", str() if value.isascii() and value.isdigit() and len(value) <= 18:
+            return int(value)
         case "text", str():
             return value
         case kind, str() if value in kind.split("|"):
@@ -255,6 +267,7 @@ def _wanted(kind: str) -> str:
         "flag": "true or false",
         "path": "a file's path",
         "size": "a size such as 2T",
+        "number": "a whole number",
         "text": "a text",
     }
     return words.get(kind, " or ".join(kind.split("|")))
