@@ -134,7 +134,7 @@ def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSe
     )
 
 
-def _numbers(settings: Settings, program: type[Any]) -> dict[str, int]:
+def _numbers(settings: Settings, program: type[Any]) -> dict[str, Any]:
     """The numbers that are the program's own."""
     own = {field.name for field in fields(program)}
     return {name: number for name, number in settings.numbers.items() if name in own}
