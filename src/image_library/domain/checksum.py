@@ -22,6 +22,7 @@ from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, In
 MAX_CHECKSUM_FILE_BYTES = 1 << 20
 
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
+_STRONGEST_FIRST = ("sha512", "sha256")
 _HEX = re.compile(r"[0-9a-f]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _BARE = re.compile(r"[0-9A-Fa-f]{32,128}")
@@ -115,7 +116,8 @@ def find_checksum(text: str, *, filename: str, algorithm: str, sidecar: bool = F
     """The digest of exactly the file ``filename``.
 
     Rows count only if they name the whole file name; a leading "./" is not part of it. With
-    ``sidecar`` (see ``is_sidecar``) a file that is one digest and nothing else counts too.
+    ``sidecar`` (see ``is_sidecar``) a file that is one digest and nothing else counts too. Without
+    ``algorithm`` the strongest digest that the file has for it is taken.
 
     Raises:
         InvalidChecksumFile: a web page, binary data, more than 1 MiB, no digest of a known kind at
@@ -123,7 +125,7 @@ def find_checksum(text: str, *, filename: str, algorithm: str, sidecar: bool = F
         ChecksumMissing: no row for this file name.
         InvalidDigest: ``algorithm`` is neither sha256 nor sha512.
     """
-    wanted = _algorithm_name(algorithm)
+    wanted = (_algorithm_name(algorithm),) if algorithm else _STRONGEST_FIRST
     found = _read(text)
     if not any(row.algorithm in _HEX_LENGTHS for row in found):
         raise InvalidChecksumFile("The checksum file holds no sha256 or sha512 digest.")
@@ -131,15 +133,18 @@ def find_checksum(text: str, *, filename: str, algorithm: str, sidecar: bool = F
         rows = found
     else:
         rows = [row for row in found if row.filename and row.filename == filename]
-    digests = {row.hex for row in rows if row.algorithm == wanted}
+    kinds = {row.algorithm for row in rows}
+    chosen = next((name for name in wanted if name in kinds), wanted[0])
+    digests = {row.hex for row in rows if row.algorithm == chosen}
     if len(digests) > 1:
         raise InvalidChecksumFile(f"The checksum file has different digests for '{printable(filename)}'.")
     if not digests:
         count = "1 row" if len(found) == 1 else f"{len(found)} rows"
+        kind = " or ".join(wanted)
         raise ChecksumMissing(
-            f"The checksum file has no {wanted} row for '{printable(filename)}' among its {count}."
+            f"The checksum file has no {kind} row for '{printable(filename)}' among its {count}."
         )
-    return Digest(algorithm=wanted, hex=digests.pop())
+    return Digest(algorithm=chosen, hex=digests.pop())
 
 
 def parse_checksums(text: str) -> tuple[ChecksumRow, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from image_library.domain.errors import Internal
 from image_library.domain.image import Failure
-from image_library.domain.progress import Progress
+from image_library.domain.progress import Progress, Tries
 
 
 class JobState(Enum):
@@ -62,7 +62,9 @@ class Job:
     progress: Progress = Progress()
     # What it waits for when it does not move, in words.
     waiting_for: str = ""
+    # Since when it waits for exactly that; kept by ``evolve``.
     waiting_since: datetime | None = None
+    tries: Tries = Tries()
     # The job that this one repeats.
     retry_of: str = ""
     path: str = ""
@@ -76,4 +78,7 @@ class Job:
         """The job with these changes; a job that has ended never changes again."""
         if self.state.ended:
             raise Internal(f"Job {self.id} has already ended as {self.state.value}.")
-        return replace(self, **changes)
+        after = replace(self, **changes)
+        if after.waiting_for != self.waiting_for:
+            after = replace(after, waiting_since=after.updated_at if after.waiting_for else None)
+        return after

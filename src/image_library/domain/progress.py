@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,23 @@ class Progress:
     def percent(self) -> int:
         """Whole percent, never above 100, and 100 only when all is done."""
         return min(100, self.done * 100 // self.total) if self.total > 0 else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tries:
+    """Which try of how many, and when the next one begins; zeros where nothing is tried again."""
+
+    attempt: int = 0
+    attempts: int = 0
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What work waits for, in words ("" while it moves), and which try that belongs to."""
+
+    what: str = ""
+    tries: Tries = Tries()
 
 
 @dataclass

@@ -10,7 +10,7 @@ from image_library.domain.errors import Internal
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.os_info import OsInfo
-from image_library.domain.progress import Progress
+from image_library.domain.progress import Progress, Tries
 from image_library.domain.trust import Evidence
 
 
@@ -63,7 +63,7 @@ class DownloadOrder:
     # The readable link's name in cloud-images/.
     filename: str
     format: ImageFormat
-    # "sha256" or "sha512".
+    # "sha256" or "sha512"; with a checksum file also empty: the strongest that it has.
     checksum_algorithm: str
     checksum_url: str = ""
     # Lower-case hexadecimal.
@@ -82,6 +82,7 @@ class Download:
     state: JobState = JobState.QUEUED
     progress: Progress = Progress()
     waiting_for: str = ""
+    tries: Tries = Tries()
     published: PublishedImage | None = None
     failure: Failure | None = None
 

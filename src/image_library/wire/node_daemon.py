@@ -8,9 +8,10 @@ from image_library.domain.checksum import parse_digest
 from image_library.domain.errors import InvalidRequest, PathOutside, UrlNotAllowed, printable
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
-from image_library.domain.progress import Progress
+from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
+from image_library.wire.times import time_from_wire, time_to_wire
 from image_library.wire.trust import evidence_from_wire, evidence_to_wire
 from limiquantix.node.v1.node_daemon_pb import DownloadImageOnNodeRequest, DownloadProgress
 
@@ -108,7 +109,7 @@ def _digest(message: DownloadImageOnNodeRequest) -> tuple[str, str]:
         return digest.algorithm, digest.hex
     if not message.checksum_url:
         raise InvalidRequest("Neither a digest nor a checksum file is given.", field="checksum_url")
-    if message.checksum_type not in _ALGORITHMS:
+    if message.checksum_type not in ("", *_ALGORITHMS):
         raise InvalidRequest("The checksum type must be sha256 or sha512.", field="checksum_type")
     return message.checksum_type, ""
 
@@ -126,6 +127,9 @@ def download_to_wire(download: Download) -> DownloadProgress:
         bytes_total=progress.total,
         download_speed=progress.speed,
         eta_seconds=min(progress.eta_seconds, 2**32 - 1),
+        attempt=download.tries.attempt,
+        attempts=download.tries.attempts,
+        next_try_at=time_to_wire(download.tries.next_at),
     )
     if failure is not None:
         message.error, message.error_code, message.error_remedy = (
@@ -155,6 +159,11 @@ def download_from_wire(message: DownloadProgress, order: DownloadOrder) -> Downl
             eta_seconds=message.eta_seconds,
         ),
         waiting_for=message.waiting_for,
+        tries=Tries(
+            attempt=message.attempt,
+            attempts=message.attempts,
+            next_at=time_from_wire(message.next_try_at),
+        ),
         published=_published(message) if state is JobState.READY else None,
         failure=Failure(code=message.error_code, message=message.error, remedy=message.error_remedy)
         if failed

@@ -221,7 +221,7 @@ async def test_what_is_waited_for_is_told(tmp_path: Path, published: Mirror) -> 
     published.fault(PRODUCTS, faults.Status(429, retry_after="1", times=1))
     heard: list[str] = []
     async with asking(tmp_path / "data", published) as publisher:
-        found = await publisher.latest(QUESTION, waiting=heard.append)
+        found = await publisher.latest(QUESTION, waiting=lambda waiting: heard.append(waiting.what))
     assert found.version == "20260801.10"
     assert "127.0.0.1 cannot answer now (HTTP 429). Trying again in 1 s." in heard
 

@@ -6,6 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from image_library.domain.progress import Waiting
+
+# Is told what a fetch waits for, and that it moves again.
+Tell = Callable[[Waiting], None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
@@ -54,7 +59,7 @@ class Receiver(Protocol):
 
 
 class Fetcher(Protocol):
-    async def read_small(self, source: Source, *, limit: int, waiting: Callable[[str], None]) -> bytes:
+    async def read_small(self, source: Source, *, limit: int, waiting: Tell) -> bytes:
         """The whole of a small file; ``waiting`` is told as by ``fetch``.
 
         Raises:
@@ -63,14 +68,18 @@ class Fetcher(Protocol):
         """
         ...
 
-    async def fetch(self, source: Source, receiver: Receiver, waiting: Callable[[str], None]) -> None:
+    async def fetch(self, source: Source, receiver: Receiver, waiting: Tell) -> None:
         """Bring the rest of the file to ``receiver``, with as many tries as the rules allow.
 
-        ``waiting`` is told in words what is waited for, and "" when bytes come again.
+        ``waiting`` is told what is waited for, which try comes when, and when bytes come again.
 
         Raises:
             UrlNotAllowed, AddressDenied, RedirectDenied: it may not be fetched from there.
             SourceUnreachable, SourceTls, SourceNotFound, SourceRefused, SourceStalled: it cannot be fetched.
             BadLength, SizeExceeded: the source contradicts itself.
         """
+        ...
+
+    async def announced_size(self, source: Source) -> int:
+        """The size that the source tells to whom asks for that alone; 0 where it tells none."""
         ...

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import structlog
 
 from image_library.domain.errors import LibraryError
 from image_library.domain.origin import shown_url
+from image_library.domain.progress import Waiting
 from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.releases import Reading, Release, ReleaseIndex, page_limit, read_index
-from image_library.node.ports.fetching import Fetcher, Source
+from image_library.node.ports.fetching import Fetcher, Source, Tell
 from image_library.node.services.expected_digest import resolve_expected
 
 log = structlog.get_logger()
 
 
-def _ignore(_: str) -> None:
+def _ignore(_: Waiting) -> None:
     """Nobody is told what is waited for."""
 
 
@@ -25,12 +25,10 @@ class AskPublisher:
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    async def latest(
-        self, question: PublisherQuestion, *, waiting: Callable[[str], None] = _ignore
-    ) -> PublisherAnswer:
+    async def latest(self, question: PublisherQuestion, *, waiting: Tell = _ignore) -> PublisherAnswer:
         """What the publisher offers now. An index that cannot be used is a note in the answer.
 
-        ``waiting`` is told in words what is waited for.
+        ``waiting`` is told what is waited for.
 
         Raises:
             ChecksumMissing, InvalidChecksumFile: the checksum file does not tell.
@@ -50,7 +48,7 @@ class AskPublisher:
             log.info("index_not_used", code=error.code, url=place)
             return answer.without_index(index, f"The index {place} was not used: {error.message}")
 
-    async def _releases(self, index: ReleaseIndex, waiting: Callable[[str], None]) -> tuple[Release, ...]:
+    async def _releases(self, index: ReleaseIndex, waiting: Tell) -> tuple[Release, ...]:
         reading = read_index(index)
         step = next(reading)
         while isinstance(step, str):

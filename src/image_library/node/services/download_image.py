@@ -23,12 +23,12 @@ from image_library.domain.errors import (
 )
 from image_library.domain.image import Failure
 from image_library.domain.job import JobState
-from image_library.domain.progress import Progress, SpeedMeter
+from image_library.domain.progress import Progress, SpeedMeter, Tries, Waiting
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
 from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part, Publication
-from image_library.node.services.expected_digest import Expected, resolve_expected
+from image_library.node.services.expected_digest import Expected, resolve_expected, unproved
 from image_library.node.services.fetch_verified import Verified, VerifiedFetch
 from image_library.node.services.flights import Flight, version_key
 
@@ -129,7 +129,9 @@ class Downloads:
         if not flight.members:
             await self._stop(flight)
         cancelled = JobCancelled("The download was cancelled.")
-        ended = download.evolve(state=JobState.CANCELLED, waiting_for="", failure=_failure(cancelled))
+        ended = download.evolve(
+            state=JobState.CANCELLED, waiting_for="", tries=Tries(), failure=_failure(cancelled)
+        )
         await self._record_end(ended)
         self._changes.notify(_bell(job_id))
         log.info("download_cancelled", job_id=job_id)
@@ -162,7 +164,7 @@ class Downloads:
             self._tasks[flight.task] = key
             flight.task.add_done_callback(self._tasks.pop)
             return download
-        joined = download.evolve(state=flight.state, waiting_for=flight.waiting_for)
+        joined = download.evolve(state=flight.state, **flight.shown)
         flight.members[download.order.job_id] = joined
         return joined
 
@@ -184,11 +186,12 @@ class Downloads:
 
     async def _run(self, flight: Flight) -> None:
         watch = _FlightWatch(flight, self._enter)
-        async with self._shown(flight):
-            expected = await resolve_expected(flight.order, self._fetcher, waiting=watch.waiting)
-        known = await self._store.find_by_publisher_digest(expected.digest.algorithm, expected.digest.hex)
-        if known is not None and await self._take_known(flight, known, expected):
-            return
+        expected = None
+        if not unproved(flight.order):
+            async with self._shown(flight):
+                expected = await resolve_expected(flight.order, self._fetcher, waiting=watch.waiting)
+            if await self._take_known(flight, expected):
+                return
         async with self._shown(flight):
             verified = await self._verified.run(flight.order, expected, key=flight.key, watch=watch)
         if flight.members:
@@ -230,8 +233,11 @@ class Downloads:
             raise
         self._announce(flight, image)
 
-    async def _take_known(self, flight: Flight, known: PublishedImage, expected: Expected) -> bool:
-        """The very bytes are here already: only the evidence may be new. False: they were just removed."""
+    async def _take_known(self, flight: Flight, expected: Expected) -> bool:
+        """Whether the very bytes are here already: only the evidence may be new."""
+        known = await self._store.find_by_publisher_digest(expected.digest.algorithm, expected.digest.hex)
+        if known is None:
+            return False
         wanted, found = flight.order.format.value, known.facts.format.value
         if wanted != found:
             raise FormatMismatch(f"{flight.order.filename} should be {wanted} but is {found}.")
@@ -239,6 +245,7 @@ class Downloads:
         evidence = expected.evidence(now=self._clock.now(), node_id=self._node_id)
         image = await self._store.improve(known.digest, evidence)
         if image is None:
+            # They were removed this moment.
             flight.publishing = False
             return False
         await self._journal.save(*self._completed(flight, image))
@@ -249,7 +256,7 @@ class Downloads:
         """The members as they are once the image is published; nobody sees them before it is durable."""
         progress = Progress(done=image.size_bytes, total=image.size_bytes)
         return tuple(
-            d.evolve(state=JobState.READY, waiting_for="", progress=progress, published=image)
+            d.evolve(state=JobState.READY, waiting_for="", tries=Tries(), progress=progress, published=image)
             for d in flight.members.values()
         )
 
@@ -334,8 +341,8 @@ class _FlightWatch:
     async def entered(self, state: JobState) -> None:
         await self._enter(self._flight, state)
 
-    def waiting(self, what: str) -> None:
-        self._flight.waiting_for = what
+    def waiting(self, waiting: Waiting) -> None:
+        self._flight.waiting = waiting
 
     def opened(self, part: Part) -> None:
         self._flight.part = part

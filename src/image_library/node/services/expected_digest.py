@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,8 +16,9 @@ from image_library.domain.checksum import (
 )
 from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
 from image_library.domain.origin import shown_url
+from image_library.domain.store import DownloadOrder
 from image_library.domain.trust import Evidence, TrustLevel
-from image_library.node.ports.fetching import Fetcher, Source
+from image_library.node.ports.fetching import Fetcher, Source, Tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +29,25 @@ class Expected:
     level: TrustLevel
     # The checksum file's URL, or "catalog".
     source: str
+    # Nothing was known beforehand: it is the digest of what came.
+    measured: bool = False
 
     def evidence(self, *, now: datetime, node_id: str) -> Evidence:
         """For bytes that were found to have this digest."""
         return Evidence(
             level=self.level,
             algorithm=self.digest.algorithm,
-            expected=self.digest.hex,
+            expected="" if self.measured else self.digest.hex,
             actual=self.digest.hex,
             source=self.source,
             verified_at=now,
             node_id=node_id,
         )
+
+
+def unproved(order: DownloadOrder) -> bool:
+    """Whether nothing is known to compare the bytes with."""
+    return order.unverified and not order.digest
 
 
 class Checked(Protocol):
@@ -57,11 +64,11 @@ class Checked(Protocol):
 
 
 async def resolve_expected(
-    order: Checked, fetcher: Fetcher, *, waiting: Callable[[str], None], fresh: bool = False
+    order: Checked, fetcher: Fetcher, *, waiting: Tell, fresh: bool = False
 ) -> Expected:
     """The order's own digest, else the row of its file in the checksum file; there is no third way.
 
-    ``waiting`` is told in words what is waited for.
+    ``waiting`` is told what is waited for.
 
     Raises:
         ChecksumMissing, InvalidChecksumFile: the checksum file does not tell.

@@ -7,7 +7,9 @@ from typing import Protocol
 
 import structlog
 
+from image_library.domain.checksum import Digest
 from image_library.domain.errors import (
+    BadLength,
     DigestMismatch,
     FormatMismatch,
     LibraryError,
@@ -17,7 +19,9 @@ from image_library.domain.errors import (
 )
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
+from image_library.domain.progress import Waiting
 from image_library.domain.store import DownloadOrder
+from image_library.domain.trust import TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
 from image_library.node.ports.storage import ImageStore, Inspector, Part, PartDigests, PartKey
 from image_library.node.services.expected_digest import Expected, resolve_expected
@@ -27,11 +31,12 @@ log = structlog.get_logger()
 _ENOUGH_TO_JUDGE = 1024
 # On a full disk, less than this is worth more as free space.
 _WORTH_KEEPING = 64 << 20
+_NO_LENGTH = "the source announces no length"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """A part whose bytes have the digest that was expected of them."""
+    """A part whose bytes have the digest that was expected of them, or that none was known for."""
 
     part: Part
     digests: PartDigests
@@ -43,8 +48,8 @@ class Watch(Protocol):
 
     async def entered(self, state: JobState) -> None: ...
 
-    def waiting(self, what: str) -> None:
-        """What is waited for, in words; "" when it moves again."""
+    def waiting(self, waiting: Waiting) -> None:
+        """What is waited for, or that it moves again."""
         ...
 
     def opened(self, part: Part) -> None:
@@ -58,15 +63,21 @@ class VerifiedFetch:
         self._fetcher = fetcher
         self._inspector = inspector
 
-    async def run(self, order: DownloadOrder, expected: Expected, *, key: str, watch: Watch) -> Verified:
+    async def run(
+        self, order: DownloadOrder, expected: Expected | None, *, key: str, watch: Watch
+    ) -> Verified:
         """The verified part, open. A part with wrong bytes is removed.
+
+        With nothing to expect, the bytes are taken as they come and only measured.
 
         Bytes that were on disk already, or came without a length, are fetched once more before the
         source is blamed; and so are those of a file that its publisher replaced meanwhile.
 
         Raises:
-            DigestMismatch, and the errors of the fetcher, the store and the inspector.
+            DigestMismatch, BadLength, and the errors of the fetcher, the store and the inspector.
         """
+        if expected is None:
+            return await self._measured(order, key=key, watch=watch)
         again = False
         while True:
             part, digests = await self._fetch(order, expected, key=key, watch=watch, fresh=again)
@@ -86,6 +97,22 @@ class VerifiedFetch:
             log.warning("download_starts_again", job_id=order.job_id, resumed_from=part.resumed_from)
             again, expected = True, newest
 
+    async def _measured(self, order: DownloadOrder, *, key: str, watch: Watch) -> Verified:
+        """What came, with its own digest. Whether it is all of it, only its length can tell."""
+        part, digests = await self._fetch(order, None, key=key, watch=watch, fresh=False)
+        try:
+            if part.total:
+                return _as_it_came(part, digests, note="")
+            announced = await self._fetcher.announced_size(Source(url=order.url))
+            if announced in (0, digests.size_bytes):
+                return _as_it_came(part, digests, note="" if announced else _NO_LENGTH)
+            raise BadLength(
+                f"{order.filename} came with {digests.size_bytes} bytes, and {announced} are announced."
+            )
+        except BaseException:
+            await part.discard()
+            raise
+
     async def _refusal(
         self, order: DownloadOrder, part: Part, digests: PartDigests, expected: Expected
     ) -> LibraryError:
@@ -99,13 +126,15 @@ class VerifiedFetch:
         )
 
     async def _fetch(
-        self, order: DownloadOrder, expected: Expected, *, key: str, watch: Watch, fresh: bool
+        self, order: DownloadOrder, expected: Expected | None, *, key: str, watch: Watch, fresh: bool
     ) -> tuple[Part, PartDigests]:
         await watch.entered(JobState.FETCHING)
-        part = await self._store.open_part(PartKey(key=key, expected=str(expected.digest)))
+        part = await self._store.open_part(
+            PartKey(key=key, expected=str(expected.digest) if expected else "")
+        )
         watch.opened(part)
         try:
-            source = Source(url=order.url, digest_known=True, fresh=fresh)
+            source = Source(url=order.url, digest_known=expected is not None, fresh=fresh)
             receiver = _Judged(part, self._inspector, name=order.filename, declared=order.format)
             await self._fetcher.fetch(source, receiver, watch.waiting)
             await watch.entered(JobState.VERIFYING)
@@ -118,6 +147,12 @@ class VerifiedFetch:
             least = _WORTH_KEEPING if isinstance(error, StorageFull) else 1
             await (part.close() if part.offset >= least else part.discard())
             raise
+
+
+def _as_it_came(part: Part, digests: PartDigests, *, note: str) -> Verified:
+    digest = Digest(algorithm="sha256", hex=digests.sha256)
+    found = Expected(digest=digest, level=TrustLevel.UNVERIFIED, source=note, measured=True)
+    return Verified(part=part, digests=digests, expected=found)
 
 
 class _Judged:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from image_library.domain.job import JobState
-from image_library.domain.progress import SpeedMeter
+from image_library.domain.progress import SpeedMeter, Waiting
 from image_library.domain.store import Download, DownloadOrder
 from image_library.node.ports.storage import Part
 
@@ -26,7 +26,7 @@ class Flight:
     key: str
     members: dict[str, Download] = field(default_factory=dict[str, Download])
     state: JobState = JobState.QUEUED
-    waiting_for: str = ""
+    waiting: Waiting = Waiting()
     part: Part | None = None
     meter: SpeedMeter = field(default_factory=SpeedMeter)
     task: asyncio.Task[None] | None = None
@@ -43,13 +43,18 @@ class Flight:
         """Whether more members may join: not one that everybody left, nor one whose end is being written."""
         return bool(self.members) and not self.publishing
 
-    def advance(self, state: JobState, *, waiting_for: str = "") -> tuple[Download, ...]:
-        self.state, self.waiting_for = state, waiting_for
-        return self._evolve(self.members.values(), state=state, waiting_for=waiting_for)
+    @property
+    def shown(self) -> dict[str, object]:
+        """What is waited for, as the members' records say it."""
+        return {"waiting_for": self.waiting.what, "tries": self.waiting.tries}
+
+    def advance(self, state: JobState) -> tuple[Download, ...]:
+        self.state, self.waiting = state, Waiting()
+        return self._evolve(self.members.values(), state=state, **self.shown)
 
     def measure(self, now: float) -> bool:
         """Take the part's progress, and what is waited for, over to the members; whether that is new."""
-        new: dict[str, object] = {"waiting_for": self.waiting_for}
+        new = self.shown
         if self.part is not None and self.state is JobState.FETCHING:
             new["progress"] = self.meter.measure(now=now, done=self.part.offset, total=self.part.total)
         changed = any(getattr(d, name) != value for d in self.members.values() for name, value in new.items())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import aiohttp
@@ -14,17 +16,19 @@ from yarl import URL
 from image_library import __version__
 from image_library.domain.errors import (
     BadLength,
+    LibraryError,
     RedirectDenied,
     SizeExceeded,
     SourceStalled,
     SourceUnreachable,
 )
+from image_library.domain.progress import Tries, Waiting
 from image_library.node.adapters.fetcher.answers import Answer, read_answer
 from image_library.node.adapters.fetcher.failures import TryAgain, from_exception, from_status
 from image_library.node.adapters.fetcher.policy import Hop, SourcePolicy
 from image_library.node.adapters.fetcher.retries import RetryRules
 from image_library.node.ports.clock import Clock
-from image_library.node.ports.fetching import Receiver, Source
+from image_library.node.ports.fetching import Receiver, Source, Tell
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -63,59 +67,74 @@ class HttpFetcher:
         self._clock = clock
         self._rules = rules or RetryRules()
 
-    async def read_small(self, source: Source, *, limit: int, waiting: Callable[[str], None]) -> bytes:
-        async def attempt() -> bytes:
+    async def read_small(self, source: Source, *, limit: int, waiting: Tell) -> bytes:
+        async def attempt(moves: Callable[[], None]) -> bytes:
             async with self._answered(source, {}) as (hop, response, answer):
                 if answer.status != 200:
                     raise from_status(hop, answer.status, wait=answer.wait)
-                waiting("")
+                moves()
                 return await self._read_all(hop, response, limit)
 
         return await self._tried(attempt, lambda: 0, waiting)
 
-    async def fetch(self, source: Source, receiver: Receiver, waiting: Callable[[str], None]) -> None:
-        async def attempt() -> None:
-            if receiver.total and receiver.offset == receiver.total:
-                return
+    async def fetch(self, source: Source, receiver: Receiver, waiting: Tell) -> None:
+        async def attempt(moves: Callable[[], None]) -> None:
             if receiver.offset and not (receiver.validator or source.digest_known):
                 await receiver.restart()
+            if receiver.total and receiver.offset == receiver.total:
+                return
             async with self._answered(source, _rest(receiver)) as (hop, response, answer):
-                if not await self._complete(hop, answer, receiver):
-                    waiting("")
+                if not await self._complete(hop, answer, receiver, proved=source.digest_known):
+                    moves()
                     await self._receive(hop, response, receiver)
 
         await self._tried(attempt, lambda: receiver.offset, waiting)
 
+    async def announced_size(self, source: Source) -> int:
+        try:
+            async with self._answered(source, {}, method="HEAD") as (_, _, answer):
+                return answer.length if answer.status == 200 else 0
+        except (LibraryError, TryAgain):
+            return 0
+
     async def _tried(
-        self, attempt: Callable[[], Awaitable[T]], done: Callable[[], int], waiting: Callable[[str], None]
+        self,
+        attempt: Callable[[Callable[[], None]], Awaitable[T]],
+        done: Callable[[], int],
+        waiting: Tell,
     ) -> T:
-        number, since = 0, self._clock.monotonic()
+        number, since, of = 0, self._clock.monotonic(), self._rules.attempts
         while True:
             before = done()
+            moving = Waiting(tries=Tries(attempt=number + 1, attempts=of))
             try:
-                return await attempt()
+                return await attempt(partial(waiting, moving))
             except TryAgain as failed:
                 if done() - before >= self._rules.worthwhile:
                     number, since = 0, self._clock.monotonic()
                 number += 1
                 late = self._clock.monotonic() - since > self._rules.within
-                if late or number >= self._rules.attempts:
+                if late or number >= of:
                     raise failed.last_word from failed
                 pause = failed.wait if failed.wait is not None else self._rules.wait_before(number)
+                # What the source asks for is no fault of its own to be counted.
+                since += failed.wait or 0.0
                 log.info("fetch_failed", code=failed.last_word.code, attempt=number, pause=round(pause, 1))
-                waiting(f"{failed.last_word.message} Trying again in {max(1, round(pause))} s.")
+                next_at = self._clock.now() + timedelta(seconds=pause)
+                said = f"{failed.last_word.message} Trying again in {max(1, round(pause))} s."
+                waiting(Waiting(what=said, tries=Tries(attempt=number + 1, attempts=of, next_at=next_at)))
                 await self._clock.sleep(pause)
 
     @asynccontextmanager
     async def _answered(
-        self, source: Source, headers: dict[str, str]
+        self, source: Source, headers: dict[str, str], *, method: str = "GET"
     ) -> AsyncGenerator[tuple[Hop, aiohttp.ClientResponse, Answer]]:
         """The answer at the end of all redirects."""
         if source.fresh:
             headers = {**headers, "Cache-Control": "no-cache"}
         hop = self._policy.first(source.url, http_will_do=source.digest_known)
         while True:
-            response = await self._ask(hop, headers)
+            response = await self._ask(hop, headers, method=method)
             try:
                 if response.status not in _REDIRECTS:
                     yield hop, response, read_answer(hop, response)
@@ -127,10 +146,11 @@ class HttpFetcher:
             finally:
                 response.close()
 
-    async def _ask(self, hop: Hop, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _ask(self, hop: Hop, headers: dict[str, str], *, method: str) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(self._rules.patience):
-                return await self._session.get(
+                return await self._session.request(
+                    method,
                     URL(hop.url, encoded=True),
                     headers=headers,
                     allow_redirects=False,
@@ -139,7 +159,7 @@ class HttpFetcher:
         except _FAILURES as error:
             raise from_exception(hop, error) from error
 
-    async def _complete(self, hop: Hop, answer: Answer, receiver: Receiver) -> bool:
+    async def _complete(self, hop: Hop, answer: Answer, receiver: Receiver, *, proved: bool) -> bool:
         """Ready the receiver for the body; True where nothing is missing any more."""
         if answer.status == 200:
             if receiver.offset:
@@ -151,7 +171,7 @@ class HttpFetcher:
             return True
         if answer.status not in (206, 416):
             raise from_status(hop, answer.status, wait=answer.wait)
-        if answer.status == 416 or not _continues(answer, receiver):
+        if answer.status == 416 or not _continues(answer, receiver, proved=proved):
             await receiver.restart()
             raise TryAgain(BadLength(f"{hop.host} sent another part of the file than was asked for."), wait=0)
         await receiver.expect(answer.total or 0, answer.validator)
@@ -218,9 +238,13 @@ def _rest(receiver: Receiver) -> dict[str, str]:
     return {**headers, "If-Range": receiver.validator} if receiver.validator else headers
 
 
-def _continues(answer: Answer, receiver: Receiver) -> bool:
-    """Whether a 206 is exactly the rest of the file whose beginning we have."""
-    same = not (receiver.validator and answer.validator) or answer.validator == receiver.validator
+def _continues(answer: Answer, receiver: Receiver, *, proved: bool) -> bool:
+    """Whether a 206 is exactly the rest of the file whose beginning we have.
+
+    Where no digest will prove it in the end, the source must say so itself.
+    """
+    silent = proved and not (receiver.validator and answer.validator)
+    same = silent or answer.validator == receiver.validator
     known = not receiver.total or answer.total == receiver.total
     return bool(receiver.offset) and answer.begins == receiver.offset and known and same
 

@@ -35,12 +35,14 @@ class RetryRules:
 
 
 def asked_wait(header: str, now: datetime) -> float | None:
-    """What a Retry-After header asks for, at most an hour; None where it says nothing usable."""
+    """What a Retry-After header asks for; None where that is nothing usable, or more than an hour."""
     text = header.strip()
-    if text.isdecimal():
-        return min(float(text[:9]), LONGEST_ASKED_WAIT)
     try:
-        seconds = (parsedate_to_datetime(text) - now).total_seconds()
-    except (ValueError, TypeError):
+        seconds = (
+            float(text[:9])
+            if text.isascii() and text.isdecimal()
+            else (parsedate_to_datetime(text) - now).total_seconds()
+        )
+    except (ValueError, TypeError, OverflowError):
         return None
-    return min(seconds, LONGEST_ASKED_WAIT) if seconds > 0 else None
+    return seconds if 0 < seconds <= LONGEST_ASKED_WAIT else None
