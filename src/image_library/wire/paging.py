@@ -6,15 +6,14 @@ import base64
 import binascii
 import hashlib
 import hmac
-from datetime import UTC, datetime, timedelta
+import json
 from typing import Protocol, TypeVar
 
 from protobuf import Message
 
 from image_library.domain.errors import InvalidPageToken
-from image_library.domain.paging import Cursor, PageRequest, page_size
+from image_library.domain.paging import Cursor, Order, PageRequest, page_size
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAG_BYTES = 16
 
 
@@ -36,24 +35,23 @@ class PageTokens:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def page_request(self, request: Pageable) -> PageRequest:
+    def page_request(self, request: Pageable, order: Order | None = None) -> PageRequest:
         """The page that a list request asks for.
 
         Raises:
             InvalidRequest: the page size is negative.
             InvalidPageToken: the token is not one that this server gave out for this query.
         """
-        size = page_size(request.page_size)
+        size, order = page_size(request.page_size), order or Order()
         if not request.page_token:
-            return PageRequest(size=size)
-        return PageRequest(size=size, after=self._read(request.page_token, request))
+            return PageRequest(size=size, order=order)
+        return PageRequest(size=size, after=self._read(request.page_token, request), order=order)
 
     def token(self, cursor: Cursor | None, request: Pageable) -> str:
         """The token for the page after ``cursor``; empty where there is none."""
         if cursor is None:
             return ""
-        micros = (cursor.created_at - _EPOCH) // timedelta(microseconds=1)
-        plain = f"{micros}:{cursor.id}".encode()
+        plain = json.dumps([cursor.key, cursor.id]).encode()
         return base64.urlsafe_b64encode(self._tag(plain, request) + plain).decode().rstrip("=")
 
     def _read(self, token: str, request: Pageable) -> Cursor:
@@ -64,8 +62,9 @@ class PageTokens:
         tag, plain = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(plain, request)):
             raise _foreign()
-        micros, _, row = plain.decode().partition(":")
-        return Cursor(created_at=_EPOCH + timedelta(microseconds=int(micros)), id=row)
+        # Tagged by ourselves, for a query of this order: it is what it was made as.
+        key, row = json.loads(plain)
+        return Cursor(key=key, id=row)
 
     def _tag(self, plain: bytes, request: Pageable) -> bytes:
         return hmac.digest(self._key, _query(request) + plain, hashlib.sha256)[:_TAG_BYTES]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +11,7 @@ from limiquantix.compute.v1.node_pb import ListNodesRequest
 from limiquantix.storage.v1.image_pb import ListImagesRequest, ListJobsRequest
 
 TOKENS = PageTokens(b"k" * 32)
-CURSOR = Cursor(created_at=datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC), id="a:b")
+CURSOR = Cursor(key=1_795_435_200_123_456, id="a:b")
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000), (2**31 - 1, 1000)])
@@ -32,6 +31,11 @@ def test_a_token_leads_back_to_its_place() -> None:
     turned = ListImagesRequest(labels={"b": "2", "a": "1"}, page_size=7, page_token=token)
     assert TOKENS.page_request(turned).after == CURSOR
     assert TOKENS.token(None, query) == ""
+    named = Cursor(key='ubuntu: "24.04"', id="x")
+    assert (
+        TOKENS.page_request(ListImagesRequest(page_token=TOKENS.token(named, ListImagesRequest()))).after
+        == named
+    )
 
 
 def test_the_token_lives_as_long_as_its_key() -> None:
@@ -46,6 +50,7 @@ def test_a_token_belongs_to_its_query() -> None:
     for other in (
         ListImagesRequest(project_id="p", page_token=token),
         ListImagesRequest(labels={"a": "b"}, page_token=token),
+        ListImagesRequest(order_by="name", page_token=token),
         ListJobsRequest(page_token=token),
         ListNodesRequest(page_token=token),
     ):

@@ -11,6 +11,7 @@ from image_library.controlplane.handlers.image_filter import image_filter
 from image_library.controlplane.handlers.image_jobs import JobHandlers
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.services.download_plan import DownloadWish
+from image_library.domain.paging import Order
 from image_library.wire.catalog import offer_status_to_wire, offer_to_wire
 from image_library.wire.image import image_to_wire
 from image_library.wire.inventory import inventory_from_wire
@@ -30,7 +31,8 @@ class ImageHandlers(JobHandlers, image_connect.ImageService):
 
     async def list_images(self, request: pb.ListImagesRequest, ctx: Context, /) -> pb.ListImagesResponse:
         page = await self._services.images.list(
-            image_filter(request), self._services.tokens.page_request(request)
+            image_filter(request),
+            self._services.tokens.page_request(request, Order.parse(request.order_by)),
         )
         return pb.ListImagesResponse(
             images=[image_to_wire(image) for image in page.items],

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, true
+from sqlalchemy import ColumnElement, and_, exists, false, or_, true
 
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.ports.images import ImageFilter
@@ -97,7 +97,7 @@ def _kept(wanted: ImageFilter) -> list[ColumnElement[bool]]:
     if not wanted.all_versions:
         found.append(_IMAGES.c.current == true())
     if not wanted.hidden_too:
-        found.append(_IMAGES.c.hidden != true())
+        found.append(_IMAGES.c.hidden == false())
     if wanted.usable_by_project:
         found.append(_usable(wanted.usable_by_project))
     return found

@@ -14,15 +14,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
 from image_library.controlplane.adapters.database.image_filters import conditions_of, placed
-from image_library.controlplane.adapters.database.rows import newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.rows import newest_first, rows_of, total_of, upsert
 from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import Image, Placement, PlacementState
-from image_library.domain.paging import Page, PageRequest
+from image_library.domain.paging import Page, PageRequest, SortKey
 
 _IMAGES = tables.images
 _PLACEMENTS = tables.placements
+_COLUMNS: dict[SortKey, ColumnElement[Any]] = {
+    SortKey.CREATED_AT: _IMAGES.c.created_at,
+    SortKey.UPDATED_AT: _IMAGES.c.updated_at,
+    SortKey.NAME: _IMAGES.c.name_key,
+    SortKey.SIZE_BYTES: _IMAGES.c.size_bytes,
+}
 
 
 class DatabaseImages:
@@ -63,7 +69,15 @@ class DatabaseImages:
         return await self._where(placed(*conditions))
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        rows, total, after = await page_of(self._connection, _IMAGES, conditions_of(matching), page)
+        conditions = conditions_of(matching)
+        total = await total_of(self._connection, _IMAGES, conditions)
+        rows, after = await rows_of(
+            self._connection,
+            select(_IMAGES).where(*conditions),
+            _COLUMNS[page.order.key],
+            page,
+            row_id=_IMAGES.c.id,
+        )
         return Page(items=await self._with_placements(rows), total=total, next=after)
 
     async def names(self) -> tuple[str, ...]:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    Table,
+    func,
+    literal,
+    select,
+    tuple_,
+    type_coerce,
+)
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from image_library.domain.paging import Cursor, PageRequest
+from image_library.domain.paging import Cursor, Key, PageRequest, micros
 
 
 async def upsert(
@@ -30,26 +43,51 @@ def named(table: Table, name: str) -> ColumnElement[bool]:
     return func.lower(table.c.name) == name.lower()
 
 
-def after(table: Table, cursor: Cursor | None) -> ColumnElement[bool] | None:
-    if cursor is None:
-        return None
-    older = table.c.created_at < cursor.created_at
-    same_moment = and_(table.c.created_at == cursor.created_at, table.c.id < cursor.id)
-    return or_(older, same_moment)
+async def total_of(
+    connection: AsyncConnection, table: Table, conditions: Sequence[ColumnElement[bool]]
+) -> int:
+    count = select(func.count()).select_from(table).where(*conditions)
+    return (await connection.execute(count)).scalar_one()
+
+
+async def rows_of(
+    connection: AsyncConnection,
+    query: Select[Any],
+    column: ColumnElement[Any],
+    page: PageRequest,
+    *,
+    row_id: ColumnElement[str],
+) -> tuple[Sequence[Row[Any]], Cursor | None]:
+    """The page's rows of the query, sorted by the column and then the id, and the next page's cursor.
+
+    The query's rows carry the column's own value as ``sort_key``.
+    """
+    query = query.add_columns(type_coerce(column, column.type).label("sort_key"))
+    if page.after is not None:
+        here = tuple_(column, row_id)
+        there = tuple_(_stored(page.after.key, column), literal(page.after.id))
+        query = query.where(here < there if page.order.descending else here > there)
+    ways = [column.desc(), row_id.desc()] if page.order.descending else [column.asc(), row_id.asc()]
+    # One row more than asked for tells whether there is a next page.
+    rows = (await connection.execute(query.order_by(*ways).limit(page.size + 1))).all()
+    shown = rows[: page.size]
+    if len(rows) <= page.size:
+        return shown, None
+    last = shown[-1]
+    key = micros(last.sort_key) if isinstance(last.sort_key, datetime) else last.sort_key
+    return shown, Cursor(key=key, id=last.id)
+
+
+def _stored(key: Key, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The cursor's key as the database holds it: a moment is kept as the same number."""
+    return literal(key, String() if isinstance(key, str) else BigInteger())
 
 
 async def page_of(
     connection: AsyncConnection, table: Table, conditions: Sequence[ColumnElement[bool]], page: PageRequest
 ) -> tuple[Sequence[Row[Any]], int, Cursor | None]:
     """The page's rows, the number of all that match, and the next page's cursor."""
-    count = select(func.count()).select_from(table).where(*conditions)
-    total = (await connection.execute(count)).scalar_one()
-    beyond = after(table, page.after)
-    wanted = [*conditions, beyond] if beyond is not None else conditions
-    # One row more than asked for tells whether there is a next page.
-    query = newest_first(select(table).where(*wanted), table).limit(page.size + 1)
-    rows = (await connection.execute(query)).all()
-    shown = rows[: page.size]
-    if len(rows) <= page.size:
-        return shown, total, None
-    return shown, total, Cursor(created_at=shown[-1].created_at, id=shown[-1].id)
+    total = await total_of(connection, table, conditions)
+    query = select(table).where(*conditions)
+    rows, after = await rows_of(connection, query, table.c.created_at, page, row_id=table.c.id)
+    return rows, total, after

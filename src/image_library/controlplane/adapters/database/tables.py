@@ -73,7 +73,11 @@ images = Table(
     Column("sequence", BigInteger, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    Index("ix_images_newest", "created_at", "id"),
+    # What lists show by default, in each of their orders.
+    Index("ix_images_newest", "current", "hidden", "created_at", "id"),
+    Index("ix_images_updated", "current", "hidden", "updated_at", "id"),
+    Index("ix_images_named", "current", "hidden", "name_key", "id"),
+    Index("ix_images_sized", "current", "hidden", "size_bytes", "id"),
     Index("ix_images_versions", "project_id", "name_key", "version"),
 )
 # A name points to one image of its project.

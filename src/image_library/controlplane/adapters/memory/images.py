@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from image_library.controlplane.adapters.memory.image_filters import matches
@@ -9,7 +10,14 @@ from image_library.controlplane.adapters.memory.tables import Tables, newest_fir
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import Image
-from image_library.domain.paging import Page, PageRequest
+from image_library.domain.paging import Key, Page, PageRequest, SortKey, micros
+
+_KEYS: dict[SortKey, Callable[[Image], Key]] = {
+    SortKey.CREATED_AT: lambda image: micros(image.created_at),
+    SortKey.UPDATED_AT: lambda image: micros(image.updated_at),
+    SortKey.NAME: lambda image: image.name.lower(),
+    SortKey.SIZE_BYTES: lambda image: image.size_bytes,
+}
 
 
 class MemoryImages:
@@ -48,7 +56,8 @@ class MemoryImages:
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
         used = {vm.image_id for vm in self._tables.vms.values()}
-        return page_of((i for i in self._all() if matches(i, matching, in_use=i.id in used)), page)
+        fitting = (i for i in self._all() if matches(i, matching, in_use=i.id in used))
+        return page_of(fitting, page, _KEYS[page.order.key])
 
     async def names(self) -> tuple[str, ...]:
         return tuple(sorted({i.name for i in self._all()}))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.node import Node
-from image_library.domain.paging import Cursor, Page, PageRequest
+from image_library.domain.paging import Cursor, Key, Page, PageRequest, micros
 from image_library.domain.store import DownloadOrder
 from image_library.domain.vm import Vm
 
@@ -62,14 +62,22 @@ def newest_first(rows: Iterable[R]) -> tuple[R, ...]:
     return tuple(sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True))
 
 
-def page_of(rows: Iterable[R], page: PageRequest) -> Page[R]:
-    """The page of these rows, newest first."""
-    ordered = newest_first(rows)
-    after = page.after
-    rest = [
-        row for row in ordered if after is None or (row.created_at, row.id) < (after.created_at, after.id)
-    ]
+def page_of(
+    rows: Iterable[R], page: PageRequest, key: Callable[[R], Key] = lambda row: micros(row.created_at)
+) -> Page[R]:
+    """The page of these rows, sorted by the key that the page's order means."""
+
+    def place(row: R) -> tuple[Any, str]:
+        return key(row), row.id
+
+    descending, after = page.order.descending, page.after
+    ordered = sorted(rows, key=place, reverse=descending)
+    if after is not None:
+        at: tuple[Any, str] = (after.key, after.id)
+        rest = [row for row in ordered if (place(row) < at if descending else place(row) > at)]
+    else:
+        rest = ordered
     items = tuple(rest[: page.size])
     more = len(rest) > page.size
-    last = Cursor(created_at=items[-1].created_at, id=items[-1].id) if more and items else None
+    last = Cursor(key=key(items[-1]), id=items[-1].id) if more and items else None
     return Page(items=items, total=len(ordered), next=last)

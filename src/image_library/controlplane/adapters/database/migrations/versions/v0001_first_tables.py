@@ -42,7 +42,9 @@ def _images() -> None:
     )
     for name in ("catalog_id", "digest", "sequence"):
         op.create_index(f"ix_images_{name}", "images", [name])
-    op.create_index("ix_images_newest", "images", ["created_at", "id"])
+    orders = {"newest": "created_at", "updated": "updated_at", "named": "name_key", "sized": "size_bytes"}
+    for name, column in orders.items():
+        op.create_index(f"ix_images_{name}", "images", ["current", "hidden", column, "id"])
     op.create_index("ix_images_versions", "images", ["project_id", "name_key", "version"])
     op.create_index(
         "uq_images_current",
