@@ -9,6 +9,7 @@ from protobuf.wkt import Empty
 
 from image_library.controlplane.handlers.image_filter import image_filter
 from image_library.controlplane.handlers.image_jobs import JobHandlers
+from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.domain.paging import Order
@@ -25,6 +26,7 @@ Context = RequestContext[Any, Any]
 class ImageHandlers(JobHandlers, image_connect.ImageService):
     def __init__(self, services: ImageServices) -> None:
         self._services = services
+        self._messages = ImageMessages()
 
     async def get_image(self, request: pb.GetImageRequest, ctx: Context, /) -> pb.Image:
         return image_to_wire(await self._services.images.get(request.id))
@@ -35,7 +37,7 @@ class ImageHandlers(JobHandlers, image_connect.ImageService):
             self._services.tokens.page_request(request, Order.parse(request.order_by)),
         )
         return pb.ListImagesResponse(
-            images=[image_to_wire(image) for image in page.items],
+            images=[self._messages.of(image) for image in page.items],
             next_page_token=self._services.tokens.token(page.next, request),
             total_count=page.total,
         )

@@ -83,8 +83,10 @@ class Images(Protocol):
         """Images with a placement at exactly this path, on that node or on any."""
         ...
 
-    async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        """In the order that the page asks for."""
+    async def list(
+        self, matching: ImageFilter, page: PageRequest, *, total: int | None = None
+    ) -> Page[Image]:
+        """In the order that the page asks for; ``total`` where it is known how many match."""
         ...
 
     async def names(self) -> tuple[str, ...]:

@@ -42,8 +42,12 @@ class Database(Protocol):
         """All of its changes or none: on disk when the block ends without an exception. One at a time."""
         ...
 
+    async def sequence(self) -> int:
+        """The number of the last committed change of an image, a job, a node or a VM."""
+        ...
+
     def follow(self) -> AbstractContextManager[Changed]:
-        """A bell that rings after every commit that changed an image, a job or a node."""
+        """A bell that rings after every commit that changed an image, a job, a node or a VM."""
         ...
 
     async def secret(self, name: str) -> str:

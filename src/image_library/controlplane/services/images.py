@@ -9,6 +9,7 @@ from image_library.controlplane.ports.images import ImageFilter
 from image_library.controlplane.ports.node_gateway import NodeGateway
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.image_pages import ImagePages
 from image_library.domain.catalog import CatalogEntry
 from image_library.domain.errors import AmbiguousImage, ImageInUse, ImageIsLocal, UnknownImage, printable
 from image_library.domain.image import Image, ImagePhase, Placement, PlacementState
@@ -23,6 +24,7 @@ class ImageService:
         self, *, database: Database, catalog: CatalogService, gateway: NodeGateway, clock: Clock
     ) -> None:
         self._database = database
+        self._pages = ImagePages(database)
         self._catalog = catalog
         self._gateway = gateway
         self._clock = clock
@@ -72,9 +74,8 @@ class ImageService:
         return await _version(records, named[0], number) if at else named[0]
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        """Newest first."""
-        async with self._database.read() as records:
-            return await records.images.list(matching, page)
+        """In the order that the page asks for."""
+        return await self._pages.list(matching, page)
 
     async def delete(self, name: str) -> None:
         """Remove the image and every node's copy of it. Asking again goes on where a node was away.

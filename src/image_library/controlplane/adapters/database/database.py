@@ -37,7 +37,7 @@ class DatabaseRecords:
         self.images = DatabaseImages(connection, self.stamp)
         self.jobs = DatabaseJobs(connection, self.stamp)
         self.nodes = DatabaseNodes(connection, self.stamp)
-        self.vms = DatabaseVms(connection)
+        self.vms = DatabaseVms(connection, self.stamp)
 
 
 class SqliteDatabase:
@@ -48,6 +48,8 @@ class SqliteDatabase:
         # Two of our own writers wait for each other here, not inside SQLite with a thread each.
         self._writer = asyncio.Lock()
         self._changes = Changes()
+        # One process writes to the file: what it committed last is the last. None: not looked at yet.
+        self._sequence: int | None = None
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[DatabaseRecords]:
@@ -64,7 +66,17 @@ class SqliteDatabase:
                     records = DatabaseRecords(connection)
                     yield records
         if records.stamp.taken:
+            self._sequence = records.stamp.taken
             self._changes.notify(LIBRARY)
+
+    async def sequence(self) -> int:
+        if self._sequence is None:
+            with _translated():
+                async with self._engine.connect() as connection:
+                    found = (await connection.execute(select(tables.sequence.c.value))).scalar_one()
+            # Commits of meanwhile know it better.
+            self._sequence = max(self._sequence or 0, found)
+        return self._sequence
 
     def follow(self) -> AbstractContextManager[Changed]:
         return self._changes.follow(LIBRARY)

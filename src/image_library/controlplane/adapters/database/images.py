@@ -1,13 +1,11 @@
-"""Images in the database: a row, its labels, its shared projects and its placements."""
+"""Images in the database: a document, and beside it what lists filter and sort by."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, true
+from sqlalchemy import ColumnElement, delete, insert, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,7 +16,7 @@ from image_library.controlplane.adapters.database.rows import newest_first, rows
 from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
-from image_library.domain.image import Image, Placement, PlacementState
+from image_library.domain.image import Image
 from image_library.domain.paging import Page, PageRequest, SortKey
 
 _IMAGES = tables.images
@@ -68,17 +66,17 @@ class DatabaseImages:
             conditions.append(_PLACEMENTS.c.node_id == node_id)
         return await self._where(placed(*conditions))
 
-    async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
+    async def list(
+        self, matching: ImageFilter, page: PageRequest, *, total: int | None = None
+    ) -> Page[Image]:
         conditions = conditions_of(matching)
-        total = await total_of(self._connection, _IMAGES, conditions)
-        rows, after = await rows_of(
-            self._connection,
-            select(_IMAGES).where(*conditions),
-            _COLUMNS[page.order.key],
-            page,
-            row_id=_IMAGES.c.id,
-        )
-        return Page(items=await self._with_placements(rows), total=total, next=after)
+        if total is None:
+            total = await total_of(self._connection, _IMAGES, conditions)
+        query = select(_IMAGES.c.id, _IMAGES.c.document).where(*conditions)
+        column = _COLUMNS[page.order.key]
+        rows, after = await rows_of(self._connection, query, column, page, row_id=_IMAGES.c.id)
+        items = tuple(from_document(Image, row.document) for row in rows)
+        return Page(items=items, total=total, next=after)
 
     async def names(self) -> tuple[str, ...]:
         return tuple((await self._connection.execute(select(_IMAGES.c.name).distinct())).scalars())
@@ -108,18 +106,8 @@ class DatabaseImages:
             await self._connection.execute(insert(table), rows)
 
     async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Image, ...]:
-        query = newest_first(select(_IMAGES).where(*conditions), _IMAGES)
-        return await self._with_placements((await self._connection.execute(query)).all())
-
-    async def _with_placements(self, rows: Sequence[Row[Any]]) -> tuple[Image, ...]:
-        """One more query for all of them, not one for each."""
-        if not rows:
-            return ()
-        query = select(_PLACEMENTS).where(_PLACEMENTS.c.image_id.in_([row.id for row in rows]))
-        found: defaultdict[str, list[Placement]] = defaultdict(list)
-        for row in await self._connection.execute(query.order_by(_PLACEMENTS.c.position)):
-            found[row.image_id].append(_placement(row))
-        return tuple(from_document(Image, row.document, placements=tuple(found[row.id])) for row in rows)
+        query = newest_first(select(_IMAGES.c.document).where(*conditions), _IMAGES)
+        return tuple(from_document(Image, row.document) for row in await self._connection.execute(query))
 
 
 def _row(image: Image) -> dict[str, Any]:
@@ -145,7 +133,7 @@ def _row(image: Image) -> dict[str, Any]:
         "size_bytes": image.size_bytes,
         "digest": image.digest,
         "words": " ".join((image.name, image.os.distribution, image.description)).lower(),
-        "document": to_document(image, but=frozenset({"placements"})),
+        "document": to_document(image),
         "sequence": image.sequence,
         "created_at": image.created_at,
         "updated_at": image.updated_at,
@@ -173,13 +161,3 @@ def _placement_rows(image: Image) -> list[dict[str, Any]]:
         }
         for position, placement in enumerate(image.placements)
     ]
-
-
-def _placement(row: Row[Any]) -> Placement:
-    return Placement(
-        node_id=row.node_id,
-        pool_id=row.pool_id,
-        path=row.path,
-        state=PlacementState(row.state),
-        verified_at=row.verified_at,
-    )

@@ -52,7 +52,7 @@ async def total_of(
 
 async def rows_of(
     connection: AsyncConnection,
-    query: Select[Any],
+    query: Select[*tuple[Any, ...]],
     column: ColumnElement[Any],
     page: PageRequest,
     *,

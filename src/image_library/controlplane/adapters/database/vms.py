@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
 from image_library.controlplane.adapters.database.rows import named, newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.vms import VmFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.paging import Page, PageRequest
@@ -22,8 +23,9 @@ _VMS = tables.vms
 class DatabaseVms:
     """Fulfils ``ports.vms.Vms`` within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, stamp: Stamp) -> None:
         self._connection = connection
+        self._stamp = stamp
 
     async def get(self, vm_id: str) -> Vm | None:
         found = await self._where(_VMS.c.id == vm_id)
@@ -46,13 +48,17 @@ class DatabaseVms:
         return Page(items=tuple(from_document(Vm, row.document) for row in rows), total=total, next=after)
 
     async def save(self, vm: Vm) -> None:
+        # Which images are in use is part of what lists of images show.
+        await self._stamp.number()
         try:
             await upsert(self._connection, _VMS, _row(vm))
         except IntegrityError as error:
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name") from error
 
     async def remove(self, vm_id: str) -> None:
-        await self._connection.execute(delete(_VMS).where(_VMS.c.id == vm_id))
+        gone = await self._connection.execute(delete(_VMS).where(_VMS.c.id == vm_id))
+        if gone.rowcount:
+            await self._stamp.removed("vm", vm_id)
 
     async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Vm, ...]:
         rows = await self._connection.execute(newest_first(select(_VMS).where(*conditions), _VMS))

@@ -48,6 +48,9 @@ class MemoryDatabase:
         if changed.stamped:
             self._changes.notify(LIBRARY)
 
+    async def sequence(self) -> int:
+        return self._tables.sequence
+
     def follow(self) -> AbstractContextManager[Changed]:
         return self._changes.follow(LIBRARY)
 

@@ -54,7 +54,9 @@ class MemoryImages:
             i for i in self._all() if any(p.path == path and node_id in ("", p.node_id) for p in i.placements)
         )
 
-    async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
+    async def list(
+        self, matching: ImageFilter, page: PageRequest, *, total: int | None = None
+    ) -> Page[Image]:
         used = {vm.image_id for vm in self._tables.vms.values()}
         fitting = (i for i in self._all() if matches(i, matching, in_use=i.id in used))
         return page_of(fitting, page, _KEYS[page.order.key])
