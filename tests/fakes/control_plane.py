@@ -14,6 +14,7 @@ from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
+from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
@@ -61,6 +62,7 @@ class Plane:
             runs=self.runs,
             changes=self.changes,
         )
+        self.watch = LibraryWatch(database=self.database, runs=self.runs, clock=self.clock)
         self.images = ImageService(
             database=self.database, catalog=self.catalog, gateway=self.nodes, clock=self.clock
         )

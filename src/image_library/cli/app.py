@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from image_library import __version__
-from image_library.cli import images, jobs, launch, nodes, serve, vms
+from image_library.cli import images, jobs, launch, nodes, serve, vms, watch
 from image_library.cli.session import DataDirOption, JsonOption, ServerOption, Session
 
 NAME = "limiquantix"
@@ -27,6 +27,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     launch.register(app)
     serve.register(app)
+    watch.register(app)
     app.add_typer(images.app, name="images")
     app.add_typer(vms.app, name="vms")
     app.add_typer(nodes.app, name="nodes")

@@ -36,6 +36,7 @@ from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
+from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
 from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.vm_followers import VmFollowers
@@ -87,6 +88,7 @@ class ImageParts:
     runs: DownloadRuns
     images: ImageService
     inventory: InventoryService
+    watch: LibraryWatch
     nodes: NodeService
 
 
@@ -150,6 +152,7 @@ async def _started(
     stack.push_async_callback(undivided.close)
     await parts.downloads.resume()
     _run_beside(stack, parts.nodes.watch(), "node-watch")
+    _run_beside(stack, parts.watch.run(), "library-watch")
     pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
     # The outermost first: errors see everything, and nobody gets past auth.
     chain = (Errors(), Auth(tokens, required=not settings.no_auth), undivided)
@@ -177,6 +180,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             changes=changes,
         ),
         images=ImageService(database=database, catalog=catalog, gateway=gateway, clock=clock),
+        watch=LibraryWatch(database=database, runs=runs, clock=clock),
         inventory=InventoryService(database=database, gateway=gateway, clock=clock, new_id=new_id),
         nodes=NodeService(
             database=database,
@@ -227,6 +231,7 @@ def _image_applications(parts: ImageParts, pages: PageTokens, chain: tuple[Any, 
             downloads=parts.downloads,
             images=parts.images,
             inventory=parts.inventory,
+            watch=parts.watch,
             tokens=pages,
         )
     )

@@ -11,6 +11,7 @@ from image_library.controlplane.handlers.image_filter import image_filter
 from image_library.controlplane.handlers.image_jobs import JobHandlers
 from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
+from image_library.controlplane.handlers.image_watch import WatchHandlers
 from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.domain.paging import Order
 from image_library.wire.catalog import offer_status_to_wire, offer_to_wire
@@ -23,7 +24,7 @@ from limiquantix.storage.v1 import image_pb as pb
 Context = RequestContext[Any, Any]
 
 
-class ImageHandlers(JobHandlers, image_connect.ImageService):
+class ImageHandlers(JobHandlers, WatchHandlers, image_connect.ImageService):
     def __init__(self, services: ImageServices) -> None:
         self._services = services
         self._messages = ImageMessages()

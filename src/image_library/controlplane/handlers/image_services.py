@@ -8,6 +8,7 @@ from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
+from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.wire.paging import PageTokens
 
 
@@ -17,4 +18,5 @@ class ImageServices:
     downloads: Downloads
     images: ImageService
     inventory: InventoryService
+    watch: LibraryWatch
     tokens: PageTokens

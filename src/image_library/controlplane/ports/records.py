@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
+from image_library.controlplane.ports.changes import LibraryChanges
 from image_library.controlplane.ports.images import Images
 from image_library.controlplane.ports.jobs import Jobs
 from image_library.controlplane.ports.nodes import Nodes
@@ -29,6 +30,9 @@ class Records(Protocol):
 
     @property
     def vms(self) -> Vms: ...
+
+    @property
+    def changes(self) -> LibraryChanges: ...
 
 
 class Database(Protocol):

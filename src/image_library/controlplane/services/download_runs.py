@@ -74,6 +74,10 @@ class DownloadRuns:
         self._tasks[job.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
 
+    def live(self) -> tuple[Job, ...]:
+        """Every job that is followed, as it is known this moment."""
+        return tuple(run.job for run in self._runs.values())
+
     def latest(self, job: Job) -> Job:
         """The job as it is known this moment."""
         run = self._runs.get(job.id)

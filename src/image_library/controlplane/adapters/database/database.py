@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from image_library.controlplane.adapters.database import tables
+from image_library.controlplane.adapters.database.changes import DatabaseChanges
 from image_library.controlplane.adapters.database.images import DatabaseImages
 from image_library.controlplane.adapters.database.jobs import DatabaseJobs
 from image_library.controlplane.adapters.database.nodes import DatabaseNodes
@@ -38,6 +39,7 @@ class DatabaseRecords:
         self.jobs = DatabaseJobs(connection, self.stamp)
         self.nodes = DatabaseNodes(connection, self.stamp)
         self.vms = DatabaseVms(connection, self.stamp)
+        self.changes = DatabaseChanges(connection)
 
 
 class SqliteDatabase:

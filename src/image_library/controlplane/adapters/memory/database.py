@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, asynccontextmanager
 
+from image_library.controlplane.adapters.memory.changes import MemoryChanges
 from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
 from image_library.controlplane.adapters.memory.nodes import MemoryNodes
@@ -24,6 +25,7 @@ class MemoryRecords:
         self.jobs = MemoryJobs(tables)
         self.nodes = MemoryNodes(tables)
         self.vms = MemoryVms(tables)
+        self.changes = MemoryChanges(tables)
 
 
 class MemoryDatabase:

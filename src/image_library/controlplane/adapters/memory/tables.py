@@ -38,6 +38,8 @@ class Tables:
     # The sequence number at which something of a kind was removed.
     removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     sequence: int = 0
+    # Removals up to this number are forgotten.
+    horizon: int = 0
     stamped: bool = False
 
     def stamp(self) -> int:
@@ -55,6 +57,7 @@ class Tables:
             vms=dict(self.vms),
             removed=dict(self.removed),
             sequence=self.sequence,
+            horizon=self.horizon,
         )
 
 
