@@ -72,6 +72,8 @@ class DownloadOrder:
     unverified: bool = False
     # "sha256:HEX": a blob that the library has on another node; the URL is empty then.
     library_digest: str = ""
+    # The bytes were uploaded to the node under this job's id; the URL is empty then.
+    received: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

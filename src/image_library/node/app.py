@@ -44,6 +44,7 @@ from image_library.node.services.download_image import Downloads
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
+from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.vm_lives import VmLives
@@ -111,9 +112,12 @@ async def run_node(
         scan = _scan(world)
         await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
         registration = await _registration(world, vm_parts.hypervisor)
+        uploads = Uploads(store=world.store)
+        stack.push_async_callback(uploads.close)
         daemon = NodeDaemon(
             registration=registration,
             downloads=downloads,
+            uploads=uploads,
             store=world.store,
             scan=scan,
             removal=ImageRemoval(

@@ -54,6 +54,7 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         format=order.format.value,
         unverified=order.unverified,
         library_digest=order.library_digest,
+        received=order.received,
     )
 
 
@@ -66,7 +67,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
     for field in ("job_id", "image_id"):
         if not getattr(message, field):
             raise InvalidRequest(f"The field {field} is empty.", field=field)
-    if not message.url and not message.library_digest:
+    if not message.url and not (message.library_digest or message.received):
         raise UrlNotAllowed("There is no URL.", field="url")
     if message.target_dir.rstrip("/") not in ("", _FOLDER):
         raise PathOutside(f"Images go to '{_FOLDER}', nowhere else.", field="target_dir")
@@ -84,6 +85,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         digest=digest,
         unverified=message.unverified,
         library_digest=message.library_digest,
+        received=message.received,
     )
 
 

@@ -150,6 +150,62 @@ class UnknownJob(LibraryError):
     remedy_default = "See 'limiquantix jobs list'."
 
 
+class UnknownUpload(LibraryError):
+    """No upload with this id, or one that has ended."""
+
+    code = "upload.unknown"
+    kind = Kind.NOT_FOUND
+    remedy_default = "Begin a new upload."
+
+
+class UploadOffset(LibraryError):
+    """The bytes sent do not go on where the stored ones end."""
+
+    code = "upload.offset"
+    kind = Kind.PRECONDITION
+    remedy_default = "Ask for the offset with HEAD and go on from there."
+
+
+class UploadBusy(LibraryError):
+    """Somebody else sends bytes for this upload right now."""
+
+    code = "upload.busy"
+    kind = Kind.PRECONDITION
+    remedy_default = "Wait until the other one has ended."
+
+
+class UploadRefused(LibraryError):
+    """The upload's description cannot be used."""
+
+    code = "upload.invalid"
+    kind = Kind.INVALID
+    remedy_default = "See docs/uploads.md for the headers and metadata of an upload."
+
+
+class UploadTooLarge(LibraryError):
+    """The upload is larger than this server takes, or than the project has left."""
+
+    code = "upload.too_large"
+    kind = Kind.EXHAUSTED
+    remedy_default = "Delete images that are not needed, or raise max_upload_gib or project_quota_gib."
+
+
+class UploadDamaged(LibraryError):
+    """A piece of an upload does not have the checksum that was sent with it; it is not kept."""
+
+    code = "upload.checksum"
+    kind = Kind.DATA_LOSS
+    remedy_default = "Send the piece again."
+
+
+class UploadExpired(LibraryError):
+    """Nothing came for an upload for too long."""
+
+    code = "upload.expired"
+    kind = Kind.PRECONDITION
+    remedy_default = "Begin a new upload; upload_expiry_hours says how long one waits."
+
+
 class NameTaken(LibraryError):
     """Another image or VM of the project has this name."""
 

@@ -35,6 +35,8 @@ class CallGuard(aio.ServerInterceptor):
         method = str(handler_call_details.method)
         if handler and handler.unary_stream:
             return _streaming(handler, known=known, method=method)
+        if handler and handler.stream_unary:
+            return _collecting(handler, known=known, method=method)
         return _single(handler, known=known, method=method) if handler else handler
 
     def _is_known(self, details: grpc.HandlerCallDetails) -> bool:
@@ -66,6 +68,19 @@ def _streaming(handler: Any, *, known: bool, method: str) -> grpc.RpcMethodHandl
             await _abort(context, error, method)
 
     return grpc.unary_stream_rpc_method_handler(
+        call, handler.request_deserializer, handler.response_serializer
+    )
+
+
+def _collecting(handler: Any, *, known: bool, method: str) -> grpc.RpcMethodHandler[Any, Any]:
+    async def call(requests: AsyncIterator[Any], context: Context) -> Any:
+        try:
+            _require(known=known)
+            return await handler.stream_unary(requests, context)
+        except Exception as error:
+            await _abort(context, error, method)
+
+    return grpc.stream_unary_rpc_method_handler(
         call, handler.request_deserializer, handler.response_serializer
     )
 

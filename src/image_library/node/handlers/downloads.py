@@ -10,6 +10,7 @@ from grpc.aio import ServicerContext
 from protobuf.wkt import Empty
 
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.receive_upload import Uploads
 from image_library.wire.node_daemon import download_to_wire, order_from_wire
 from limiquantix.node.v1.node_daemon_pb import (
     CancelDownloadRequest,
@@ -22,13 +23,17 @@ Context = ServicerContext[Any, Any]
 
 
 class DownloadCalls:
-    def __init__(self, *, downloads: Downloads) -> None:
+    def __init__(self, *, downloads: Downloads, uploads: Uploads) -> None:
         self._downloads = downloads
+        self._uploads = uploads
 
     async def download_image(
         self, request: DownloadImageOnNodeRequest, context: Context
     ) -> AsyncIterator[DownloadProgress]:
-        await self._downloads.start(order_from_wire(request))
+        order = order_from_wire(request)
+        if order.received:
+            await self._uploads.release(order.job_id)
+        await self._downloads.start(order)
         async with aclosing(self._downloads.follow(request.job_id)) as followed:
             async for download in followed:
                 yield download_to_wire(download)
@@ -39,5 +44,6 @@ class DownloadCalls:
         return download_to_wire(await self._downloads.status(request.job_id))
 
     async def cancel_download(self, request: CancelDownloadRequest, context: Context) -> Empty:
-        await self._downloads.cancel(request.job_id)
+        if not await self._uploads.abort(request.job_id):
+            await self._downloads.cancel(request.job_id)
         return Empty()

@@ -6,28 +6,32 @@ from image_library.domain.node import Registration
 from image_library.node.handlers.downloads import DownloadCalls
 from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
+from image_library.node.handlers.uploads import UploadCalls
 from image_library.node.handlers.vms import VmCalls
 from image_library.node.ports.storage import ImageStore
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
 
-class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, VmCalls):
+class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UploadCalls, VmCalls):
     def __init__(
         self,
         *,
         registration: Registration,
         downloads: Downloads,
+        uploads: Uploads,
         store: ImageStore,
         scan: ImageScan,
         removal: ImageRemoval,
         vms: Vms,
         streams: VmStreams,
     ) -> None:
-        DownloadCalls.__init__(self, downloads=downloads)
+        DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
+        UploadCalls.__init__(self, uploads=uploads)
         ImageCalls.__init__(self, scan=scan, removal=removal)
         InfoCalls.__init__(self, registration=registration, store=store)
         VmCalls.__init__(self, vms=vms, streams=streams, architecture=registration.architecture)

@@ -16,6 +16,7 @@ from image_library.domain.errors import (
     NotAnImage,
     StorageFull,
     StorageIo,
+    UnknownUpload,
 )
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
@@ -25,6 +26,7 @@ from image_library.domain.trust import TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
 from image_library.node.ports.storage import ImageStore, Inspector, Part, PartDigests, PartKey
 from image_library.node.services.expected_digest import Expected, resolve_expected
+from image_library.node.services.receive_upload import upload_part
 
 log = structlog.get_logger()
 
@@ -125,15 +127,22 @@ class VerifiedFetch:
             f"but {expected.source} says {expected.digest.hex}."
         )
 
+    async def _received(self, part: Part, watch: Watch) -> tuple[Part, PartDigests]:
+        """The bytes of an upload, which are here already."""
+        if part.offset < part.total or not part.total:
+            raise UnknownUpload(f"Of the upload only {part.offset} of {part.total} bytes are here.")
+        await watch.entered(JobState.VERIFYING)
+        return part, await part.finish()
+
     async def _fetch(
         self, order: DownloadOrder, expected: Expected | None, *, key: str, watch: Watch, fresh: bool
     ) -> tuple[Part, PartDigests]:
         await watch.entered(JobState.FETCHING)
-        part = await self._store.open_part(
-            PartKey(key=key, expected=str(expected.digest) if expected else "")
-        )
+        part = await self._store.open_part(_part_of(order, expected, key))
         watch.opened(part)
         try:
+            if order.received:
+                return await self._received(part, watch)
             source = Source(url=order.url, digest_known=expected is not None, fresh=fresh)
             receiver = _Judged(part, self._inspector, name=order.filename, declared=order.format)
             await self._fetcher.fetch(source, receiver, watch.waiting)
@@ -153,6 +162,12 @@ def _as_it_came(part: Part, digests: PartDigests, *, note: str) -> Verified:
     digest = Digest(algorithm="sha256", hex=digests.sha256)
     found = Expected(digest=digest, level=TrustLevel.UNVERIFIED, source=note, measured=True)
     return Verified(part=part, digests=digests, expected=found)
+
+
+def _part_of(order: DownloadOrder, expected: Expected | None, key: str) -> PartKey:
+    if order.received:
+        return upload_part(order.job_id, order.checksum_algorithm)
+    return PartKey(key=key, expected=str(expected.digest) if expected else "")
 
 
 class _Judged:

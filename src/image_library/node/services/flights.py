@@ -11,10 +11,13 @@ from image_library.domain.job import JobState
 from image_library.domain.progress import SpeedMeter, Waiting
 from image_library.domain.store import Download, DownloadOrder
 from image_library.node.ports.storage import Part
+from image_library.node.services.receive_upload import upload_part
 
 
 def version_key(order: DownloadOrder) -> str:
     """The same for orders that mean the same bytes: from the same place, proved in the same way."""
+    if order.received:
+        return upload_part(order.job_id, order.checksum_algorithm).key
     parts = (order.url, order.checksum_algorithm, order.checksum_url, order.digest, order.format.value)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 

@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AbortUploadRequest, AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, FinishUploadRequest, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -90,21 +90,15 @@ class NodeDaemonService(Protocol):
 
     async def open_upload(self, request: OpenUploadRequest, ctx: RequestContext[OpenUploadRequest, UploadState], /) -> UploadState:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def write_upload(self, request: AsyncIterator[UploadChunk], ctx: RequestContext[UploadChunk, UploadState], /) -> UploadState:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
-        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
-
-    def finish_upload(self, request: FinishUploadRequest, ctx: RequestContext[FinishUploadRequest, DownloadProgress], /) -> AsyncIterator[DownloadProgress]:
-        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
-
-    async def abort_upload(self, request: AbortUploadRequest, ctx: RequestContext[AbortUploadRequest, Empty], /) -> Empty:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def adopt_file(self, request: AdoptFileRequest, ctx: RequestContext[AdoptFileRequest, DownloadProgress], /) -> AsyncIterator[DownloadProgress]:
@@ -340,28 +334,6 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.CLIENT_STREAM,
                     ),
                     function=svc.write_upload,
-                ),
-                "/limiquantix.node.v1.NodeDaemonService/FinishUpload": Endpoint.server_stream(
-                    method=MethodInfo(
-                        name="FinishUpload",
-                        service_name="limiquantix.node.v1.NodeDaemonService",
-                        input=FinishUploadRequest,
-                        output=DownloadProgress,
-                        idempotency_level=IdempotencyLevel.UNKNOWN,
-                        stream_type=StreamType.SERVER_STREAM,
-                    ),
-                    function=svc.finish_upload,
-                ),
-                "/limiquantix.node.v1.NodeDaemonService/AbortUpload": Endpoint.unary(
-                    method=MethodInfo(
-                        name="AbortUpload",
-                        service_name="limiquantix.node.v1.NodeDaemonService",
-                        input=AbortUploadRequest,
-                        output=Empty,
-                        idempotency_level=IdempotencyLevel.UNKNOWN,
-                        stream_type=StreamType.UNARY,
-                    ),
-                    function=svc.abort_upload,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/AdoptFile": Endpoint.server_stream(
                     method=MethodInfo(
@@ -760,8 +732,8 @@ class NodeDaemonServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> UploadState:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         return await self.execute_unary(
             request=request,
@@ -784,7 +756,7 @@ class NodeDaemonServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> UploadState:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
         return await self.execute_client_stream(
             request=request,
@@ -795,46 +767,6 @@ class NodeDaemonServiceClient(ConnectClient):
                 output=UploadState,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.CLIENT_STREAM,
-            ),
-            headers=headers,
-            timeout_ms=timeout_ms,
-        )
-    def finish_upload(
-        self,
-        request: FinishUploadRequest,
-        *,
-        headers: Headers | Mapping[str, str] | None = None, 
-        timeout_ms: int | None = None,
-    ) -> AsyncIterator[DownloadProgress]:
-        return self.execute_server_stream(
-            request=request,
-            method=MethodInfo(
-                name="FinishUpload",
-                service_name="limiquantix.node.v1.NodeDaemonService",
-                input=FinishUploadRequest,
-                output=DownloadProgress,
-                idempotency_level=IdempotencyLevel.UNKNOWN,
-                stream_type=StreamType.SERVER_STREAM,
-            ),
-            headers=headers,
-            timeout_ms=timeout_ms,
-        )
-    async def abort_upload(
-        self,
-        request: AbortUploadRequest,
-        *,
-        headers: Headers | Mapping[str, str] | None = None, 
-        timeout_ms: int | None = None,
-    ) -> Empty:
-        return await self.execute_unary(
-            request=request,
-            method=MethodInfo(
-                name="AbortUpload",
-                service_name="limiquantix.node.v1.NodeDaemonService",
-                input=AbortUploadRequest,
-                output=Empty,
-                idempotency_level=IdempotencyLevel.UNKNOWN,
-                stream_type=StreamType.UNARY,
             ),
             headers=headers,
             timeout_ms=timeout_ms,
@@ -1102,21 +1034,15 @@ class NodeDaemonServiceSync(Protocol):
 
     def open_upload(self, request: OpenUploadRequest, ctx: RequestContext[OpenUploadRequest, UploadState], /) -> UploadState:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def write_upload(self, request: Iterator[UploadChunk], ctx: RequestContext[UploadChunk, UploadState], /) -> UploadState:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
-        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
-
-    def finish_upload(self, request: FinishUploadRequest, ctx: RequestContext[FinishUploadRequest, DownloadProgress], /) -> Iterator[DownloadProgress]:
-        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
-
-    def abort_upload(self, request: AbortUploadRequest, ctx: RequestContext[AbortUploadRequest, Empty], /) -> Empty:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def adopt_file(self, request: AdoptFileRequest, ctx: RequestContext[AdoptFileRequest, DownloadProgress], /) -> Iterator[DownloadProgress]:
@@ -1350,28 +1276,6 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.CLIENT_STREAM,
                     ),
                     function=service.write_upload,
-                ),
-                "/limiquantix.node.v1.NodeDaemonService/FinishUpload": EndpointSync.server_stream(
-                    method=MethodInfo(
-                        name="FinishUpload",
-                        service_name="limiquantix.node.v1.NodeDaemonService",
-                        input=FinishUploadRequest,
-                        output=DownloadProgress,
-                        idempotency_level=IdempotencyLevel.UNKNOWN,
-                        stream_type=StreamType.SERVER_STREAM,
-                    ),
-                    function=service.finish_upload,
-                ),
-                "/limiquantix.node.v1.NodeDaemonService/AbortUpload": EndpointSync.unary(
-                    method=MethodInfo(
-                        name="AbortUpload",
-                        service_name="limiquantix.node.v1.NodeDaemonService",
-                        input=AbortUploadRequest,
-                        output=Empty,
-                        idempotency_level=IdempotencyLevel.UNKNOWN,
-                        stream_type=StreamType.UNARY,
-                    ),
-                    function=service.abort_upload,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/AdoptFile": EndpointSync.server_stream(
                     method=MethodInfo(
@@ -1770,8 +1674,8 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> UploadState:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         return self.execute_unary(
             request=request,
@@ -1794,7 +1698,7 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> UploadState:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
         return self.execute_client_stream(
             request=request,
@@ -1805,46 +1709,6 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 output=UploadState,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.CLIENT_STREAM,
-            ),
-            headers=headers,
-            timeout_ms=timeout_ms,
-        )
-    def finish_upload(
-        self,
-        request: FinishUploadRequest,
-        *,
-        headers: Headers | Mapping[str, str] | None = None, 
-        timeout_ms: int | None = None,
-    ) -> Iterator[DownloadProgress]:
-        return self.execute_server_stream(
-            request=request,
-            method=MethodInfo(
-                name="FinishUpload",
-                service_name="limiquantix.node.v1.NodeDaemonService",
-                input=FinishUploadRequest,
-                output=DownloadProgress,
-                idempotency_level=IdempotencyLevel.UNKNOWN,
-                stream_type=StreamType.SERVER_STREAM,
-            ),
-            headers=headers,
-            timeout_ms=timeout_ms,
-        )
-    def abort_upload(
-        self,
-        request: AbortUploadRequest,
-        *,
-        headers: Headers | Mapping[str, str] | None = None, 
-        timeout_ms: int | None = None,
-    ) -> Empty:
-        return self.execute_unary(
-            request=request,
-            method=MethodInfo(
-                name="AbortUpload",
-                service_name="limiquantix.node.v1.NodeDaemonService",
-                input=AbortUploadRequest,
-                output=Empty,
-                idempotency_level=IdempotencyLevel.UNKNOWN,
-                stream_type=StreamType.UNARY,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

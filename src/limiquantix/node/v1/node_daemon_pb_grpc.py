@@ -15,7 +15,7 @@ from grpc import StatusCode, method_handlers_generic_handler, stream_unary_rpc_m
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AbortUploadRequest, AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, FinishUploadRequest, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -107,8 +107,8 @@ class NodeDaemonServiceService:
 
     async def open_upload(self, request: OpenUploadRequest, context: aio.ServicerContext) -> UploadState:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -116,18 +116,8 @@ class NodeDaemonServiceService:
 
     async def write_upload(self, request_iterator: AsyncIterator[UploadChunk], context: aio.ServicerContext) -> UploadState:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
-        context.set_code(StatusCode.UNIMPLEMENTED)
-        context.set_details("Method not implemented!")
-        raise NotImplementedError("Method not implemented!")
-
-    def finish_upload(self, request: FinishUploadRequest, context: aio.ServicerContext) -> AsyncIterator[DownloadProgress]:
-        context.set_code(StatusCode.UNIMPLEMENTED)
-        context.set_details("Method not implemented!")
-        raise NotImplementedError("Method not implemented!")
-
-    async def abort_upload(self, request: AbortUploadRequest, context: aio.ServicerContext) -> Empty:
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -279,16 +269,6 @@ class NodeDaemonServiceService:
                 request_deserializer=UploadChunk.from_binary,
                 response_serializer=UploadState.to_binary,
             ),
-            "FinishUpload": unary_stream_rpc_method_handler(
-                self.finish_upload,
-                request_deserializer=FinishUploadRequest.from_binary,
-                response_serializer=DownloadProgress.to_binary,
-            ),
-            "AbortUpload": unary_unary_rpc_method_handler(
-                self.abort_upload,
-                request_deserializer=AbortUploadRequest.from_binary,
-                response_serializer=Empty.to_binary,
-            ),
             "AdoptFile": unary_stream_rpc_method_handler(
                 self.adopt_file,
                 request_deserializer=AdoptFileRequest.from_binary,
@@ -421,16 +401,6 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/WriteUpload",
             request_serializer=UploadChunk.to_binary,
             response_deserializer=UploadState.from_binary,
-        )
-        self._finish_upload = channel.unary_stream(
-            "/limiquantix.node.v1.NodeDaemonService/FinishUpload",
-            request_serializer=FinishUploadRequest.to_binary,
-            response_deserializer=DownloadProgress.from_binary,
-        )
-        self._abort_upload = channel.unary_unary(
-            "/limiquantix.node.v1.NodeDaemonService/AbortUpload",
-            request_serializer=AbortUploadRequest.to_binary,
-            response_deserializer=Empty.from_binary,
         )
         self._adopt_file = channel.unary_stream(
             "/limiquantix.node.v1.NodeDaemonService/AdoptFile",
@@ -658,8 +628,8 @@ class NodeDaemonServiceClient:
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[OpenUploadRequest, UploadState]:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         return self._open_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
@@ -674,33 +644,9 @@ class NodeDaemonServiceClient:
         compression: Compression | None = None,
     ) -> aio.StreamUnaryCall[UploadChunk, UploadState]:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
         return self._write_upload(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
-
-    def finish_upload(
-        self,
-        request: FinishUploadRequest,
-        *,
-        timeout: float | None = None,
-        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
-        credentials: CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: Compression | None = None,
-    ) -> aio.UnaryStreamCall[FinishUploadRequest, DownloadProgress]:
-        return self._finish_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
-
-    def abort_upload(
-        self,
-        request: AbortUploadRequest,
-        *,
-        timeout: float | None = None,
-        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
-        credentials: CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: Compression | None = None,
-    ) -> aio.UnaryUnaryCall[AbortUploadRequest, Empty]:
-        return self._abort_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def adopt_file(
         self,
@@ -919,8 +865,8 @@ class NodeDaemonServiceServiceSync:
 
     def open_upload(self, request: OpenUploadRequest, context: ServicerContext) -> UploadState:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -928,18 +874,8 @@ class NodeDaemonServiceServiceSync:
 
     def write_upload(self, request_iterator: Iterator[UploadChunk], context: ServicerContext) -> UploadState:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
-        context.set_code(StatusCode.UNIMPLEMENTED)
-        context.set_details("Method not implemented!")
-        raise NotImplementedError("Method not implemented!")
-
-    def finish_upload(self, request: FinishUploadRequest, context: ServicerContext) -> Iterator[DownloadProgress]:
-        context.set_code(StatusCode.UNIMPLEMENTED)
-        context.set_details("Method not implemented!")
-        raise NotImplementedError("Method not implemented!")
-
-    def abort_upload(self, request: AbortUploadRequest, context: ServicerContext) -> Empty:
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -1091,16 +1027,6 @@ class NodeDaemonServiceServiceSync:
                 request_deserializer=UploadChunk.from_binary,
                 response_serializer=UploadState.to_binary,
             ),
-            "FinishUpload": unary_stream_rpc_method_handler(
-                self.finish_upload,
-                request_deserializer=FinishUploadRequest.from_binary,
-                response_serializer=DownloadProgress.to_binary,
-            ),
-            "AbortUpload": unary_unary_rpc_method_handler(
-                self.abort_upload,
-                request_deserializer=AbortUploadRequest.from_binary,
-                response_serializer=Empty.to_binary,
-            ),
             "AdoptFile": unary_stream_rpc_method_handler(
                 self.adopt_file,
                 request_deserializer=AdoptFileRequest.from_binary,
@@ -1233,16 +1159,6 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/WriteUpload",
             request_serializer=UploadChunk.to_binary,
             response_deserializer=UploadState.from_binary,
-        )
-        self._finish_upload = channel.unary_stream(
-            "/limiquantix.node.v1.NodeDaemonService/FinishUpload",
-            request_serializer=FinishUploadRequest.to_binary,
-            response_deserializer=DownloadProgress.from_binary,
-        )
-        self._abort_upload = channel.unary_unary(
-            "/limiquantix.node.v1.NodeDaemonService/AbortUpload",
-            request_serializer=AbortUploadRequest.to_binary,
-            response_deserializer=Empty.from_binary,
         )
         self._adopt_file = channel.unary_stream(
             "/limiquantix.node.v1.NodeDaemonService/AdoptFile",
@@ -1470,8 +1386,8 @@ class NodeDaemonServiceClientSync:
         compression: Compression | None = None,
     ) -> UploadState:
         """
-        An upload is a download whose bytes are sent here: opened (again), written at its offset, and
-        finished, from when on it is a job like a download.
+        An upload is a download whose bytes are sent here: opened (again), written at its offset, and, when
+        they are all here, given to DownloadImage with "received" set. CancelDownload ends it at any time.
         """
         return self._open_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
@@ -1486,33 +1402,9 @@ class NodeDaemonServiceClientSync:
         compression: Compression | None = None,
     ) -> UploadState:
         """
-        Stores as it comes; the state when the stream ends, or broke off, says how much is safe.
+        Stores as it comes; the state at the stream's end says how much is here.
         """
         return self._write_upload(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
-
-    def finish_upload(
-        self,
-        request: FinishUploadRequest,
-        *,
-        timeout: float | None = None,
-        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
-        credentials: CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: Compression | None = None,
-    ) -> _CallIterator[DownloadProgress]:
-        return self._finish_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
-
-    def abort_upload(
-        self,
-        request: AbortUploadRequest,
-        *,
-        timeout: float | None = None,
-        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
-        credentials: CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: Compression | None = None,
-    ) -> Empty:
-        return self._abort_upload(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def adopt_file(
         self,
