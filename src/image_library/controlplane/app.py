@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import structlog
+from starlette.routing import Route
 
 from image_library.catalog.loader import load_catalog
 from image_library.controlplane.adapters.data_dir import held_data_dir, kept_token
@@ -16,15 +18,18 @@ from image_library.controlplane.adapters.database.database import open_database
 from image_library.controlplane.adapters.listening import listening_socket, url_of
 from image_library.controlplane.adapters.node_channels import NodeChannels
 from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
+from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
 from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
 from image_library.controlplane.adapters.system_clock import SystemClock, new_id
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.handlers.auth import Auth, Tokens
+from image_library.controlplane.handlers.http_access import HttpAccess
 from image_library.controlplane.handlers.image_service import ImageHandlers
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.interceptors import Errors, Undivided
 from image_library.controlplane.handlers.node_service import NodeHandlers
 from image_library.controlplane.handlers.server import serving
+from image_library.controlplane.handlers.uploads import UploadHandlers
 from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
 from image_library.controlplane.ports.clock import Clock
@@ -39,6 +44,8 @@ from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
 from image_library.controlplane.services.provisioning import SeedRenderer
+from image_library.controlplane.services.upload_plan import Limits, UploadPlanner
+from image_library.controlplane.services.uploads import Uploads
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
@@ -80,11 +87,20 @@ class World:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Doors:
+    """What the web application opens: RPC services and plain HTTP."""
+
+    applications: list[RpcApplication]
+    plain: list[Route]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageParts:
     """The services around images and nodes."""
 
     catalog: CatalogService
     downloads: Downloads
+    uploads: Uploads
     runs: DownloadRuns
     images: ImageService
     inventory: InventoryService
@@ -120,9 +136,11 @@ async def run_control_plane(
         )
         stack.push_async_callback(world.channels.close)
         url = url_of(sock, tls=settings.tls_cert is not None)
-        applications = await _started(stack, world, settings, tokens)
+        doors = await _started(stack, world, settings, tokens)
         web = web_application(
-            applications, hosts=answered_hosts(settings.listen_host, settings.allowed_hosts)
+            doors.applications,
+            plain=doors.plain,
+            hosts=answered_hosts(settings.listen_host, settings.allowed_hosts),
         )
         server = serving(web, sock, tls_cert=settings.tls_cert, tls_key=settings.tls_key)
         await stack.enter_async_context(server)
@@ -141,10 +159,8 @@ def _say_it_serves(settings: Settings, url: str) -> None:
     log.info("control_plane_ready", url=url)
 
 
-async def _started(
-    stack: AsyncExitStack, world: World, settings: Settings, tokens: Tokens
-) -> list[RpcApplication]:
-    """Every service built and recovered, its tasks running, and the RPC applications in front of them."""
+async def _started(stack: AsyncExitStack, world: World, settings: Settings, tokens: Tokens) -> Doors:
+    """Every service built and recovered, its tasks running, and the doors in front of them."""
     vm_records = VmRecords(database=world.database, changes=world.changes, clock=world.clock)
     parts = image_parts(world, vm_records, settings)
     undivided = Undivided()
@@ -155,12 +171,17 @@ async def _started(
     _run_beside(stack, parts.watch.run(), "library-watch")
     pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
     # The outermost first: errors see everything, and nobody gets past auth.
-    chain = (Errors(), Auth(tokens, required=not settings.no_auth), undivided)
+    auth = Auth(tokens, required=not settings.no_auth)
+    chain = (Errors(), auth, undivided)
     vms = vm_service(world, vm_records, parts.images, parts.downloads)
     stack.push_async_callback(vms.close)
     await vms.resume()
     vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)
-    return [*_image_applications(parts, pages, chain), vm_application]
+    _run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
+    uploads = UploadHandlers(parts.uploads, HttpAccess(auth), largest_bytes=settings.max_upload_gib << 30)
+    return Doors(
+        applications=[*_image_applications(parts, pages, chain), vm_application], plain=uploads.routes()
+    )
 
 
 def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> ImageParts:
@@ -178,6 +199,22 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             planner=Planner(clock=clock, new_id=new_id),
             runs=runs,
             changes=changes,
+        ),
+        uploads=Uploads(
+            database=database,
+            planner=UploadPlanner(
+                clock=clock,
+                new_id=new_id,
+                limits=Limits(
+                    largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib
+                ),
+            ),
+            nodes=GrpcNodeUploads(world.channels),
+            records=written,
+            runs=runs,
+            changes=changes,
+            clock=clock,
+            expiry=timedelta(hours=settings.upload_expiry_hours),
         ),
         images=ImageService(database=database, catalog=catalog, gateway=gateway, clock=clock),
         watch=LibraryWatch(database=database, runs=runs, clock=clock),

@@ -30,6 +30,12 @@ class Settings:
     # Certificates that the nodes' own are judged by; without them nodes are called in plain text.
     node_ca: Path | None = None
     heartbeat_seconds: int = 10
+    # Of one upload; 0: any size.
+    max_upload_gib: int = 2048
+    # Of all images and uploads of one project; 0: no limit.
+    project_quota_gib: int = 0
+    # An upload to which nothing comes for so long is ended.
+    upload_expiry_hours: int = 24
     # Empty: SQLite in the data directory.
     database_url: str = ""
     # What nodes and we show each other; empty: made at the first start, in <data-dir>/join-token.
@@ -78,6 +84,11 @@ class Settings:
             raise InvalidSettings(f"The database URL must start with {SQLITE}.", field="database_url")
         if not 1 <= self.heartbeat_seconds <= 3600:
             raise InvalidSettings("heartbeat_seconds must be 1 to 3600.", field="heartbeat_seconds")
+        for name in ("max_upload_gib", "project_quota_gib"):
+            if not 0 <= getattr(self, name) < 2**30:
+                raise InvalidSettings(f"{name} must be 0 or more.", field=name)
+        if not 1 <= self.upload_expiry_hours <= 24 * 365:
+            raise InvalidSettings("upload_expiry_hours must be 1 to 8760.", field="upload_expiry_hours")
         for path in (self.tls_cert, self.tls_key, self.node_ca):
             if path is not None and not path.is_file():
                 raise InvalidSettings(f"There is no file {path}.", field="tls_cert")

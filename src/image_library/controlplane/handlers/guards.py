@@ -66,16 +66,25 @@ def _site_of(origin: str) -> str:
 
 
 class BodyGuard:
-    """Bounds what is read of a request, in bytes and in time."""
+    """Bounds what is read of a request, in bytes and in time; but for paths that bound it themselves."""
 
     def __init__(
-        self, app: ASGIApp, *, most: int = LARGEST_BODY_BYTES, seconds: float = BODY_SECONDS
+        self,
+        app: ASGIApp,
+        *,
+        most: int = LARGEST_BODY_BYTES,
+        seconds: float = BODY_SECONDS,
+        but: tuple[str, ...] = (),
     ) -> None:
         self._app = app
+        self._but = but
         self._most = most
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._but and scope.get("path", "").startswith(self._but):
+            await self._app(scope, receive, send)
+            return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdigit() or int(announced) > self._most:
             refusal = RequestTooLarge(f"The request has {printable(announced)} bytes.")

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from image_library.controlplane.handlers import uploads
 from image_library.controlplane.handlers.guards import BodyGuard, HostGuard, OriginGuard
 from image_library.controlplane.handlers.refusals import RefusalGuard
 
@@ -27,11 +28,16 @@ class RpcApplication(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
-def web_application(applications: Iterable[RpcApplication], *, hosts: frozenset[str]) -> ASGIApp:
-    """All doors of the control plane as one ASGI application that answers for ``hosts`` only."""
-    routes: list[BaseRoute] = [Mount(app.path, app=app) for app in applications]
+def web_application(
+    applications: Iterable[RpcApplication], *, hosts: frozenset[str], plain: Iterable[BaseRoute] = ()
+) -> ASGIApp:
+    """All doors of the control plane as one ASGI application that answers for ``hosts`` only.
+
+    ``plain`` are those that are no RPCs.
+    """
+    routes: list[BaseRoute] = [*(Mount(app.path, app=app) for app in applications), *plain]
     routes.append(Route("/healthz", _health, methods=["GET"]))
-    guarded = RefusalGuard(BodyGuard(Starlette(routes=routes)))
+    guarded = RefusalGuard(BodyGuard(Starlette(routes=routes), but=(uploads.PATH,)))
     return HostGuard(OriginGuard(guarded), hosts=hosts)
 
 

@@ -103,6 +103,10 @@ class Images(Protocol):
 
     async def remove(self, image_id: str) -> None: ...
 
+    async def bytes_of_project(self, project_id: str) -> int:
+        """The sizes of the project's images together, each digest once."""
+        ...
+
     async def used_by(self, image_id: str) -> tuple[str, ...]:
         """Names of the VMs whose disks are built on it."""
         ...

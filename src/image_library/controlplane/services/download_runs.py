@@ -51,6 +51,7 @@ class _Run:
     job: Job
     saved_at: float = float("-inf")
     cancel_wanted: bool = False
+    reason: LibraryError | None = None
     cancel_told: bool = False
     faults: int = 0
     wake: Changed = field(default_factory=Changed)
@@ -83,13 +84,16 @@ class DownloadRuns:
         run = self._runs.get(job.id)
         return run.job if run else job
 
-    async def cancel(self, job_id: str) -> None:
-        """Ask the node to stop, and wait a while for its answer. An away node is told when it is back."""
-        run = self._runs.get(job_id)
-        if run is None:
-            return
+    async def cancel(self, job: Job, reason: LibraryError | None = None) -> None:
+        """Ask the node to stop, and wait a while for its answer. An away node is told when it is back.
+
+        With a reason the job fails by it instead of being cancelled.
+        """
+        job_id = job.id
+        self.start(job)
+        run = self._runs[job_id]
         with self._changes.follow(job_key(job_id)) as moved:
-            run.cancel_wanted = True
+            run.cancel_wanted, run.reason = True, reason
             await self._tell(run)
             run.wake.ring()
             deadline = self._clock.monotonic() + CANCEL_PATIENCE_SECONDS
@@ -148,7 +152,8 @@ class DownloadRuns:
             return True
         if run.cancel_wanted:
             await self._tell(run)
-            self._over(run, await self._log.cancel(run.job))
+            ended = self._log.fail(run.job, run.reason) if run.reason else self._log.cancel(run.job)
+            self._over(run, await ended)
             return True
         try:
             async with aclosing(self._gateway.download(node, order)) as reports:

@@ -10,6 +10,7 @@ from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.download_plan import DownloadWish, Planner
 from image_library.controlplane.services.download_runs import DownloadRuns, job_key
+from image_library.controlplane.services.upload_plan import receives
 from image_library.domain.changes import Changes
 from image_library.domain.errors import UnknownJob, printable
 from image_library.domain.image import Image
@@ -50,9 +51,12 @@ class Downloads:
         return self._runs.latest(plan.job), plan.image
 
     async def resume(self) -> None:
-        """Take up every job that had not ended when the control plane did."""
+        """Take up every job that had not ended when the control plane did.
+
+        An upload that still waits for bytes is its uploader's to take up.
+        """
         async with self._database.read() as records:
-            live = await records.jobs.live()
+            live = [job for job in await records.jobs.live() if not receives(job)]
         for job in live:
             self._runs.start(job)
         if live:
@@ -84,7 +88,7 @@ class Downloads:
         """Ask for the job's end and answer with how it stands then; a finished job stays as it is."""
         job = await self.get(job_id)
         if not job.state.ended:
-            await self._runs.cancel(job_id)
+            await self._runs.cancel(job)
         return await self.get(job_id)
 
     async def list(self, page: PageRequest, *, active_only: bool) -> Page[Job]:

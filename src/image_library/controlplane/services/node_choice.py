@@ -57,6 +57,26 @@ async def choose_node(records: Records, entry: CatalogEntry, architecture: str) 
     return min(roomy, key=merit)
 
 
+async def roomiest_node(records: Records, needed: int) -> Node:
+    """The ready node for ``needed`` bytes that come from somewhere else: the least busy, then the emptiest.
+
+    Raises:
+        NoNodeReady: no node is ready.
+        StorageFull: none of them has the space.
+    """
+    ready = [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
+    if not ready:
+        raise NoNodeReady("No node is ready to take the image.")
+    roomy = [n for n in ready if n.disk_total_bytes == 0 or n.free_bytes >= needed]
+    if not roomy:
+        most = max(n.free_bytes for n in ready)
+        raise StorageFull(
+            f"No ready node has the space: {needed // _MIB} MiB are needed, at most {most // _MIB} are free."
+        )
+    busy = Counter(job.node_id for job in await records.jobs.live())
+    return min(roomy, key=lambda node: (busy[node.id], -node.free_bytes, node.id))
+
+
 def has_room(node: Node, entry: CatalogEntry, architecture: str) -> bool:
     """Whether the variant fits; a size or a disk that is not known is given the chance."""
     return node.disk_total_bytes == 0 or node.free_bytes >= room_needed(node, entry, architecture)

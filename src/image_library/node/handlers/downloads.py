@@ -9,6 +9,7 @@ from typing import Any
 from grpc.aio import ServicerContext
 from protobuf.wkt import Empty
 
+from image_library.domain.errors import UnknownJob
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.receive_upload import Uploads
 from image_library.wire.node_daemon import download_to_wire, order_from_wire
@@ -44,6 +45,9 @@ class DownloadCalls:
         return download_to_wire(await self._downloads.status(request.job_id))
 
     async def cancel_download(self, request: CancelDownloadRequest, context: Context) -> Empty:
-        if not await self._uploads.abort(request.job_id):
+        try:
             await self._downloads.cancel(request.job_id)
+        except UnknownJob:
+            # An upload is no job of the downloads before all of it is here.
+            await self._uploads.abort(request.job_id)
         return Empty()

@@ -23,9 +23,11 @@ class UploadCalls:
         )
         return UploadState(job_id=request.job_id, offset=offset, size_bytes=request.size_bytes)
 
-    async def write_upload(self, request: AsyncIterator[UploadChunk], context: Context) -> UploadState:
-        first = await anext(aiter(request), UploadChunk())
-        offset = await self._uploads.write(first.job_id, _pieces(first, request))
+    async def write_upload(
+        self, request_iterator: AsyncIterator[UploadChunk], context: Context
+    ) -> UploadState:
+        first = await anext(aiter(request_iterator), UploadChunk())
+        offset = await self._uploads.write(first.job_id, _pieces(first, request_iterator))
         return UploadState(job_id=first.job_id, offset=offset)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -92,7 +92,7 @@ class Uploads:
             return upload.part.offset
 
     @asynccontextmanager
-    async def _written(self, job_id: str) -> AsyncIterator[_Open]:
+    async def _written(self, job_id: str) -> AsyncGenerator[_Open]:
         upload = self._open.get(job_id)
         if upload is None:
             raise UnknownUpload(f"There is no open upload '{printable(job_id)}'.")
@@ -115,14 +115,16 @@ class Uploads:
         if upload is not None:
             await upload.part.close()
 
-    async def abort(self, job_id: str) -> bool:
-        """Throw away what came; whether there was such an open upload."""
+    async def abort(self, job_id: str) -> None:
+        """Throw away what came; aborting what is not there succeeds."""
         upload = self._open.pop(job_id, None)
-        if upload is None:
-            return False
-        await upload.part.discard()
+        if upload is not None:
+            await upload.part.discard()
+        else:
+            # Opened as something that it is not, it is emptied without being read.
+            part = await self._store.open_part(upload_part(job_id, "nothing"))
+            await part.discard()
         log.info("upload_aborted", job_id=job_id)
-        return True
 
     async def close(self) -> None:
         for job_id in list(self._open):

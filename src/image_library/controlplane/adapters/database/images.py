@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, true
+from sqlalchemy import ColumnElement, delete, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -95,6 +95,16 @@ class DatabaseImages:
         gone = await self._connection.execute(delete(_IMAGES).where(_IMAGES.c.id == image_id))
         if gone.rowcount:
             await self._stamp.removed("image", image_id)
+
+    async def bytes_of_project(self, project_id: str) -> int:
+        files = (
+            select(func.max(_IMAGES.c.size_bytes).label("size"))
+            .where(_IMAGES.c.project_id == project_id, _IMAGES.c.digest != "")
+            .group_by(_IMAGES.c.digest)
+            .subquery()
+        )
+        total = await self._connection.execute(select(func.coalesce(func.sum(files.c.size), 0)))
+        return int(total.scalar_one())
 
     async def used_by(self, image_id: str) -> tuple[str, ...]:
         query = select(tables.vms.c.name).where(tables.vms.c.image_id == image_id)

@@ -74,6 +74,11 @@ class MemoryImages:
         if self._tables.images.pop(image_id, None):
             self._tables.removed[("image", image_id)] = self._tables.stamp()
 
+    async def bytes_of_project(self, project_id: str) -> int:
+        return sum(
+            {i.digest: i.size_bytes for i in self._all() if i.digest and i.project_id == project_id}.values()
+        )
+
     async def used_by(self, image_id: str) -> tuple[str, ...]:
         return tuple(sorted(vm.name for vm in self._tables.vms.values() if vm.image_id == image_id))
 
