@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,38 @@ ImageArgument = Annotated[
 NodeOption = Annotated[
     str, typer.Option("--node", metavar="NODE", help="The node's id or host name.", show_default=False)
 ]
+
+
+@command(app, "upload")
+def upload_image(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A disk image: qcow2 or raw.")],
+    name: Annotated[
+        str, typer.Option(help="The image's name; the file's without it.", show_default=False)
+    ] = "",
+    format: Annotated[str, typer.Option(help="qcow2 or raw; as the file's name says without it.")] = "",
+    checksum: Annotated[
+        str, typer.Option(help="What the file must have: sha256:HEX or sha512:HEX.", show_default=False)
+    ] = "",
+    node: NodeOption = "",
+    project: Annotated[str, typer.Option(help="The project that owns it.", show_default=False)] = "",
+    description: Annotated[str, typer.Option(help="What it is.", show_default=False)] = "",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is published.")] = False,
+) -> None:
+    """Upload a disk image. After any interruption the same command goes on from the bytes that are there."""
+    from image_library.cli.output import as_json
+    from image_library.cli.progress import described
+    from image_library.cli.uploading import FileToSend, upload
+
+    said = {"name": name, "format": format, "checksum": checksum, "node_id": node, "project_id": project}
+    wanted = FileToSend(path=file, metadata={**said, "description": description})
+    ended = upload(session, wanted, wait=not no_wait)
+    if isinstance(ended, str):
+        session.out.document({"jobId": ended}) if session.json else session.out.line(ended)
+    elif session.json:
+        session.out.document(as_json(ended))
+    else:
+        session.out.line(described(ended))
 
 
 @command(app, "catalog")

@@ -75,6 +75,11 @@ class DataDir:
         return self.root / "up.log"
 
     @property
+    def uploads_file(self) -> Path:
+        """Which uploads the command line has begun."""
+        return self.root / "uploads.json"
+
+    @property
     def ssh(self) -> Path:
         """Keys and known hosts of the command line."""
         return self.root / "ssh"

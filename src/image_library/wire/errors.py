@@ -7,6 +7,7 @@ limiquantix.io, the code in capitals as reason) and, for bad input, BadRequest w
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable
 
 import grpc
@@ -60,6 +61,18 @@ def from_connect(error: ConnectError) -> LibraryError | None:
             info = detail.value(ErrorInfo)
             if info is not None:
                 return _from_info(info)
+    return None
+
+
+def from_plain(body: bytes) -> LibraryError | None:
+    """Our own error inside a plain HTTP answer in Connect's JSON form; None where it is none."""
+    try:
+        for detail in json.loads(body)["details"]:
+            if detail["type"] == "google.rpc.ErrorInfo":
+                encoded: str = detail["value"]
+                return _from_info(ErrorInfo.from_binary(base64.b64decode(encoded + "==")))
+    except (ValueError, KeyError, TypeError):
+        return None
     return None
 
 

@@ -185,6 +185,7 @@ def _wish(request: Request) -> UploadWish:
         labels=labels,
         format=said.get("format", ""),
         checksum=said.get("checksum", ""),
+        transfer_checksum=said.get("transfer_checksum", ""),
         node=said.get("node_id", ""),
     )
 

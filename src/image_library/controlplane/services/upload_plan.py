@@ -47,6 +47,8 @@ class UploadWish:
     format: str = ""
     # What the bytes must have in the end: "sha256:HEX", "sha512:HEX" or hexadecimal.
     checksum: str = ""
+    # The same as the uploader counted it: proves that what came is what was sent, and nothing else.
+    transfer_checksum: str = ""
     # Id or host name of a node.
     node: str = ""
 
@@ -76,7 +78,8 @@ class UploadPlanner:
             UnknownNode, NoNodeReady, StorageFull: no node can keep it.
         """
         format_ = _format(wish)
-        digest = parse_digest(wish.checksum) if wish.checksum else None
+        said = wish.checksum or wish.transfer_checksum
+        digest = parse_digest(said) if said else None
         image = await self._image(records, wish, format_)
         await self._judge_size(records, wish, image)
         named = wish.node
@@ -90,7 +93,7 @@ class UploadPlanner:
             format=format_,
             checksum_algorithm=digest.algorithm if digest else "sha256",
             digest=digest.hex if digest else "",
-            unverified=digest is None,
+            unverified=not wish.checksum,
             received=True,
         )
         waiting = image.with_placement(Placement(node_id=node.id, pool_id=node.store_id))
