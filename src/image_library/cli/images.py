@@ -27,7 +27,9 @@ def upload_image(
     name: Annotated[
         str, typer.Option(help="The image's name; the file's without it.", show_default=False)
     ] = "",
-    format: Annotated[str, typer.Option(help="qcow2 or raw; as the file's name says without it.")] = "",
+    format_: Annotated[
+        str, typer.Option("--format", help="qcow2 or raw; as the file's name says without it.")
+    ] = "",
     checksum: Annotated[
         str, typer.Option(help="What the file must have: sha256:HEX or sha512:HEX.", show_default=False)
     ] = "",
@@ -41,7 +43,7 @@ def upload_image(
     from image_library.cli.progress import described
     from image_library.cli.uploading import FileToSend, upload
 
-    said = {"name": name, "format": format, "checksum": checksum, "node_id": node, "project_id": project}
+    said = {"name": name, "format": format_, "checksum": checksum, "node_id": node, "project_id": project}
     wanted = FileToSend(path=file, metadata={**said, "description": description})
     ended = upload(session, wanted, wait=not no_wait)
     if isinstance(ended, str):

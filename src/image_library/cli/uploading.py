@@ -1,10 +1,10 @@
-"""Uploading a file: hashed, sent, gone on with after every interruption, and followed until it is an image."""
+"""Uploading a file: hashed, sent, gone on with after any interruption, and followed until it is an image."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,7 @@ def upload(session: Session, wanted: FileToSend, *, wait: bool) -> ImportStatus 
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Generator[IO[bytes]]:
     """Raises InvalidRequest: there is no such file, or it cannot be read."""
     try:
         with path.open("rb") as file:
@@ -143,7 +143,7 @@ class _Sending:
         return lost_at
 
     @contextmanager
-    def _shown(self, name: str, stage: str, at: int = 0) -> Iterator[Callable[[int], None]]:
+    def _shown(self, name: str, stage: str, at: int = 0) -> Generator[Callable[[int], None]]:
         self._done, self._meter = at, SpeedMeter()
         with chosen_view(self.out) as view:
 

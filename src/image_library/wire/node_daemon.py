@@ -102,9 +102,9 @@ def _digest(message: DownloadImageOnNodeRequest) -> tuple[str, str]:
     if message.library_digest:
         digest = parse_digest(message.library_digest, algorithm="sha256")
         return digest.algorithm, digest.hex
-    if message.unverified:
-        if message.checksum or message.checksum_url:
-            raise InvalidRequest("An unverified image has no checksum.", field="unverified")
+    if message.unverified and not message.checksum:
+        if message.checksum_url:
+            raise InvalidRequest("An unverified image has no checksum file.", field="unverified")
         return "sha256", ""
     if message.checksum:
         digest = parse_digest(message.checksum, algorithm=message.checksum_type)

@@ -90,7 +90,7 @@ class VerifiedFetch:
                 if digests.named(newest.digest.algorithm) == newest.digest.hex:
                     return Verified(part=part, digests=digests, expected=newest)
                 doubtful = part.resumed_from > 0 or not part.total or newest != expected
-                if again or not doubtful:
+                if again or order.received or not doubtful:
                     raise await self._refusal(order, part, digests, newest)
             except BaseException:
                 await part.discard()
