@@ -11,6 +11,7 @@ import base64
 import binascii
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from email.utils import format_datetime
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -172,22 +173,18 @@ def _state(upload: Upload) -> dict[str, str]:
     return state
 
 
+# Keys of the metadata and the wish's fields.
+_SAID = {
+    **{name: name for name in ("filename", "name", "image_id", "project_id", "description", "format")},
+    **{"checksum": "checksum", "transfer_checksum": "transfer_checksum", "node_id": "node"},
+}
+
+
 def _wish(request: Request) -> UploadWish:
     said = metadata(request.headers.get("upload-metadata", ""))
     labels = {key[6:]: value for key, value in said.items() if key.startswith("label.")}
-    return UploadWish(
-        size=_number(request, "Upload-Length"),
-        filename=said.get("filename", ""),
-        name=said.get("name", ""),
-        image_id=said.get("image_id", ""),
-        project_id=said.get("project_id", ""),
-        description=said.get("description", ""),
-        labels=labels,
-        format=said.get("format", ""),
-        checksum=said.get("checksum", ""),
-        transfer_checksum=said.get("transfer_checksum", ""),
-        node=said.get("node_id", ""),
-    )
+    fields: dict[str, Any] = {_SAID[key]: value for key, value in said.items() if key in _SAID}
+    return UploadWish(size=_number(request, "Upload-Length"), labels=labels, **fields)
 
 
 def metadata(header: str) -> dict[str, str]:
