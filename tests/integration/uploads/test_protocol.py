@@ -73,7 +73,7 @@ def test_a_standard_client_uploads(up: Program, tmp_path: Path) -> None:
     path.write_bytes(IMAGE)
     client = TusClient(f"{up.url}/uploads/", headers={"Authorization": f"Bearer {up.token}"})
     with path.open("rb") as file:
-        sender = client.uploader(
+        sender = client.uploader(  # pyright: ignore[reportUnknownMemberType]
             file_stream=file, chunk_size=700_000, metadata={"filename": path.name}, upload_checksum=True
         )
         sender.upload()
@@ -197,7 +197,7 @@ def test_a_bad_beginning_is_refused_and_leaves_nothing(
     tus: Tus, up: Program, headers: dict[str, str], status: int, named: str
 ) -> None:
     good = {"Upload_Length": "1000", "Upload_Metadata": encoded({"name": "x"})}
-    answer = tus.call("POST", "/uploads/", **{**good, **headers})
+    answer = tus.call("POST", "/uploads/", b"", **{**good, **headers})
     assert answer.status == status, answer.body
     assert named.replace(".", "_").upper() in code(answer.body)
     assert rpc(up.url, f"{IMAGES}/ListImages", {}, token=up.token).get("images", []) == []
