@@ -76,9 +76,6 @@ async def resolve_expected(
     """
     if order.digest:
         pinned = Digest(algorithm=order.checksum_algorithm, hex=order.digest)
-        if order.unverified:
-            # Counted by whoever sent it: nothing is known of where it came from before.
-            return Expected(digest=pinned, level=TrustLevel.UNVERIFIED, source="upload")
         return Expected(digest=pinned, level=TrustLevel.PINNED, source="catalog")
     source = Source(url=order.checksum_url, fresh=fresh)
     content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES, waiting=waiting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -84,6 +84,9 @@ class VerifiedFetch:
         while True:
             part, digests = await self._fetch(order, expected, key=key, watch=watch, fresh=again)
             if digests.named(expected.digest.algorithm) == expected.digest.hex:
+                if order.received and order.unverified:
+                    # Counted by whoever sent it: nothing is known of where it came from before.
+                    expected = replace(expected, level=TrustLevel.UNVERIFIED, source="upload")
                 return Verified(part=part, digests=digests, expected=expected)
             try:
                 newest = await resolve_expected(order, self._fetcher, waiting=watch.waiting, fresh=True)
