@@ -15,11 +15,31 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from image_library.cli.servers import Server
-from image_library.domain.errors import Internal, LibraryError, ServerUnreachable, UnknownUpload
+from image_library.domain.errors import (
+    Internal,
+    LibraryError,
+    NodeUnreachable,
+    ServerUnreachable,
+    StorageFull,
+    Unauthenticated,
+    UnknownUpload,
+    UploadBusy,
+)
 
 VERSION = "1.0.0"
 _BLOCK = 1 << 20
 _LARGEST_ERROR = 64 * 1024
+
+
+# What an answer means that has no body.
+_WORDLESS: dict[int, tuple[type[LibraryError], str]] = {
+    401: (Unauthenticated, "The server does not accept the token."),
+    404: (UnknownUpload, "The server does not know this upload any more."),
+    410: (UnknownUpload, "The server does not know this upload any more."),
+    423: (UploadBusy, "Somebody else sends bytes for this upload."),
+    503: (NodeUnreachable, "The node that keeps the upload does not answer."),
+    507: (StorageFull, "There is no space left for the upload."),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +138,8 @@ def _refusal(answer: http.client.HTTPResponse) -> LibraryError:
     ours = from_plain(answer.read(_LARGEST_ERROR))
     if ours is not None:
         return ours
-    if answer.status in (404, 410):
-        return UnknownUpload("The server does not know this upload any more.")
-    return Internal(f"The server answered {answer.status}.")
+    wordless = _WORDLESS.get(answer.status)
+    return wordless[0](wordless[1]) if wordless else Internal(f"The server answered {answer.status}.")
 
 
 def fingerprint(server: Server, path: Path) -> str:

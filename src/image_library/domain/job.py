@@ -41,7 +41,13 @@ class JobKind(Enum):
     CONVERT = "convert"
     CAPTURE = "capture"
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether its order alone tells all that is needed to do it again."""
+        return self in _REPEATABLE
 
+
+_REPEATABLE = frozenset({JobKind.DOWNLOAD, JobKind.IMPORT, JobKind.PLACE, JobKind.ADOPT})
 _ENDED = frozenset({JobState.READY, JobState.FAILED, JobState.CANCELLED})
 
 

@@ -75,6 +75,11 @@ class DownloadOrder:
     # The bytes were uploaded to the node under this job's id; the URL is empty then.
     received: bool = False
 
+    @property
+    def unproved(self) -> bool:
+        """Nothing at all is known to compare the bytes with, not even what their sender counted."""
+        return self.unverified and not self.digest
+
 
 @dataclass(frozen=True, kw_only=True)
 class Download:

@@ -47,6 +47,8 @@ _STATUSES: dict[type[LibraryError], int] = {
     UploadBusy: 423,
     UploadDamaged: 460,
 }
+# The protocol's own answers to headers that cannot be used.
+_FIELDS = {"Tus-Resumable": 412, "Content-Type": 415}
 _KINDS = {
     Kind.INVALID: 400,
     Kind.UNAUTHENTICATED: 401,
@@ -96,7 +98,7 @@ class UploadHandlers:
         if method not in answers:
             raise UploadRefused(f"{printable(method)} is not answered here.")
         if method != "OPTIONS" and request.headers.get("tus-resumable") != VERSION:
-            raise _OtherVersion(f"This server speaks tus {VERSION}.", field="Tus-Resumable")
+            raise UploadRefused(f"This server speaks tus {VERSION}.", field="Tus-Resumable")
 
     async def _describe(self, request: Request) -> Response:
         told = {
@@ -120,7 +122,7 @@ class UploadHandlers:
 
     async def _append(self, request: Request) -> Response:
         if request.headers.get("content-type") != BYTES:
-            raise _OtherType(f"The bytes of an upload are sent as {BYTES}.", field="Content-Type")
+            raise UploadRefused(f"The bytes of an upload are sent as {BYTES}.", field="Content-Type")
         offset = _number(request, "Upload-Offset")
         upload = await self._written(request, request.path_params["upload_id"], offset)
         return Response(status_code=204, headers=_state(upload))
@@ -137,14 +139,6 @@ class UploadHandlers:
         return Response(status_code=204)
 
 
-class _OtherVersion(UploadRefused):
-    """The sender speaks another version of the protocol."""
-
-
-class _OtherType(UploadRefused):
-    """The body is of another media type."""
-
-
 async def received(request: Request) -> AsyncGenerator[bytes]:
     """The body as it comes; it simply ends where its sender breaks off or falls silent."""
     stream = aiter(request.stream())
@@ -159,11 +153,7 @@ async def received(request: Request) -> AsyncGenerator[bytes]:
 
 
 def _status(error: LibraryError) -> int:
-    if isinstance(error, _OtherVersion):
-        return 412
-    if isinstance(error, _OtherType):
-        return 415
-    return _STATUSES.get(type(error)) or _KINDS.get(error.kind, 500)
+    return _FIELDS.get(error.field) or _STATUSES.get(type(error)) or _KINDS.get(error.kind, 500)
 
 
 def _state(upload: Upload) -> dict[str, str]:

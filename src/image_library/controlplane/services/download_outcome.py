@@ -7,8 +7,8 @@ from datetime import datetime
 
 from image_library.domain.errors import DigestMismatch, Internal, JobCancelled, LibraryError
 from image_library.domain.image import Failure, Image, ImagePhase, Placement, PlacementState
-from image_library.domain.job import Job, JobState
-from image_library.domain.progress import Progress
+from image_library.domain.job import Job, JobKind, JobState
+from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 
@@ -18,6 +18,9 @@ def failure_of(error: LibraryError) -> Failure:
 
 
 CANCELLED = failure_of(JobCancelled("The download was cancelled."))
+# Where an expected digest came from that an import was given.
+GIVEN = "import"
+_UNMEASURED = "The node's evidence is not the digest of what it published."
 
 
 def progressed(job: Job, download: Download, now: datetime) -> Job:
@@ -25,6 +28,7 @@ def progressed(job: Job, download: Download, now: datetime) -> Job:
         state=download.state,
         progress=download.progress,
         waiting_for=download.waiting_for,
+        tries=download.tries,
         updated_at=now,
     )
 
@@ -47,21 +51,18 @@ def underway(image: Image, job: Job) -> Image:
 
 def ended(job: Job, download: Download, order: DownloadOrder, now: datetime) -> Job:
     """The job at its end: READY only with a whole image and with evidence that fits the order."""
+    job = job.evolve(waiting_for="", tries=Tries(), updated_at=now)
     if download.state is JobState.CANCELLED:
-        return job.evolve(state=JobState.CANCELLED, failure=CANCELLED, waiting_for="", updated_at=now)
+        return job.evolve(state=JobState.CANCELLED, failure=CANCELLED)
     failure = download.failure if download.state is not JobState.READY else objection(download, order)
     if failure or download.published is None:
         unsaid = Internal("The node ended the download without saying why.")
-        return job.evolve(
-            state=JobState.FAILED, failure=failure or failure_of(unsaid), waiting_for="", updated_at=now
-        )
+        return job.evolve(state=JobState.FAILED, failure=failure or failure_of(unsaid))
     size = download.published.size_bytes
     return job.evolve(
         state=JobState.READY,
         progress=Progress(done=size, total=size),
         path=download.published.link_path,
-        waiting_for="",
-        updated_at=now,
     )
 
 
@@ -70,6 +71,8 @@ def objection(download: Download, order: DownloadOrder) -> Failure | None:
     published = download.published
     if published is None or not published.digest or published.size_bytes <= 0:
         return failure_of(Internal("The node named no digest and size of what it published."))
+    if order.unproved:
+        return None if _measured(published) else failure_of(DigestMismatch(_UNMEASURED))
     if order.digest and published.evidence.actual != order.digest:
         return failure_of(DigestMismatch("The node published other bytes than the catalogue pins."))
     if not published.evidence.actual or published.evidence.actual != published.evidence.expected:
@@ -77,6 +80,13 @@ def objection(download: Download, order: DownloadOrder) -> Failure | None:
             DigestMismatch("The node published bytes without proof that they are the publisher's.")
         )
     return None
+
+
+def _measured(published: PublishedImage) -> bool:
+    """Whether the evidence says no more than what the bytes' own digest is."""
+    proof = published.evidence
+    digest = f"{proof.algorithm}:{proof.actual}"
+    return proof.level is TrustLevel.UNVERIFIED and not proof.expected and digest == published.digest
 
 
 def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrder) -> Image:
@@ -105,6 +115,11 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
 def believed(evidence: Evidence, order: DownloadOrder, job: Job) -> Evidence:
     """A node cannot claim more trust than its order can give, nor speak for another node."""
     best = TrustLevel.PINNED if order.digest else TrustLevel.CHECKSUM
+    if order.digest and job.kind is JobKind.IMPORT:
+        # It stands in no catalogue: whoever imported it stated it.
+        best, evidence = TrustLevel.CHECKSUM, replace(evidence, source=GIVEN)
+    if order.unverified:
+        best = TrustLevel.UNVERIFIED
     return replace(
         evidence,
         level=min(evidence.level, best),

@@ -28,7 +28,7 @@ from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
 from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part, Publication
-from image_library.node.services.expected_digest import Expected, resolve_expected, unproved
+from image_library.node.services.expected_digest import Expected, resolve_expected
 from image_library.node.services.fetch_verified import Verified, VerifiedFetch
 from image_library.node.services.flights import Flight, version_key
 
@@ -187,7 +187,7 @@ class Downloads:
     async def _run(self, flight: Flight) -> None:
         watch = _FlightWatch(flight, self._enter)
         expected = None
-        if not unproved(flight.order):
+        if not flight.order.unproved:
             async with self._shown(flight):
                 expected = await resolve_expected(flight.order, self._fetcher, waiting=watch.waiting)
             if await self._take_known(flight, expected):

@@ -16,7 +16,6 @@ from image_library.domain.checksum import (
 )
 from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
 from image_library.domain.origin import shown_url
-from image_library.domain.store import DownloadOrder
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source, Tell
 
@@ -43,11 +42,6 @@ class Expected:
             verified_at=now,
             node_id=node_id,
         )
-
-
-def unproved(order: DownloadOrder) -> bool:
-    """Whether nothing is known to compare the bytes with."""
-    return order.unverified and not order.digest
 
 
 class Checked(Protocol):
