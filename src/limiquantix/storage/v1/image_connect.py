@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -136,6 +136,12 @@ class ImageService(Protocol):
     async def collect_garbage(self, request: CollectGarbageRequest, ctx: RequestContext[CollectGarbageRequest, CollectGarbageResponse], /) -> CollectGarbageResponse:
         """
         Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def adopt_image(self, request: AdoptImageRequest, ctx: RequestContext[AdoptImageRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -398,6 +404,17 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.collect_garbage,
+                ),
+                "/limiquantix.storage.v1.ImageService/AdoptImage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="AdoptImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=AdoptImageRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.adopt_image,
                 ),
             },
             interceptors=interceptors,
@@ -894,6 +911,29 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def adopt_image(
+        self,
+        request: AdoptImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AdoptImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=AdoptImageRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class ImageServiceSync(Protocol):
     """
@@ -1000,6 +1040,12 @@ class ImageServiceSync(Protocol):
     def collect_garbage(self, request: CollectGarbageRequest, ctx: RequestContext[CollectGarbageRequest, CollectGarbageResponse], /) -> CollectGarbageResponse:
         """
         Removes what nothing needs: old parts, blobs without a record, records without a copy.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def adopt_image(self, request: AdoptImageRequest, ctx: RequestContext[AdoptImageRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1260,6 +1306,17 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.collect_garbage,
+                ),
+                "/limiquantix.storage.v1.ImageService/AdoptImage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="AdoptImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=AdoptImageRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.adopt_image,
                 ),
             },
             interceptors=interceptors,
@@ -1750,6 +1807,29 @@ class ImageServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.storage.v1.ImageService",
                 input=CollectGarbageRequest,
                 output=CollectGarbageResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def adopt_image(
+        self,
+        request: AdoptImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AdoptImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=AdoptImageRequest,
+                output=ImportStatus,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -174,6 +174,14 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def adopt_image(self, request: AdoptImageRequest, context: aio.ServicerContext) -> ImportStatus:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -286,6 +294,11 @@ class ImageServiceService:
                 self.collect_garbage,
                 request_deserializer=CollectGarbageRequest.from_binary,
                 response_serializer=CollectGarbageResponse.to_binary,
+            ),
+            "AdoptImage": unary_unary_rpc_method_handler(
+                self.adopt_image,
+                request_deserializer=AdoptImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -409,6 +422,11 @@ class ImageServiceClient:
             "/limiquantix.storage.v1.ImageService/CollectGarbage",
             request_serializer=CollectGarbageRequest.to_binary,
             response_deserializer=CollectGarbageResponse.from_binary,
+        )
+        self._adopt_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/AdoptImage",
+            request_serializer=AdoptImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
         )
 
     def create_image(
@@ -713,6 +731,21 @@ class ImageServiceClient:
         """
         return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def adopt_image(
+        self,
+        request: AdoptImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[AdoptImageRequest, ImportStatus]:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        return self._adopt_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class ImageServiceServiceSync:
     """
@@ -866,6 +899,14 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def adopt_image(self, request: AdoptImageRequest, context: ServicerContext) -> ImportStatus:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -978,6 +1019,11 @@ class ImageServiceServiceSync:
                 self.collect_garbage,
                 request_deserializer=CollectGarbageRequest.from_binary,
                 response_serializer=CollectGarbageResponse.to_binary,
+            ),
+            "AdoptImage": unary_unary_rpc_method_handler(
+                self.adopt_image,
+                request_deserializer=AdoptImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -1101,6 +1147,11 @@ class ImageServiceClientSync:
             "/limiquantix.storage.v1.ImageService/CollectGarbage",
             request_serializer=CollectGarbageRequest.to_binary,
             response_deserializer=CollectGarbageResponse.from_binary,
+        )
+        self._adopt_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/AdoptImage",
+            request_serializer=AdoptImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
         )
 
     def create_image(
@@ -1404,3 +1455,18 @@ class ImageServiceClientSync:
         Removes what nothing needs: old parts, blobs without a record, records without a copy.
         """
         return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def adopt_image(
+        self,
+        request: AdoptImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        return self._adopt_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
