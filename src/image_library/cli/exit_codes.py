@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     GUEST = 10
     CANCELLED = 11
     UNIMPLEMENTED = 12
+    CHANGED = 13
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -39,6 +40,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.GUEST: "The VM runs, but its guest did not come up in time or cloud-init reports errors.",
     ExitCode.CANCELLED: "The job was cancelled.",
     ExitCode.UNIMPLEMENTED: "The server does not know this operation.",
+    ExitCode.CHANGED: "Somebody else changed it meanwhile; look at it again.",
     ExitCode.INTERNAL: "A fault of limiquantix or the hypervisor; the server's log has the details.",
     ExitCode.INTERRUPTED: "Interrupted with ctrl-C; work at the server goes on.",
 }
@@ -55,6 +57,7 @@ BY_KIND: dict[Kind, ExitCode] = {
     Kind.DATA_LOSS: ExitCode.DATA_LOSS,
     Kind.CANCELLED: ExitCode.CANCELLED,
     Kind.UNIMPLEMENTED: ExitCode.UNIMPLEMENTED,
+    Kind.ABORTED: ExitCode.CHANGED,
     Kind.INTERNAL: ExitCode.INTERNAL,
 }
 

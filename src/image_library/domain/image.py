@@ -143,6 +143,11 @@ class Image:
     def etag(self) -> str:
         return f"{self.id[:8]}-{self.revision}"
 
+    def usable_by(self, project_id: str) -> bool:
+        """Whether a VM of that project may be made from it."""
+        shared = self.visibility is Visibility.PROJECT and project_id in self.shared_projects
+        return project_id == self.project_id or self.visibility is Visibility.PUBLIC or shared
+
     def placement_on(self, node_id: str) -> Placement | None:
         return next((p for p in self.placements if p.node_id == node_id), None)
 

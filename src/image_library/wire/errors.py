@@ -35,6 +35,7 @@ CODES: dict[Kind, tuple[Code, grpc.StatusCode]] = {
     Kind.UNAVAILABLE: (Code.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),
     Kind.DATA_LOSS: (Code.DATA_LOSS, grpc.StatusCode.DATA_LOSS),
     Kind.CANCELLED: (Code.CANCELED, grpc.StatusCode.CANCELLED),
+    Kind.ABORTED: (Code.ABORTED, grpc.StatusCode.ABORTED),
     Kind.UNIMPLEMENTED: (Code.UNIMPLEMENTED, grpc.StatusCode.UNIMPLEMENTED),
     Kind.INTERNAL: (Code.INTERNAL, grpc.StatusCode.INTERNAL),
 }

@@ -42,6 +42,10 @@ class Vms(Protocol):
         """Oldest first."""
         ...
 
+    async def using(self, image_id: str) -> tuple[Vm, ...]:
+        """VMs whose disks are, or will be, built on that image, by name."""
+        ...
+
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:
         """Newest first; states as they were stored."""
         ...

@@ -140,7 +140,9 @@ def abandoned(image: Image, job: Job) -> Image:
 
 
 def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
-    """A draft of the version after the latest: what is said of it stays, its bytes are still to come.
+    """A draft of the version after the latest: what is said of the name stays, its bytes are still to come.
+
+    Words about one version only (protected, hidden, deprecated) are not its.
 
     The name goes on pointing where it does until they are there.
     """
@@ -159,7 +161,9 @@ def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
         failure=None,
         placements=(),
         protected=False,
+        hidden=False,
         deprecation=None,
+        revision=1,
         created_at=now,
         updated_at=now,
     )

@@ -39,6 +39,22 @@ class InvalidName(LibraryError):
     remedy_default = "Use at most 63 letters, digits, '.', '_' and '-', starting with a letter or digit."
 
 
+class InvalidCharacter(LibraryError):
+    """A name or text with a character that cannot be seen, or that changes how the others are read."""
+
+    code = "name.invalid_char"
+    kind = Kind.INVALID
+    remedy_default = "Remove it; copied text often carries one along."
+
+
+class OutputOnlyField(LibraryError):
+    """A field that the server alone fills in was to be set."""
+
+    code = "field.output_only"
+    kind = Kind.INVALID
+    remedy_default = "Leave it out of the update mask."
+
+
 class InvalidHostname(LibraryError):
     """A host name that is not a valid RFC 1123 name."""
 
@@ -220,6 +236,30 @@ class ImageInUse(LibraryError):
     code = "image.in_use"
     kind = Kind.PRECONDITION
     remedy_default = "Delete the VMs that use it first."
+
+
+class ImageProtected(LibraryError):
+    """The image is protected: it is neither deleted, nor pruned, nor taken from a node."""
+
+    code = "image.protected"
+    kind = Kind.PRECONDITION
+    remedy_default = "Take the protection back first: 'limiquantix images unprotect IMAGE'."
+
+
+class ImageDeleting(LibraryError):
+    """The image is being deleted; nothing new is built on it."""
+
+    code = "image.deleting"
+    kind = Kind.PRECONDITION
+    remedy_default = "Use another image, or download it again once it is gone."
+
+
+class ImageChanged(LibraryError):
+    """The image, or its file, was changed by somebody else meanwhile."""
+
+    code = "image.changed"
+    kind = Kind.ABORTED
+    remedy_default = "Look at it again, and repeat the change if it is still wanted."
 
 
 class ImageIsLocal(LibraryError):

@@ -20,6 +20,7 @@ class Kind(Enum):
     UNAVAILABLE = "unavailable"
     DATA_LOSS = "data_loss"
     CANCELLED = "cancelled"
+    ABORTED = "aborted"
     UNIMPLEMENTED = "unimplemented"
     INTERNAL = "internal"
 

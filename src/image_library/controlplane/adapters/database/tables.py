@@ -179,8 +179,27 @@ removals = Table(
     Column("removed_at", Moment, nullable=False),
 )
 
+# Deleted images, so that a node that was away does not bring them back.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("image_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("deleted_at", Moment, nullable=False),
+    # The ids of the nodes that have not removed it yet.
+    Column("waiting", JSON, nullable=False),
+    Column("cleared_at", Moment, index=True),
+)
+
 # One row: the number of the last transaction that changed something. Its lock also orders the writers.
-sequence = Table("sequence", metadata, Column("value", BigInteger, nullable=False))
+sequence = Table(
+    "sequence",
+    metadata,
+    Column("value", BigInteger, nullable=False),
+    # The highest number among the removals that were dropped.
+    Column("forgotten", BigInteger, nullable=False),
+)
 
 meta = Table(
     "meta",

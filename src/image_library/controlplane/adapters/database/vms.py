@@ -43,6 +43,10 @@ class DatabaseVms:
     async def in_state(self, state: PowerState) -> tuple[Vm, ...]:
         return (await self._where(_VMS.c.state == state.value))[::-1]
 
+    async def using(self, image_id: str) -> tuple[Vm, ...]:
+        found = await self._where(_VMS.c.image_id == image_id) if image_id else ()
+        return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
+
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:
         rows, total, after = await page_of(self._connection, _VMS, _conditions(matching), page)
         return Page(items=tuple(from_document(Vm, row.document) for row in rows), total=total, next=after)

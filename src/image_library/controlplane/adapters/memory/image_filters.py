@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from image_library.controlplane.ports.images import ImageFilter
-from image_library.domain.image import Image, Visibility
+from image_library.domain.image import Image
 
 
 def matches(image: Image, wanted: ImageFilter, *, in_use: bool) -> bool:
@@ -68,6 +68,5 @@ def _related(image: Image, wanted: ImageFilter, *, in_use: bool) -> bool:
 
 def _kept(image: Image, wanted: ImageFilter) -> bool:
     project = wanted.usable_by_project
-    shared = image.visibility is Visibility.PROJECT and project in image.shared_projects
-    usable = project in ("", image.project_id) or image.visibility is Visibility.PUBLIC or shared
+    usable = not project or image.usable_by(project)
     return (wanted.all_versions or image.current) and (wanted.hidden_too or not image.hidden) and usable

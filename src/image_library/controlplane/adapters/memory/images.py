@@ -72,7 +72,7 @@ class MemoryImages:
 
     async def remove(self, image_id: str) -> None:
         if self._tables.images.pop(image_id, None):
-            self._tables.removed[("image", image_id)] = self._tables.stamp()
+            self._tables.note_removal("image", image_id)
 
     async def bytes_of_project(self, project_id: str) -> int:
         return sum(

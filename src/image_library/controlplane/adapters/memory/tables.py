@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
+from image_library.domain.garbage import Tombstone
 from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.node import Node
@@ -37,6 +38,9 @@ class Tables:
     vms: dict[str, Vm] = field(default_factory=dict[str, Vm])
     # The sequence number at which something of a kind was removed.
     removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    removed_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
+    forgotten: int = 0
+    tombstones: dict[str, Tombstone] = field(default_factory=dict[str, Tombstone])
     sequence: int = 0
     # Removals up to this number are forgotten.
     horizon: int = 0
@@ -48,6 +52,11 @@ class Tables:
             self.stamped, self.sequence = True, self.sequence + 1
         return self.sequence
 
+    def note_removal(self, kind: str, item_id: str) -> None:
+        """Note that something is gone."""
+        self.removed[(kind, item_id)] = self.stamp()
+        self.removed_at[(kind, item_id)] = datetime.now(UTC)
+
     def copy(self) -> Tables:
         return Tables(
             images=dict(self.images),
@@ -56,6 +65,9 @@ class Tables:
             nodes=dict(self.nodes),
             vms=dict(self.vms),
             removed=dict(self.removed),
+            removed_at=dict(self.removed_at),
+            forgotten=self.forgotten,
+            tombstones=dict(self.tombstones),
             sequence=self.sequence,
             horizon=self.horizon,
         )

@@ -133,8 +133,21 @@ def _numbers() -> None:
         sa.Column("removed_at", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_removals_sequence", "removals", ["sequence"])
-    numbers = op.create_table("sequence", sa.Column("value", sa.BigInteger, nullable=False))
-    op.bulk_insert(numbers, [{"value": 0}])
+    op.create_table(
+        "tombstones",
+        sa.Column("digest", sa.String, primary_key=True),
+        *_texts("image_id", "name"),
+        sa.Column("deleted_at", sa.BigInteger, nullable=False),
+        sa.Column("waiting", sa.JSON, nullable=False),
+        sa.Column("cleared_at", sa.BigInteger),
+    )
+    op.create_index("ix_tombstones_cleared_at", "tombstones", ["cleared_at"])
+    numbers = op.create_table(
+        "sequence",
+        sa.Column("value", sa.BigInteger, nullable=False),
+        sa.Column("forgotten", sa.BigInteger, nullable=False),
+    )
+    op.bulk_insert(numbers, [{"value": 0, "forgotten": 0}])
 
 
 def _texts(*names: str) -> tuple[sa.Column[str], ...]:
