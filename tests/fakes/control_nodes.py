@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from image_library.domain.changes import Changes
 from image_library.domain.errors import LibraryError, NodeUnreachable
+from image_library.domain.garbage import GarbageItem, GarbageOrder
 from image_library.domain.inventory import Inventory
 from image_library.domain.job import JobState
 from image_library.domain.node import Node
@@ -25,6 +26,10 @@ class FakeNodes:
     cancel_refusal: LibraryError | None = None
     cancelled: list[str] = field(default_factory=list[str])
     removed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    remove_refusal: LibraryError | None = None
+    # What each node finds at itself, and what it was told of what is known there.
+    garbage: dict[str, tuple[GarbageItem, ...]] = field(default_factory=dict[str, tuple[GarbageItem, ...]])
+    garbage_orders: list[GarbageOrder] = field(default_factory=list[GarbageOrder])
     streams_begun: int = 0
     _changes: Changes = field(default_factory=Changes)
 
@@ -74,7 +79,14 @@ class FakeNodes:
 
     async def remove_image(self, node: Node, digest: str) -> None:
         self._reach(node)
+        if self.remove_refusal is not None:
+            raise self.remove_refusal
         self.removed.append((node.id, digest))
+
+    async def collect_garbage(self, node: Node, order: GarbageOrder) -> tuple[GarbageItem, ...]:
+        self._reach(node)
+        self.garbage_orders.append(order)
+        return self.garbage.get(node.id, ())
 
     def _reach(self, node: Node) -> None:
         if node.id in self.away:

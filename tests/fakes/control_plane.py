@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from image_library.controlplane.adapters.memory.database import MemoryDatabase
+from image_library.controlplane.ports.records import Database
+from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.garbage import Garbage
+from image_library.controlplane.services.image_edits import ImageEdits
+from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
@@ -42,8 +47,8 @@ class Reports:
 class Plane:
     """Everything wired; ``restarted`` is the same database under a new process."""
 
-    def __init__(self, catalog: Catalog | None = None, *, database: MemoryDatabase | None = None) -> None:
-        self.database = database or MemoryDatabase()
+    def __init__(self, catalog: Catalog | None = None, *, database: Database | None = None) -> None:
+        self.database: Database = database or MemoryDatabase()
         self.clock = ManualClock()
         self.nodes = FakeNodes()
         self.changes = Changes()
@@ -63,11 +68,27 @@ class Plane:
             changes=self.changes,
         )
         self.watch = LibraryWatch(database=self.database, runs=self.runs, clock=self.clock)
-        self.images = ImageService(
-            database=self.database, catalog=self.catalog, gateway=self.nodes, clock=self.clock
-        )
+        self.images = ImageService(database=self.database, catalog=self.catalog)
         self.inventory = InventoryService(
-            database=self.database, gateway=self.nodes, clock=self.clock, new_id=self.new_id
+            database=self.database,
+            gateway=self.nodes,
+            changes=self.changes,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+        self.edits = ImageEdits(
+            database=self.database, images=self.images, catalog=self.catalog, clock=self.clock
+        )
+        self.adoptions = Adoptions(
+            database=self.database,
+            images=self.images,
+            runs=self.runs,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+        self.usages = ImageUsages(database=self.database, images=self.images)
+        self.garbage = Garbage(
+            database=self.database, gateway=self.nodes, inventory=self.inventory, clock=self.clock
         )
         self.registry = NodeService(
             database=self.database,

@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from image_library.controlplane.adapters.memory.database import MemoryDatabase
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
+from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import ConsolePiece
+from image_library.controlplane.services.clearing import Clearing
+from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
@@ -73,6 +75,10 @@ class FakeNodeVms:
         self.reports.pop(vm_id, None)
         self._changes.notify(vm_id)
 
+    async def flatten(self, node: Node, vm_id: str) -> None:
+        self._enter("flatten", node, vm_id)
+        self._known(vm_id)
+
     async def status(self, node: Node, vm_id: str) -> VmReport:
         self._enter("status", node, vm_id)
         return self._known(vm_id)
@@ -128,7 +134,7 @@ class VmPlane(Plane):
         self,
         catalog: Catalog | None = None,
         *,
-        database: MemoryDatabase | None = None,
+        database: Database | None = None,
         node_vms: FakeNodeVms | None = None,
     ) -> None:
         super().__init__(catalog, database=database)
@@ -148,12 +154,21 @@ class VmPlane(Plane):
             catalog=catalog or a_catalog(),
             names=self.images,
             downloads=self.downloads,
+            adoptions=self.adoptions,
         )
         orders = VmOrders(
             records=self.records,
             sources=sources,
             renderer=SeedRenderer(YamlDocuments()),
             new_id=self.new_id,
+            **shared,
+        )
+        self.deletions = Deletions(
+            images=self.images,
+            clearing=Clearing(gateway=self.nodes, **shared),
+            vms=self.records,
+            nodes=self.node_vms,
+            changes=self.changes,
             **shared,
         )
         self.vms = VmService(orders=orders, launches=self.launches, followers=self.followers, **everything)

@@ -34,11 +34,17 @@ from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
+from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.clearing import Clearing
+from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.garbage import Garbage
+from image_library.controlplane.services.image_edits import ImageEdits
+from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
@@ -106,6 +112,11 @@ class ImageParts:
     inventory: InventoryService
     watch: LibraryWatch
     nodes: NodeService
+    edits: ImageEdits
+    deletions: Deletions
+    usages: ImageUsages
+    garbage: Garbage
+    adoptions: Adoptions
 
 
 @asynccontextmanager
@@ -169,11 +180,13 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     await parts.downloads.resume()
     _run_beside(stack, parts.nodes.watch(), "node-watch")
     _run_beside(stack, parts.watch.run(), "library-watch")
+    _run_beside(stack, parts.deletions.run(), "deletions")
+    _run_beside(stack, parts.garbage.run(settings.gc_interval_hours), "garbage")
     pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
     # The outermost first: errors see everything, and nobody gets past auth.
     auth = Auth(tokens, required=not settings.no_auth)
     chain = (Errors(), auth, undivided)
-    vms = vm_service(world, vm_records, parts.images, parts.downloads)
+    vms = vm_service(world, vm_records, parts)
     stack.push_async_callback(vms.close)
     await vms.resume()
     vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)
@@ -190,6 +203,10 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     catalog = CatalogService(catalog=world.catalog, database=database, clock=clock)
     written = DownloadLog(database=database, clock=clock, new_id=new_id)
     runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock)
+    images = ImageService(database=database, catalog=catalog)
+    inventory = InventoryService(
+        database=database, gateway=gateway, changes=changes, clock=clock, new_id=new_id
+    )
     return ImageParts(
         catalog=catalog,
         runs=runs,
@@ -216,9 +233,22 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             clock=clock,
             expiry=timedelta(hours=settings.upload_expiry_hours),
         ),
-        images=ImageService(database=database, catalog=catalog, gateway=gateway, clock=clock),
         watch=LibraryWatch(database=database, runs=runs, clock=clock),
-        inventory=InventoryService(database=database, gateway=gateway, clock=clock, new_id=new_id),
+        images=images,
+        inventory=inventory,
+        edits=ImageEdits(database=database, images=images, catalog=catalog, clock=clock),
+        deletions=Deletions(
+            database=database,
+            images=images,
+            clearing=Clearing(database=database, gateway=gateway, clock=clock),
+            vms=vm_records,
+            nodes=GrpcNodeVms(world.channels),
+            changes=changes,
+            clock=clock,
+        ),
+        usages=ImageUsages(database=database, images=images),
+        garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
+        adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
         nodes=NodeService(
             database=database,
             gateway=gateway,
@@ -231,7 +261,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     )
 
 
-def vm_service(world: World, records: VmRecords, images: ImageService, downloads: Downloads) -> VmService:
+def vm_service(world: World, records: VmRecords, parts: ImageParts) -> VmService:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
@@ -241,7 +271,13 @@ def vm_service(world: World, records: VmRecords, images: ImageService, downloads
         orders=VmOrders(
             database=database,
             records=records,
-            sources=VmSources(database=database, catalog=world.catalog, names=images, downloads=downloads),
+            sources=VmSources(
+                database=database,
+                catalog=world.catalog,
+                names=parts.images,
+                downloads=parts.downloads,
+                adoptions=parts.adoptions,
+            ),
             renderer=SeedRenderer(YamlDocuments()),
             clock=clock,
             new_id=new_id,
@@ -269,6 +305,11 @@ def _image_applications(parts: ImageParts, pages: PageTokens, chain: tuple[Any, 
             images=parts.images,
             inventory=parts.inventory,
             watch=parts.watch,
+            edits=parts.edits,
+            deletions=parts.deletions,
+            usages=parts.usages,
+            garbage=parts.garbage,
+            adoptions=parts.adoptions,
             tokens=pages,
         )
     )

@@ -36,6 +36,8 @@ class Settings:
     project_quota_gib: int = 0
     # An upload to which nothing comes for so long is ended.
     upload_expiry_hours: int = 24
+    # How often what nothing needs is removed unasked; 0: never.
+    gc_interval_hours: int = 24
     # Empty: SQLite in the data directory.
     database_url: str = ""
     # What nodes and we show each other; empty: made at the first start, in <data-dir>/join-token.
@@ -89,6 +91,8 @@ class Settings:
                 raise InvalidSettings(f"{name} must be 0 or more.", field=name)
         if not 1 <= self.upload_expiry_hours <= 24 * 365:
             raise InvalidSettings("upload_expiry_hours must be 1 to 8760.", field="upload_expiry_hours")
+        if not 0 <= self.gc_interval_hours <= 8760:
+            raise InvalidSettings("gc_interval_hours must be 0 to 8760.", field="gc_interval_hours")
         for path in (self.tls_cert, self.tls_key, self.node_ca):
             if path is not None and not path.is_file():
                 raise InvalidSettings(f"There is no file {path}.", field="tls_cert")

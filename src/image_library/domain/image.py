@@ -148,6 +148,16 @@ class Image:
         shared = self.visibility is Visibility.PROJECT and project_id in self.shared_projects
         return project_id == self.project_id or self.visibility is Visibility.PUBLIC or shared
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever uses it should know, one sentence each."""
+        if self.deprecation is None:
+            return ()
+        said = self.deprecation
+        why = f": {said.reason.rstrip('.')}" if said.reason else ""
+        instead = f" Use '{said.replacement}' instead." if said.replacement else ""
+        return (f"The image '{self.title}' is deprecated{why}.{instead}",)
+
     def placement_on(self, node_id: str) -> Placement | None:
         return next((p for p in self.placements if p.node_id == node_id), None)
 

@@ -148,9 +148,13 @@ FIELDS = tuple(_JUDGES)
 
 
 def _added(before: Any, new: Any) -> Any:
-    if isinstance(new, Mapping):
-        return {**before, **new}
-    return _filled(before, new) if isinstance(new, OsInfo | Requirements) else new
+    match new:
+        case dict():
+            return {**before, **new}
+        case OsInfo() | Requirements():
+            return _filled(before, new)
+        case _:
+            return new
 
 
 def _filled(before: T, new: T) -> T:

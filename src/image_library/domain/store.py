@@ -74,6 +74,8 @@ class DownloadOrder:
     library_digest: str = ""
     # The bytes were uploaded to the node under this job's id; the URL is empty then.
     received: bool = False
+    # An operator's file on the node that is to become the image; the URL is empty then.
+    adopt_path: str = ""
 
     @property
     def unproved(self) -> bool:

@@ -85,7 +85,8 @@ class Vm:
     firmware: str = "bios"
     mac_address: str
     node_id: str = ""
-    # The image it was asked for by, and the version that it got.
+    # The image it was asked for by, and the version that it got. Only the name stays, as a text, once its
+    # disk needs no image any more.
     image_id: str = ""
     image_name: str = ""
     image_digest: str = ""
@@ -94,6 +95,8 @@ class Vm:
     ssh_user: str = ""
     seed: SeedDocuments
     start_on_create: bool = True
+    # What should be known of its image, one sentence each.
+    warnings: tuple[str, ...] = ()
     # The download that it waits for.
     job_id: str = ""
     report: VmReport

@@ -70,6 +70,7 @@ def _status(vm: Vm) -> vm_pb.VmStatus:
         image_digest=vm.image_digest,
         image_name=vm.image_name,
         job_id=vm.job_id,
+        warnings=list(vm.warnings),
     )
     if vm.failure:
         status.error_message = vm.failure.message

@@ -15,6 +15,8 @@ from limiquantix.node.v1 import node_daemon_pb as pb
 STATUS_SECONDS = 10
 # Making a disk on slow storage takes a while; a node that is away is noticed much sooner.
 MAKE_SECONDS = 120
+# A whole disk is copied; the node itself ends what takes longer than this.
+FLATTEN_SECONDS = 5 * 3600
 # What a node takes beyond the guest's own time to stop.
 EXTRA_STOP_SECONDS = 30
 
@@ -52,6 +54,11 @@ class GrpcNodeVms:
         client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
         with translated(node.agent_endpoint):
             await client.delete_vm(pb.VMIdRequest(vm_id=vm_id), metadata=metadata, timeout=MAKE_SECONDS)
+
+    async def flatten(self, node: Node, vm_id: str) -> None:
+        client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
+        with translated(node.agent_endpoint):
+            await client.flatten_vm(pb.VMIdRequest(vm_id=vm_id), metadata=metadata, timeout=FLATTEN_SECONDS)
 
     async def status(self, node: Node, vm_id: str) -> VmReport:
         client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata

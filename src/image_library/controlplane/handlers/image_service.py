@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from connectrpc.request import RequestContext
-from protobuf.wkt import Empty
 
 from image_library.controlplane.handlers.image_filter import image_filter
 from image_library.controlplane.handlers.image_jobs import JobHandlers
+from image_library.controlplane.handlers.image_lifecycle import LifecycleHandlers
 from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.image_watch import WatchHandlers
@@ -24,7 +24,7 @@ from limiquantix.storage.v1 import image_pb as pb
 Context = RequestContext[Any, Any]
 
 
-class ImageHandlers(JobHandlers, WatchHandlers, image_connect.ImageService):
+class ImageHandlers(JobHandlers, LifecycleHandlers, WatchHandlers, image_connect.ImageService):
     def __init__(self, services: ImageServices) -> None:
         self._services = services
         self._messages = ImageMessages()
@@ -42,10 +42,6 @@ class ImageHandlers(JobHandlers, WatchHandlers, image_connect.ImageService):
             next_page_token=self._services.tokens.token(page.next, request),
             total_count=page.total,
         )
-
-    async def delete_image(self, request: pb.DeleteImageRequest, ctx: Context, /) -> Empty:
-        await self._services.images.delete(request.id)
-        return Empty()
 
     async def get_image_catalog(
         self, request: pb.GetImageCatalogRequest, ctx: Context, /

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.garbage import Garbage
+from image_library.controlplane.services.image_edits import ImageEdits
+from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
@@ -19,4 +24,9 @@ class ImageServices:
     images: ImageService
     inventory: InventoryService
     watch: LibraryWatch
+    edits: ImageEdits
+    deletions: Deletions
+    usages: ImageUsages
+    garbage: Garbage
+    adoptions: Adoptions
     tokens: PageTokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from image_library.domain.garbage import GarbageItem, GarbageOrder
 from image_library.domain.inventory import Inventory
 from image_library.domain.node import Node
 from image_library.domain.store import Download, DownloadOrder
@@ -23,6 +24,10 @@ class NodeGateway(Protocol):
 
     async def cancel_download(self, node: Node, job_id: str) -> None:
         """Ask for its end; cancelling what has ended or is not there succeeds."""
+        ...
+
+    async def collect_garbage(self, node: Node, order: GarbageOrder) -> tuple[GarbageItem, ...]:
+        """Let the node remove what nothing needs there, or only say what that is."""
         ...
 
     async def scan(self, node: Node) -> Inventory:

@@ -91,6 +91,10 @@ class NodeVms(Protocol):
         """Stops it if it runs and removes its files; deleting what is not there succeeds."""
         ...
 
+    async def flatten(self, node: Node, vm_id: str) -> None:
+        """Let the node give a stopped VM a disk that needs no image. One that has it is left as it is."""
+        ...
+
     async def status(self, node: Node, vm_id: str) -> VmReport: ...
 
     def watch(self, node: Node, vm_id: str) -> AsyncGenerator[VmReport]:

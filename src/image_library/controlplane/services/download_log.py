@@ -91,6 +91,8 @@ class DownloadLog:
             image = await self._known_or(records, image, published)
         await _absorb_found(records, image, job, published)
         image = landed(image, job, published, order)
+        # Bytes that were deleted are wanted again.
+        await records.tombstones.lift(published.digest)
         await records.images.save(await _pointed_at(records, image))
         return replace(job, image_id=image.id, image_name=image.name)
 

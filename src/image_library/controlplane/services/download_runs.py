@@ -30,6 +30,10 @@ MOST_FAULTS = 3
 CANCEL_PATIENCE_SECONDS = 10.0
 
 
+# The key under which ``Changes`` tells that some node is back, or has bytes that are not wanted any more.
+ANY_NODE = "node:"
+
+
 def node_key(node_id: str) -> str:
     """The key under which ``Changes`` tells that a node is back."""
     return f"node:{node_id}"

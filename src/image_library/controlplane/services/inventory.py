@@ -10,6 +10,7 @@ from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.node_gateway import NodeGateway
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.download_outcome import failure_of
+from image_library.controlplane.services.download_runs import ANY_NODE
 from image_library.controlplane.services.local_images import (
     checked,
     local_image,
@@ -17,6 +18,7 @@ from image_library.controlplane.services.local_images import (
     seen_again,
 )
 from image_library.controlplane.services.node_choice import find_node
+from image_library.domain.changes import Changes
 from image_library.domain.errors import ImageFileMissing, LibraryError, NotImplementedYet, printable
 from image_library.domain.image import Image, ImagePhase, Placement, PlacementState
 from image_library.domain.inventory import Inventory, ReportedImage
@@ -33,6 +35,8 @@ class ScanResult:
 
     registered: int = 0
     existing: int = 0
+    # Images that were deleted while their node was away.
+    buried: int = 0
     errors: list[str] = field(default_factory=list[str])
 
     def add(self, other: ScanResult) -> None:
@@ -42,7 +46,10 @@ class ScanResult:
 
 
 class InventoryService:
-    def __init__(self, *, database: Database, gateway: NodeGateway, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, *, database: Database, gateway: NodeGateway, changes: Changes, clock: Clock, new_id: NewId
+    ) -> None:
+        self._changes = changes
         self._database = database
         self._gateway = gateway
         self._clock = clock
@@ -97,6 +104,8 @@ class InventoryService:
                 seen |= await self._take(records, node, entry, result)
             if inventory.complete:
                 await self._miss(records, node, inventory.store_id, seen=seen, result=result)
+        if result.buried:
+            self._changes.notify(ANY_NODE)
         result.errors = result.errors[:MOST_ERRORS]
         log.info("inventory_reconciled", node_id=node.id, new=result.registered, known=result.existing)
         return result
@@ -109,8 +118,9 @@ class InventoryService:
             if known:
                 result.existing += 1
                 return {i.id for i in known}
-            if await _arriving(records, node, said):
-                return set()
+            arriving = await _arriving(records, node, said)
+            if arriving or await _is_buried(records, node, said, result):
+                return arriving
             image = await local_image(records, node, said, now=self._clock.now(), image_id=self._new_id())
             await records.images.save(image)
         except LibraryError as error:
@@ -167,10 +177,19 @@ async def _ready_nodes(records: Records) -> list[Node]:
     return [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
 
 
-async def _arriving(records: Records, node: Node, entry: ReportedImage) -> bool:
-    """Whether this is a download of ours that the node has published and is about to report as done."""
+async def _arriving(records: Records, node: Node, entry: ReportedImage) -> set[str]:
+    """The image, if this is a job of ours that the node has published and is about to report as done."""
     for job in await records.jobs.live():
         order = await records.jobs.order(job.id) if job.node_id == node.id else None
         if order and entry.checksum and order.filename == entry.filename:
-            return True
-    return False
+            return {job.image_id}
+    return set()
+
+
+async def _is_buried(records: Records, node: Node, entry: ReportedImage, result: ScanResult) -> bool:
+    """Whether its image was deleted while the node was away; then the node is told to remove it."""
+    stone = await records.tombstones.get(entry.checksum) if entry.checksum else None
+    if stone is not None:
+        await records.tombstones.save(stone.waits_for(node.id))
+        result.buried += 1
+    return stone is not None

@@ -11,7 +11,7 @@ from image_library.controlplane.ports.node_gateway import NodeGateway
 from image_library.controlplane.ports.nodes import NodeFilter
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.ports.vm_reports import VmReportSink
-from image_library.controlplane.services.download_runs import node_key
+from image_library.controlplane.services.download_runs import ANY_NODE, node_key
 from image_library.controlplane.services.node_choice import find_node
 from image_library.domain.changes import Changes
 from image_library.domain.errors import InvalidRequest, LibraryError, NodeDuplicate, printable
@@ -138,6 +138,7 @@ class NodeService:
     def _here(self, node_id: str) -> None:
         self._heard[node_id] = self._clock.monotonic()
         self._changes.notify(node_key(node_id))
+        self._changes.notify(ANY_NODE)
 
     async def get(self, named: str) -> Node:
         """The node with this id or host name.

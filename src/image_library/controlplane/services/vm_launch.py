@@ -24,8 +24,16 @@ from image_library.controlplane.services.vm_source import usable_copy
 from image_library.controlplane.services.waiting import bell_or_time
 from image_library.domain import errors
 from image_library.domain.changes import Changes
-from image_library.domain.errors import ImageNotReady, Internal, LibraryError, NodeUnreachable, UnknownVm
-from image_library.domain.image import Image
+from image_library.domain.errors import (
+    ImageDeleting,
+    ImageNotReady,
+    Internal,
+    LibraryError,
+    NodeUnreachable,
+    UnknownImage,
+    UnknownVm,
+)
+from image_library.domain.image import Image, ImagePhase
 from image_library.domain.job import Job, JobState
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments, Vm
 from image_library.domain.vm_wish import judge_disk_size
@@ -225,9 +233,20 @@ def with_version(vm: Vm, image: Image | None) -> Vm:
 
 
 async def bound_if_ready(records: Records, vm: Vm) -> Vm:
-    """The VM bound to its version if that is there; unchanged if its job has yet to bring it."""
+    """The VM bound to its version if that is there; unchanged if its job has yet to bring it.
+
+    Raises:
+        UnknownImage, ImageDeleting: the VM's project may not use it, or nobody may any more.
+        ImageNotReady, DiskTooSmall: as ``with_version``.
+    """
     image = await records.images.get(vm.image_id)
-    if vm.job_id and (image is None or usable_copy(image, vm.node_id) is None):
+    if image is not None and not image.usable_by(vm.project_id):
+        # It was taken back meanwhile; that it is there is not told.
+        raise UnknownImage(f"There is no image '{vm.image_name}'.", field="spec.disks.image")
+    if image is not None and image.phase is ImagePhase.DELETING:
+        raise ImageDeleting(f"Image '{image.title}' is being deleted.", field="spec.disks.image")
+    # An operator's file is a version only once it is adopted.
+    if vm.job_id and (image is None or not image.digest or usable_copy(image, vm.node_id) is None):
         return vm
     return with_version(vm, image)
 

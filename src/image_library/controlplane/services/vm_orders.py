@@ -55,7 +55,7 @@ class VmOrders:
         Everything that can be refused is refused before a download is begun and before the row is there.
         """
         disk = judge(wish)
-        source = await self._sources.find(disk, wish.node)
+        source = await self._sources.find(disk, wish.node, project=wish.project_id)
         vm = await self._drafted(wish, disk, source)
         async with self._database.read() as records:
             await _name_is_free(records, wish)
@@ -70,7 +70,9 @@ class VmOrders:
 
     async def place_again(self, vm: Vm) -> Vm:
         """A VM that was never made, PROVISIONING once more, with a new download if it needs one."""
-        source = await self._sources.find(DiskWish(image=vm.image_id), vm.node_id)
+        source = await self._sources.find(
+            DiskWish(image=vm.image_id or vm.image_name), vm.node_id, project=vm.project_id
+        )
         placed = await self._sources.place(source, vm.node_id)
         fresh = replace(vm.report, state=PowerState.PROVISIONING, error_message="")
         return await self._records.change(
@@ -80,7 +82,7 @@ class VmOrders:
     async def preview(self, wish: VmWish) -> SeedDocuments:
         """The documents that ``place`` would record; nothing is."""
         disk = judge(wish)
-        source = await self._sources.find(disk, wish.node)
+        source = await self._sources.find(disk, wish.node, project=wish.project_id)
         return (await self._drafted(wish, disk, source)).seed
 
     async def _drafted(self, wish: VmWish, disk: DiskWish, source: Source) -> Vm:
@@ -135,7 +137,13 @@ def _is_large(asked: Provisioning) -> bool:
 
 def _at(vm: Vm, placed: Place) -> Vm:
     image = placed.image
-    return vm.evolve(node_id=placed.node_id, image_id=image.id, image_name=image.name, job_id=placed.job_id)
+    return vm.evolve(
+        node_id=placed.node_id,
+        image_id=image.id,
+        image_name=image.name,
+        job_id=placed.job_id,
+        warnings=image.warnings,
+    )
 
 
 async def _name_is_free(records: Records, wish: VmWish) -> None:

@@ -26,13 +26,19 @@ from image_library.domain.vm_wish import DiskWish
 class Naming(Protocol):
     """Fulfilled by the images service."""
 
-    async def resolve_in(self, records: Records, name: str) -> Image | CatalogEntry: ...
+    async def resolve_in(self, records: Records, name: str, *, project: str = "") -> Image | CatalogEntry: ...
 
 
 class Downloading(Protocol):
     """Fulfilled by the downloads service."""
 
     async def start(self, wish: DownloadWish) -> tuple[Job, Image]: ...
+
+
+class Adopting(Protocol):
+    """Fulfilled by the adoptions service."""
+
+    async def start(self, name: str) -> Job: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +63,22 @@ class Place:
 
 class VmSources:
     def __init__(
-        self, *, database: Database, catalog: Catalog, names: Naming, downloads: Downloading
+        self,
+        *,
+        database: Database,
+        catalog: Catalog,
+        names: Naming,
+        downloads: Downloading,
+        adoptions: Adopting,
     ) -> None:
+        self._adoptions = adoptions
         self._database = database
         self._names = names
         self._catalog = catalog
         self._downloads = downloads
 
-    async def find(self, disk: DiskWish, node: str = "") -> Source:
-        """What the disk wish names; nothing is changed.
+    async def find(self, disk: DiskWish, node: str = "", *, project: str) -> Source:
+        """What the disk wish names among what the project may use; nothing is changed.
 
         Raises:
             UnknownImage, AmbiguousImage, UnknownNode: it names nothing, or several things.
@@ -73,11 +86,11 @@ class VmSources:
         """
         async with self._database.read() as records:
             if disk.backing_file:
-                return self._source(await _by_path(records, disk.backing_file, node))
+                return self._source(await _by_path(records, disk.backing_file, node, project=project))
             entry = self._catalog.find(disk.image)
             if entry is not None:
                 return _offered(entry)
-            found = await self._names.resolve_in(records, disk.image)
+            found = await self._names.resolve_in(records, disk.image, project=project)
             return _offered(found) if isinstance(found, CatalogEntry) else self._source(found)
 
     async def place(self, source: Source, node: str = "") -> Place:
@@ -94,8 +107,15 @@ class VmSources:
             ready = _ready_nodes(source.image, nodes, named)
             if ready:
                 chosen = max(ready, key=lambda n: (n.free_bytes, n.id))
-                return Place(node_id=chosen.id, image=source.image)
+                return await self._adopted(Place(node_id=chosen.id, image=source.image))
         return await self._fetched(source, named, nodes)
+
+    async def _adopted(self, place: Place) -> Place:
+        """The place, with the job that first makes an operator's own file a version that cannot change."""
+        if place.image.digest:
+            return place
+        job = await self._adoptions.start(place.image.id)
+        return replace(place, job_id=job.id)
 
     async def _fetched(self, source: Source, named: Node | None, nodes: dict[str, Node]) -> Place:
         image = source.image
@@ -139,9 +159,10 @@ async def _reachable(records: Records, named: str) -> Node:
     return node
 
 
-async def _by_path(records: Records, path: str, node: str) -> Image:
+async def _by_path(records: Records, path: str, node: str, *, project: str) -> Image:
     node_id = (await find_node(records, node)).id if node else ""
-    found = {image.id: image for image in await records.images.at_path(path, node_id)}
+    there = await records.images.at_path(path, node_id)
+    found = {image.id: image for image in there if image.usable_by(project)}
     if len(found) != 1:
         raise InvalidRequest(
             f"The backing file '{printable(path)}' is not the path of a known image.",

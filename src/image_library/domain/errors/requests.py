@@ -231,11 +231,11 @@ class NameTaken(LibraryError):
 
 
 class ImageInUse(LibraryError):
-    """VM disks are built on this image."""
+    """VM disks are built on this image, or a job is bringing it."""
 
     code = "image.in_use"
     kind = Kind.PRECONDITION
-    remedy_default = "Delete the VMs that use it first."
+    remedy_default = "Delete the VMs that use it first, or give them disks of their own: '--cascade flatten'."
 
 
 class ImageProtected(LibraryError):

@@ -57,10 +57,8 @@ class DatabaseRemovals:
         number, highest = (await self._connection.execute(count)).one()
         if number and not dry_run:
             await self._connection.execute(delete(_REMOVALS).where(old))
-            higher = func.max(_SEQUENCE.c.forgotten, highest)
-            if self._connection.dialect.name != "sqlite":
-                higher = func.greatest(_SEQUENCE.c.forgotten, highest)
-            await self._connection.execute(update(_SEQUENCE).values(forgotten=higher))
+            lower = _SEQUENCE.c.forgotten < highest
+            await self._connection.execute(update(_SEQUENCE).where(lower).values(forgotten=highest))
         return number
 
     async def forgotten(self) -> int:

@@ -1,0 +1,57 @@
+"""Who needs an image: the VMs that are built on it, the jobs that bring it, and its other versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.vm_records import nodes_away, shown
+from image_library.domain.errors import printable
+from image_library.domain.image import Image
+from image_library.domain.job import Job
+from image_library.domain.vm import Vm
+
+# An error that names a thousand VMs names none.
+MOST_NAMED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageUsage:
+    image: Image
+    vms: tuple[Vm, ...] = ()
+    # Those that have not ended.
+    jobs: tuple[Job, ...] = ()
+    # Other versions of its name.
+    versions: tuple[Image, ...] = ()
+
+
+class ImageUsages:
+    def __init__(self, *, database: Database, images: ImageService) -> None:
+        self._database = database
+        self._images = images
+
+    async def of(self, name: str) -> ImageUsage:
+        """Raises UnknownImage or AmbiguousImage."""
+        async with self._database.read() as records:
+            image = await self._images.get_in(records, name)
+            away = await nodes_away(records)
+            versions = await records.images.versions(image.name, image.project_id)
+            return ImageUsage(
+                image=image,
+                vms=tuple(shown(vm, away) for vm in await records.vms.using(image.id)),
+                jobs=await live_jobs(records, image.id),
+                versions=tuple(v for v in versions if v.id != image.id),
+            )
+
+
+async def live_jobs(records: Records, image_id: str) -> tuple[Job, ...]:
+    return tuple(job for job in await records.jobs.of_image(image_id) if not job.state.ended)
+
+
+def told(names: Iterable[str]) -> str:
+    """The names as part of a sentence: the first ten, and how many more there are."""
+    listed = [printable(name) for name in names]
+    more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    return ", ".join(listed[:MOST_NAMED]) + more
