@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from image_library.controlplane.adapters.memory.database import MemoryDatabase
 from image_library.controlplane.ports.records import Database
@@ -27,7 +30,7 @@ from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.node import Node
 from image_library.domain.vm import Vm, VmReport
-from tests.fakes.control_clock import ManualClock
+from tests.fakes.control_clock import ManualClock, settle
 from tests.fakes.control_nodes import FakeNodes
 from tests.fakes.control_values import a_catalog, an_order
 
@@ -47,19 +50,28 @@ class Reports:
 class Plane:
     """Everything wired; ``restarted`` is the same database under a new process."""
 
-    def __init__(self, catalog: Catalog | None = None, *, database: Database | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog | None = None,
+        *,
+        database: Database | None = None,
+        nodes: FakeNodes | None = None,
+        prefix: str = "id",
+    ) -> None:
         self.database: Database = database or MemoryDatabase()
         self.clock = ManualClock()
-        self.nodes = FakeNodes()
+        self.nodes = nodes or FakeNodes()
         self.changes = Changes()
         self.reports = Reports()
         numbers = count(1)
-        self.new_id = lambda: f"id-{next(numbers)}"
+        self.new_id = lambda: f"{prefix}-{next(numbers)}"
         self.catalog = CatalogService(
             catalog=catalog or a_catalog(), database=self.database, clock=self.clock
         )
-        written = DownloadLog(database=self.database, clock=self.clock, new_id=self.new_id)
-        self.runs = DownloadRuns(records=written, gateway=self.nodes, changes=self.changes, clock=self.clock)
+        self.written = DownloadLog(database=self.database, clock=self.clock, new_id=self.new_id)
+        self.runs = DownloadRuns(
+            records=self.written, gateway=self.nodes, changes=self.changes, clock=self.clock
+        )
         self.downloads = Downloads(
             database=self.database,
             catalog=self.catalog,
@@ -99,6 +111,17 @@ class Plane:
             new_id=self.new_id,
             heartbeat_seconds=10,
         )
+
+    @asynccontextmanager
+    async def beside(self, work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+        """Let a service's own task run while the block lasts."""
+        task = asyncio.create_task(work)
+        await settle()
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def know(self, *values: Node | Image | Job | Vm) -> None:
         """Put values into the database as they are."""

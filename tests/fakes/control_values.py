@@ -111,6 +111,13 @@ def a_published_image(**changes: Any) -> PublishedImage:
     return PublishedImage(**{**facts, **changes})
 
 
+def an_adopted_file(**changes: Any) -> PublishedImage:
+    """What a node says once it has adopted an operator's file."""
+    digest = DIGEST.removeprefix("sha256:")
+    seen = an_evidence(level=TrustLevel.UNVERIFIED, algorithm="sha256", expected="", actual=digest, source="")
+    return a_published_image(**{"evidence": seen, "link_path": "/images/debian-12.qcow2", **changes})
+
+
 def an_evidence(**changes: Any) -> Evidence:
     facts: dict[str, Any] = {
         "level": TrustLevel.CHECKSUM,

@@ -24,6 +24,7 @@ from image_library.domain.errors import LibraryError, NodeUnreachable, UnknownVm
 from image_library.domain.node import Node
 from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
 from image_library.domain.vm_wish import DiskWish, VmWish
+from tests.fakes.control_nodes import FakeNodes
 from tests.fakes.control_plane import Plane
 from tests.fakes.control_values import a_catalog
 
@@ -136,8 +137,10 @@ class VmPlane(Plane):
         *,
         database: Database | None = None,
         node_vms: FakeNodeVms | None = None,
+        nodes: FakeNodes | None = None,
+        prefix: str = "id",
     ) -> None:
-        super().__init__(catalog, database=database)
+        super().__init__(catalog, database=database, nodes=nodes, prefix=prefix)
         self.node_vms = node_vms or FakeNodeVms()
         shared: dict[str, Any] = {"database": self.database, "clock": self.clock}
         self.records = VmRecords(changes=self.changes, **shared)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from image_library.domain.errors import ImageChanged, InvalidRequest, printable
 from image_library.domain.identity import valid_name, valid_user
@@ -148,13 +148,11 @@ FIELDS = tuple(_JUDGES)
 
 
 def _added(before: Any, new: Any) -> Any:
-    match new:
-        case dict():
-            return {**before, **new}
-        case OsInfo() | Requirements():
-            return _filled(before, new)
-        case _:
-            return new
+    if isinstance(new, Mapping):
+        return {**before, **cast("Mapping[str, str]", new)}
+    if isinstance(new, OsInfo):
+        return _filled(before, new)
+    return _filled(before, new) if isinstance(new, Requirements) else new
 
 
 def _filled(before: T, new: T) -> T:

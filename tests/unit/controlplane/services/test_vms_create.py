@@ -32,10 +32,11 @@ from image_library.domain.errors import (
     UnknownNode,
     UnknownVm,
 )
-from image_library.domain.image import Failure, Image, ImagePhase, Requirements
+from image_library.domain.image import Deprecation, Failure, Image, ImagePhase, Requirements, Visibility
 from image_library.domain.job import JobState
 from image_library.domain.node import NodePhase
 from image_library.domain.os_info import OsInfo
+from image_library.domain.trust import TrustLevel
 from image_library.domain.vm import BootStage, PowerState, Vm
 from image_library.domain.vm_wish import AddressWish, DiskWish, NicWish, VmWish
 from tests.fakes.control_clock import settle
@@ -47,6 +48,7 @@ from tests.fakes.control_values import (
     a_published_image,
     a_ready_image,
     a_variant,
+    an_adopted_file,
     an_entry,
 )
 from tests.fakes.control_vms import VmPlane, a_wish
@@ -164,11 +166,96 @@ async def test_an_old_clients_backing_file_is_matched_with_a_known_image(ready: 
     assert vm.image_id == "image-1"
 
 
-async def test_a_file_that_an_operator_put_there_is_named_by_its_path(plane: VmPlane) -> None:
+async def test_a_file_that_an_operator_put_there_becomes_a_version_first(plane: VmPlane) -> None:
     await plane.know(debian_image(name="golden", catalog_id="", digest=""))
     vm = await plane.vms.create(a_wish(image="golden"))
-    order = plane.node_vms.orders[vm.id]
-    assert (order.image_digest, order.image_path) == ("", "/images/debian-12.qcow2")
+    await settle()
+    assert (vm.report.state, plane.node_vms.orders) == (PowerState.PROVISIONING, {})
+    order = plane.nodes.journal[vm.job_id].order
+    assert (order.adopt_path, order.url, order.unverified) == ("/images/debian-12.qcow2", "", True)
+    plane.nodes.say(vm.job_id, state=JobState.READY, published=an_adopted_file())
+    await settle()
+    assert plane.node_vms.orders[vm.id].image_digest == DIGEST
+    image = await plane.image("image-1")
+    assert (image.digest, image.trust, image.name) == (DIGEST, TrustLevel.UNVERIFIED, "golden")
+
+
+async def test_two_vms_from_one_operators_file_wait_for_one_adoption(plane: VmPlane) -> None:
+    await plane.know(debian_image(name="golden", catalog_id="", digest=""))
+    first, second = [await plane.vms.create(a_wish(name, "golden")) for name in ("web", "db")]
+    assert first.job_id == second.job_id
+    await settle()
+    plane.nodes.say(first.job_id, state=JobState.READY, published=an_adopted_file())
+    await settle()
+    assert {order.image_digest for order in plane.node_vms.orders.values()} == {DIGEST}
+
+
+async def test_a_file_that_changes_while_it_is_adopted_makes_no_vm(plane: VmPlane) -> None:
+    await plane.know(debian_image(name="golden", catalog_id="", digest=""))
+    vm = await plane.vms.create(a_wish(image="golden"))
+    await settle()
+    changed = Failure(code="image.changed", message="golden.qcow2 was changed while it was read.")
+    plane.nodes.say(vm.job_id, state=JobState.FAILED, failure=changed)
+    await settle()
+    failed = await plane.vms.get(vm.id)
+    assert failed.failure
+    assert failed.failure.code == "image.changed"
+    assert (await plane.image("image-1")).phase is ImagePhase.READY
+    assert plane.node_vms.orders == {}
+
+
+async def test_an_image_of_another_project_is_as_unknown_as_any(plane: VmPlane) -> None:
+    await plane.know(debian_image("secret-id", name="secret", catalog_id="", visibility=Visibility.PRIVATE))
+    for named in ("secret", "secret-id", DIGEST, "secret@1", "secrt"):
+        with pytest.raises(UnknownImage) as refused:
+            await plane.vms.create(a_wish(image=named, project_id="other"))
+        assert "secret" not in refused.value.remedy
+    disk = DiskWish(backing_file="/images/debian-12.qcow2")
+    with pytest.raises(InvalidRequest, match="not the path of a known image"):
+        await plane.vms.create(a_wish(disk=disk, project_id="other"))
+    assert (await plane.vms.create(a_wish(image="secret"))).image_id == "secret-id"
+
+
+async def test_a_project_uses_what_is_shared_with_it_and_what_is_public(plane: VmPlane) -> None:
+    shared: dict[str, Any] = {"visibility": Visibility.PROJECT, "shared_projects": ("other",)}
+    await plane.know(
+        debian_image("a", name="shared", catalog_id="", **shared),
+        debian_image("b", name="public", catalog_id="", visibility=Visibility.PUBLIC),
+    )
+    for n, image in enumerate(("shared", "public")):
+        assert (await plane.vms.create(a_wish(f"vm-{n}", image, project_id="other"))).image_name == image
+    with pytest.raises(UnknownImage):
+        await plane.vms.create(a_wish(image="shared", project_id="third"))
+
+
+async def test_a_projects_own_name_comes_before_one_of_others(plane: VmPlane) -> None:
+    public: dict[str, Any] = {"catalog_id": "", "visibility": Visibility.PUBLIC, "name": "golden"}
+    await plane.know(
+        debian_image("mine", project_id="mine", **public), debian_image("theirs", project_id="b", **public)
+    )
+    assert (await plane.vms.create(a_wish(image="golden", project_id="mine"))).image_id == "mine"
+
+
+async def test_a_catalog_image_that_was_made_private_is_not_used_by_others(ready: VmPlane) -> None:
+    image = await ready.image("image-1")
+    await ready.know(image.evolve(visibility=Visibility.PRIVATE))
+    with pytest.raises(UnknownImage):
+        await ready.vms.create(a_wish(project_id="other"))
+    assert await ready.all_vms() == []
+
+
+async def test_a_deprecated_image_still_makes_a_vm_that_says_what_to_use(plane: VmPlane) -> None:
+    old = Deprecation(reason="Its kernel is old.", replacement="debian-13")
+    await plane.know(debian_image(name="golden", catalog_id="", deprecation=old))
+    vm = await plane.vms.create(a_wish(image="golden"))
+    assert vm.report.state is PowerState.RUNNING
+    said = "The image 'golden' is deprecated: Its kernel is old. Use 'debian-13' instead."
+    assert vm.warnings == (said,)
+
+
+async def test_a_hidden_image_is_used_by_its_name(plane: VmPlane) -> None:
+    await plane.know(debian_image(name="golden", catalog_id="", hidden=True))
+    assert (await plane.vms.create(a_wish(image="golden"))).image_id == "image-1"
 
 
 async def test_the_vm_is_a_reference_on_its_image(ready: VmPlane) -> None:
@@ -254,15 +341,17 @@ async def test_the_closest_names_are_proposed(plane: VmPlane) -> None:
 
 
 async def test_a_name_that_two_images_have_is_ambiguous(plane: VmPlane) -> None:
-    await plane.know(debian_image(name="golden"), debian_image("image-2", name="golden", project_id="other"))
+    public: dict[str, Any] = {"name": "golden", "visibility": Visibility.PUBLIC}
+    await plane.know(debian_image(**public), debian_image("image-2", project_id="other", **public))
     with pytest.raises(AmbiguousImage):
-        await plane.vms.create(a_wish(image="golden"))
+        await plane.vms.create(a_wish(image="golden", project_id="third"))
 
 
 async def test_the_second_vm_of_a_name_is_refused(ready: VmPlane) -> None:
     await ready.vms.create(a_wish())
     with pytest.raises(NameTaken, match="'web'"):
         await ready.vms.create(a_wish())
+    await ready.know((await ready.image("image-1")).evolve(visibility=Visibility.PUBLIC))
     assert (await ready.vms.create(a_wish(project_id="other"))).name == "web"
 
 

@@ -18,6 +18,7 @@ from image_library.domain.errors import (
     VmNotRunning,
     VmRunning,
 )
+from image_library.domain.image import Visibility
 from image_library.domain.job import JobState
 from image_library.domain.node import NodePhase
 from image_library.domain.os_info import OsInfo
@@ -34,7 +35,8 @@ EVERYTHING = PageRequest(size=50)
 @pytest.fixture
 async def plane() -> AsyncGenerator[VmPlane]:
     made = VmPlane()
-    image = a_ready_image(name="debian-12", os=OsInfo(distribution="debian", default_user="debian"))
+    os = OsInfo(distribution="debian", default_user="debian")
+    image = a_ready_image(name="debian-12", os=os, visibility=Visibility.PUBLIC)
     await made.know(a_node(), image)
     yield made
     await made.close()
