@@ -174,6 +174,7 @@ class MemoryVmJournal:
 class MemoryFolders:
     def __init__(self) -> None:
         self.names: set[str] = set()
+        self.dropped: list[tuple[str, str]] = []
 
     def path(self, vm_id: str) -> str:
         return f"/data/vms/{vm_id}"
@@ -184,6 +185,12 @@ class MemoryFolders:
 
     async def remove(self, vm_id: str) -> None:
         self.names.discard(vm_id)
+
+    async def drop(self, vm_id: str, name: str) -> None:
+        self.dropped.append((vm_id, name))
+
+    async def size(self, vm_id: str) -> int:
+        return 100 if vm_id in self.names else 0
 
     async def listed(self) -> tuple[str, ...]:
         return tuple(sorted(self.names))
@@ -200,6 +207,7 @@ class MadeDisk:
 @dataclass
 class FakeDisks:
     made: list[MadeDisk] = field(default_factory=list[MadeDisk])
+    flattened: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     failure: LibraryError | None = None
     before: Callable[[], Awaitable[object]] | None = None
 
@@ -213,6 +221,13 @@ class FakeDisks:
         self.made.append(
             MadeDisk(target=target, backing=backing, backing_format=backing_format, size_bytes=size_bytes)
         )
+
+    async def flatten(self, source: str, target: str, *, backing: str, backing_format: ImageFormat) -> None:
+        if self.before:
+            await self.before()
+        if self.failure:
+            raise self.failure
+        self.flattened.append((source, target))
 
 
 @dataclass

@@ -27,6 +27,7 @@ from image_library.node.adapters.store.blob_store import BlobStore
 from image_library.node.adapters.store.disk import Disk
 from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
 from image_library.node.adapters.store.layout import Layout
+from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.scan_images import ImageScan
 from tests.support.mirror import Mirror
@@ -87,9 +88,16 @@ async def workbench(
         inspector = HeaderInspector()
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
         shared["node_id"] = identity.node_id
-        downloads = Downloads(journal=DownloadRecords(journal), fetcher=fetcher, changes=Changes(), **shared)
-        stack.push_async_callback(downloads.close)
         folder = LocalImageFolder(layout=layout, journal=journal, inspector=inspector)
+        adoption = AdoptFile(store=store, folder=folder, clock=clock, node_id=identity.node_id)
+        downloads = Downloads(
+            journal=DownloadRecords(journal),
+            fetcher=fetcher,
+            changes=Changes(),
+            adoption=adoption,
+            **shared,
+        )
+        stack.push_async_callback(downloads.close)
         await downloads.recover()
         yield Workbench(
             layout=layout,

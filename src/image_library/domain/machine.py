@@ -21,6 +21,10 @@ MAX_MEMORY_MIB = 4 << 20
 MAX_DISK_GIB = 64 << 10
 MAX_DOCUMENT_BYTES = 1 << 20
 
+# A disk on top of an image, and one that needs none.
+OVERLAY_DISK = "disk.qcow2"
+OWN_DISK = "own.qcow2"
+
 _VM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -101,6 +105,13 @@ class Machine:
     backing: Backing
     # Where SSH is forwarded from on the loopback address; 0 until it is first started.
     ssh_port: int = 0
+    # It has a disk of its own by now and needs its backing no more.
+    flat: bool = False
+
+    @property
+    def disk(self) -> str:
+        """The name of its disk's file. Two names, so that a journal record alone says which one is valid."""
+        return OWN_DISK if self.flat else OVERLAY_DISK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +127,9 @@ class MachineRecord:
 
     def evolve(self, **changes: Any) -> MachineRecord:
         return replace(self, **changes)
+
+    def with_machine(self, **changes: Any) -> MachineRecord:
+        return replace(self, machine=replace(self.machine, **changes))
 
     def with_report(self, **changes: Any) -> MachineRecord:
         return replace(self, report=replace(self.report, **changes))

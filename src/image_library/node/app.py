@@ -40,13 +40,17 @@ from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
+from image_library.node.services.adopt_file import AdoptFile
+from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.vm_leftovers import VmLeftovers
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
 from image_library.node.services.vm_streams import VmStreams
@@ -87,6 +91,8 @@ class _World:
 class _VmParts:
     vms: Vms
     streams: VmStreams
+    flattening: FlattenVm
+    leftovers: VmLeftovers
     hypervisor: QemuHypervisor
 
 
@@ -126,6 +132,16 @@ async def run_node(
                 holds=world.holds,
                 removed=lambda: world.changes.notify(INVENTORY),
             ),
+            garbage=GarbageCollection(
+                sweep=world.store.sweep,
+                leftovers=vm_parts.leftovers,
+                users=vm_parts.vms,
+                holds=world.holds,
+                live_parts=downloads.live_parts,
+                node_id=world.identity.node_id,
+                removed=lambda: world.changes.notify(INVENTORY),
+            ),
+            flattening=vm_parts.flattening,
             vms=vm_parts.vms,
             streams=vm_parts.streams,
         )
@@ -180,6 +196,9 @@ async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[
         inspector=world.inspector,
         clock=world.clock,
         changes=world.changes,
+        adoption=AdoptFile(
+            store=world.store, folder=world.folder, clock=world.clock, node_id=world.identity.node_id
+        ),
         node_id=world.identity.node_id,
         published=lambda: world.changes.notify(INVENTORY),
     )
@@ -201,12 +220,13 @@ def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
         clock=world.clock,
         host_boot_id=boot_id(),
     )
+    disks = QemuImg()
     provision = ProvisionVm(
         journal=table,
         images=world.store,
         files=world.folder,
         folders=folders,
-        disks=QemuImg(),
+        disks=disks,
         seeds=SeedIso(),
         holds=world.holds,
     )
@@ -218,8 +238,13 @@ def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
         hypervisor=hypervisor,
         clock=world.clock,
     )
-    streams = VmStreams(records=records, window=window, clock=world.clock)
-    return _VmParts(vms=vms, streams=streams, hypervisor=hypervisor)
+    return _VmParts(
+        vms=vms,
+        streams=VmStreams(records=records, window=window, clock=world.clock),
+        flattening=FlattenVm(records=records, lives=lives, folders=folders, disks=disks),
+        leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
+        hypervisor=hypervisor,
+    )
 
 
 def _scan(world: _World) -> ImageScan:

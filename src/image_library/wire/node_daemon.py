@@ -13,7 +13,7 @@ from image_library.domain.store import Download, DownloadOrder, ImageFacts, Publ
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.times import time_from_wire, time_to_wire
 from image_library.wire.trust import evidence_from_wire, evidence_to_wire
-from limiquantix.node.v1.node_daemon_pb import DownloadImageOnNodeRequest, DownloadProgress
+from limiquantix.node.v1.node_daemon_pb import AdoptFileRequest, DownloadImageOnNodeRequest, DownloadProgress
 
 _Status = DownloadProgress.Status
 _STATUSES = {
@@ -86,6 +86,27 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         unverified=message.unverified,
         library_digest=message.library_digest,
         received=message.received,
+    )
+
+
+def adoption_from_wire(message: AdoptFileRequest) -> DownloadOrder:
+    """The order to make an operator's file a published image; its format is what its header says.
+
+    Raises:
+        InvalidRequest, PathOutside: a field cannot be used.
+    """
+    for field in ("job_id", "image_id"):
+        if not getattr(message, field):
+            raise InvalidRequest(f"The field {field} is empty.", field=field)
+    return DownloadOrder(
+        job_id=message.job_id,
+        image_id=message.image_id,
+        url="",
+        filename=_filename(message.path.rpartition("/")[2]),
+        format=ImageFormat.QCOW2,
+        checksum_algorithm="sha256",
+        unverified=True,
+        adopt_path=message.path,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -133,5 +133,7 @@ class Garbage:
             await self._inventory.scan(node.id)
             async with self._database.read() as records:
                 known = frozenset(i.digest for i in await records.images.on_node(node.id) if i.digest)
-        wanted = GarbageOrder(dry_run=order.dry_run, known=known, complete=order.complete)
-        return await self._gateway.collect_garbage(node, wanted)
+                # What a job brings may be there already, as bytes that no image is yet.
+                busy = any(job.node_id == node.id for job in await records.jobs.live())
+            order = replace(order, known=known, complete=not busy)
+        return await self._gateway.collect_garbage(node, order)

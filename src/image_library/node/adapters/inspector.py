@@ -26,7 +26,8 @@ from image_library.domain.image_formats import BEGINNING, detect, web_page_title
 from image_library.domain.store import ImageFacts
 from image_library.node.ports.storage import Part
 
-_BEGINNING = max(BEGINNING, qcow2.HEADER_BYTES)
+# How much of a file is looked at.
+BEGINNING_BYTES = max(BEGINNING, qcow2.HEADER_BYTES)
 _RAW_NAMES = frozenset({".img", ".raw"})
 _SECTOR = 512
 _VHD_DIFFERENCING = 4
@@ -41,7 +42,7 @@ class HeaderInspector:
         _recognise(beginning, name=name, declared=declared)
 
     async def inspect_part(self, part: Part, *, name: str, declared: ImageFormat, size: int) -> ImageFacts:
-        beginning = await part.read(0, _BEGINNING)
+        beginning = await part.read(0, BEGINNING_BYTES)
         return self._inspect(beginning, name=name, declared=declared, size=size)
 
     async def inspect_file(self, path: str, *, name: str, declared: ImageFormat | None) -> ImageFacts:
@@ -90,7 +91,7 @@ def read_regular_file(path: str, judge: Callable[[bytes, os.stat_result], ImageF
             seen = os.fstat(fd)
             if not stat.S_ISREG(seen.st_mode):
                 raise NotAnImage(f"{printable(name)} is no regular file.")
-            return judge(os.pread(fd, _BEGINNING, 0), seen)
+            return judge(os.pread(fd, BEGINNING_BYTES, 0), seen)
         finally:
             os.close(fd)
     except OSError as error:

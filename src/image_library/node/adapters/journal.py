@@ -37,6 +37,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     """,
     "CREATE TABLE vms (vm_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;",
+    """
+    CREATE TABLE adopted (
+        filename TEXT PRIMARY KEY, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+        digest TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from image_library.domain.errors import LibraryError, NotAnImage, printable
 from image_library.domain.os_detection import detect_os
 from image_library.domain.store import ImageFacts, LocalFile
-from image_library.node.adapters.inspector import HeaderInspector, read_regular_file
+from image_library.node.adapters.inspector import BEGINNING_BYTES, HeaderInspector, read_regular_file
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.records import dump_facts, load_facts
 from image_library.node.adapters.store.disk import disk_errors
 from image_library.node.adapters.store.layout import Layout
+from image_library.node.adapters.store.operator_file import Mark, OperatorFile, mark_of, open_regular
+from image_library.node.ports.storage import OpenedFile
 
 MOST_FILES = 10_000
 
@@ -28,23 +30,46 @@ class LocalImageFolder:
         self._inspector = inspector
 
     async def files(self) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
-        known = await self._remembered()
-        found, problems, facts = await asyncio.to_thread(self._scan, known)
+        known, adopted = await self._remembered(), await self._adopted()
+        found, problems, facts = await asyncio.to_thread(self._scan, known, adopted)
         await self._remember(facts)
         return found, problems
 
     async def find_by_path(self, path: str) -> LocalFile | None:
         return await asyncio.to_thread(self._find, Path(path))
 
-    def _find(self, path: Path) -> LocalFile | None:
-        if path.parent != self._layout.cloud_images or path.name.startswith("."):
-            return None
-        # These two know no error: a name that no file can have is no file.
-        if os.path.islink(path) or not os.path.lexists(path):  # noqa: PTH114
-            return None
-        return self._inspect(path, {})[0]
+    async def open(self, path: str) -> OpenedFile | None:
+        return await asyncio.to_thread(self._open, Path(path))
 
-    def _scan(self, known: _Remembered) -> tuple[tuple[LocalFile, ...], tuple[str, ...], _Remembered]:
+    async def note_adopted(self, file: OpenedFile, digest: str) -> None:
+        query = "INSERT OR REPLACE INTO adopted VALUES (?, ?, ?, ?, ?)"
+        await self._journal.run(lambda c: c.execute(query, (file.filename, *file.mark, digest)))
+
+    def _open(self, path: Path) -> OpenedFile | None:
+        if not self._is_here(path):
+            return None
+        fd, seen = open_regular(path)
+        try:
+            beginning = os.pread(fd, BEGINNING_BYTES, 0)
+            facts = self._inspector.inspect_bytes(beginning, name=printable(path.name), size=seen.st_size)
+        except BaseException:
+            os.close(fd)
+            raise
+        return OperatorFile(path, fd, seen, facts)
+
+    def _is_here(self, path: Path) -> bool:
+        """Whether it is a file right in the folder: neither hidden, nor a link, nor anywhere else."""
+        if path.parent != self._layout.cloud_images or path.name.startswith("."):
+            return False
+        # These two know no error: a name that no file can have is no file.
+        return os.path.lexists(path) and not os.path.islink(path)  # noqa: PTH114
+
+    def _find(self, path: Path) -> LocalFile | None:
+        return self._inspect(path, {})[0] if self._is_here(path) else None
+
+    def _scan(
+        self, known: _Remembered, adopted: dict[str, Mark]
+    ) -> tuple[tuple[LocalFile, ...], tuple[str, ...], _Remembered]:
         found: list[LocalFile] = []
         problems: list[str] = []
         remembered: _Remembered = {}
@@ -58,7 +83,8 @@ class LocalImageFolder:
             except LibraryError as error:
                 problems.append(error.message)
             else:
-                found.append(file)
+                if adopted.get(path.name) != mark:
+                    found.append(file)
                 remembered[path.name] = (mark, file.facts)
         return tuple(found), tuple(problems), remembered
 
@@ -68,7 +94,7 @@ class LocalImageFolder:
             names = sorted(e.name for e in entries if not e.name.startswith(".") and not e.is_symlink())
         return (self._layout.cloud_images / name for name in names)
 
-    def _inspect(self, path: Path, known: _Remembered) -> tuple[LocalFile, _Mark]:
+    def _inspect(self, path: Path, known: _Remembered) -> tuple[LocalFile, Mark]:
         if not path.name.isprintable():
             raise NotAnImage(
                 f"The file name '{printable(path.name)}' has characters that cannot be shown.",
@@ -79,7 +105,7 @@ class LocalImageFolder:
         def judge(beginning: bytes, status: os.stat_result) -> ImageFacts:
             seen.append(status)
             mark, facts = known.get(path.name, (None, None))
-            if facts is not None and mark == _mark(status):
+            if facts is not None and mark == mark_of(status):
                 return facts
             return self._inspector.inspect_bytes(beginning, name=printable(path.name), size=status.st_size)
 
@@ -93,11 +119,17 @@ class LocalImageFolder:
             detected_os=detect_os(path.name),
             modified_at=_moment(status.st_mtime),
         )
-        return file, _mark(status)
+        return file, mark_of(status)
 
     async def _remembered(self) -> _Remembered:
         rows = await self._journal.run(lambda c: c.execute("SELECT * FROM scanned").fetchall())
         return {r["filename"]: ((r["inode"], r["size"], r["mtime_ns"]), load_facts(r["facts"])) for r in rows}
+
+    async def _adopted(self) -> dict[str, Mark]:
+        """Files that are published images by now, under their own names."""
+        query = "SELECT adopted.* FROM adopted JOIN published USING (digest)"
+        rows = await self._journal.run(lambda c: c.execute(query).fetchall())
+        return {r["filename"]: (r["inode"], r["size"], r["mtime_ns"]) for r in rows}
 
     async def _remember(self, facts: _Remembered) -> None:
         def work(connection: sqlite3.Connection) -> None:
@@ -110,9 +142,7 @@ class LocalImageFolder:
         await self._journal.run(work)
 
 
-# What tells a file apart from another of the same name: inode, size, time of the last change.
-_Mark = tuple[int, int, int]
-_Remembered = dict[str, tuple[_Mark, ImageFacts]]
+_Remembered = dict[str, tuple[Mark, ImageFacts]]
 
 
 def _moment(seconds: float) -> datetime | None:
@@ -121,8 +151,3 @@ def _moment(seconds: float) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _mark(status: os.stat_result) -> _Mark:
-    # Some file systems have times that SQLite's numbers do not reach.
-    return status.st_ino, status.st_size, status.st_mtime_ns & (2**63 - 1)

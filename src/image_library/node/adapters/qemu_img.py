@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
+from typing import Any
 
 from image_library.domain.errors import (
     HypervisorFailed,
@@ -23,14 +25,23 @@ PROGRAM = "qemu-img"
 MAX_OUTPUT_BYTES = 64 << 10
 # Making an overlay takes tens of milliseconds; a store that hangs must not hang the node.
 CREATE_SECONDS = 60.0
+# A whole disk is copied.
+FLATTEN_SECONDS = 4 * 3600.0
 
 
 class QemuImg:
     """``search_path`` is where the program is looked for (None: as PATH says)."""
 
-    def __init__(self, *, search_path: str | None = None, create_seconds: float = CREATE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        search_path: str | None = None,
+        create_seconds: float = CREATE_SECONDS,
+        flatten_seconds: float = FLATTEN_SECONDS,
+    ) -> None:
         self._search_path = search_path
         self._create_seconds = create_seconds
+        self._flatten_seconds = flatten_seconds
 
     async def create_overlay(
         self, target: str, *, backing: str, backing_format: ImageFormat, size_bytes: int
@@ -41,15 +52,31 @@ class QemuImg:
             HypervisorMissing: qemu-img is not installed.
             StorageFull, StorageIo, HypervisorFailed: it could not be made.
         """
-        # An absolute path is never taken for a protocol, whatever characters follow.
-        for path in (target, backing):
-            if not Path(path).is_absolute():
-                raise HypervisorFailed(f"'{printable(path)}' is not an absolute path.")
+        _all_absolute(target, backing)
         base = ("-F", backing_format.value, "-b", backing)
-        await self._run("create", "-q", "-f", "qcow2", *base, "--", target, str(size_bytes))
+        made = ("create", "-q", "-f", "qcow2", *base, "--", target, str(size_bytes))
+        await self._run(*made, seconds=self._create_seconds)
         await asyncio.to_thread(_secure, target)
 
-    async def _run(self, *arguments: str) -> None:
+    async def flatten(self, source: str, target: str, *, backing: str, backing_format: ImageFormat) -> None:
+        """Writes all that ``source`` on top of ``backing`` shows as one qcow2, and then names it ``target``.
+
+        Raises:
+            HypervisorMissing: qemu-img is not installed.
+            StorageFull, StorageIo, HypervisorFailed: it could not be made; nothing of it is left.
+        """
+        _all_absolute(source, target, backing)
+        made = f"{target}.new"
+        # The whole chain is said here: no header, and no name in one, is believed.
+        chain = f"json:{json.dumps(_overlay(source, _plain(backing, backing_format)))}"
+        try:
+            await self._run("convert", "-q", "-O", "qcow2", chain, made, seconds=self._flatten_seconds)
+            await asyncio.to_thread(_secure, made)
+            await asyncio.to_thread(_take_name, made, target)
+        finally:
+            await asyncio.to_thread(Path(made).unlink, missing_ok=True)
+
+    async def _run(self, *arguments: str, seconds: float) -> None:
         program = shutil.which(PROGRAM, path=self._search_path)
         if program is None:
             raise HypervisorMissing(
@@ -66,15 +93,33 @@ class QemuImg:
             start_new_session=True,
         )
         try:
-            async with asyncio.timeout(self._create_seconds):
+            async with asyncio.timeout(seconds):
                 said = await _bounded_output(process)
                 status = await process.wait()
         except TimeoutError as error:
-            raise HypervisorFailed(f"qemu-img did not finish within {self._create_seconds:g} s.") from error
+            raise HypervisorFailed(f"qemu-img did not finish within {seconds:g} s.") from error
         finally:
             await _end_group(process)
         if status != 0:
             raise _refusal(said)
+
+
+def _all_absolute(*paths: str) -> None:
+    """An absolute path is never taken for a protocol, whatever characters follow."""
+    for path in paths:
+        if not Path(path).is_absolute():
+            raise HypervisorFailed(f"'{printable(path)}' is not an absolute path.")
+
+
+def _overlay(path: str, backing: dict[str, Any]) -> dict[str, Any]:
+    return {"driver": "qcow2", "file": {"driver": "file", "filename": path}, "backing": backing}
+
+
+def _plain(path: str, image_format: ImageFormat) -> dict[str, Any]:
+    """An image that stands alone."""
+    file = {"driver": "file", "filename": path}
+    alone = {"backing": None} if image_format is ImageFormat.QCOW2 else {}
+    return {"driver": image_format.value, "read-only": True, "file": file, **alone}
 
 
 async def _bounded_output(process: Process) -> bytes:
@@ -111,5 +156,18 @@ def _secure(target: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        raise StorageIo(f"The VM's disk could not be made safe: {error.strerror}.") from error
+
+
+def _take_name(made: str, target: str) -> None:
+    """Durably: after a power cut the name means nothing, or the whole file."""
+    try:
+        Path(made).replace(target)
+        folder = os.open(Path(target).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise StorageIo(f"The VM's disk could not be made safe: {error.strerror}.") from error

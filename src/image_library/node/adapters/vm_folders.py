@@ -6,6 +6,8 @@ import asyncio
 import os
 import shutil
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from image_library.domain.errors import InvalidRequest, StoreNotWritable
@@ -49,6 +51,13 @@ class VmFolderTree:
         """Raises StorageIo where something of it cannot be removed."""
         await asyncio.to_thread(self._remove, valid_vm_id(vm_id))
 
+    async def drop(self, vm_id: str, name: str) -> None:
+        """Raises StorageIo where it cannot be removed."""
+        await asyncio.to_thread(self._drop, valid_vm_id(vm_id), name)
+
+    async def size(self, vm_id: str) -> int:
+        return await asyncio.to_thread(self._size, valid_vm_id(vm_id))
+
     async def listed(self) -> tuple[str, ...]:
         return await asyncio.to_thread(self._listed)
 
@@ -72,6 +81,32 @@ class VmFolderTree:
             return
         except OSError as error:
             raise translated(error, "removing the VM's folder") from error
+
+    @contextmanager
+    def _opened(self, vm_id: str) -> Generator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        folder = os.open(vm_id, flags, dir_fd=self._descriptor)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _drop(self, vm_id: str, name: str) -> None:
+        try:
+            with self._opened(vm_id) as folder:
+                os.unlink(name, dir_fd=folder)
+                os.fsync(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise translated(error, "removing a VM's file") from error
+
+    def _size(self, vm_id: str) -> int:
+        try:
+            with self._opened(vm_id) as folder, os.scandir(folder) as entries:
+                return sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
+        except OSError:
+            return 0
 
     def _listed(self) -> tuple[str, ...]:
         with os.scandir(self._descriptor) as entries:

@@ -6,10 +6,13 @@ from image_library.domain.node import Registration
 from image_library.node.handlers.downloads import DownloadCalls
 from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
+from image_library.node.handlers.upkeep import UpkeepCalls
 from image_library.node.handlers.uploads import UploadCalls
 from image_library.node.handlers.vms import VmCalls
 from image_library.node.ports.storage import ImageStore
+from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
@@ -17,7 +20,7 @@ from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
 
-class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UploadCalls, VmCalls):
+class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UpkeepCalls, UploadCalls, VmCalls):
     def __init__(
         self,
         *,
@@ -27,6 +30,8 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UploadCalls, VmCalls):
         store: ImageStore,
         scan: ImageScan,
         removal: ImageRemoval,
+        garbage: GarbageCollection,
+        flattening: FlattenVm,
         vms: Vms,
         streams: VmStreams,
     ) -> None:
@@ -34,4 +39,7 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UploadCalls, VmCalls):
         UploadCalls.__init__(self, uploads=uploads)
         ImageCalls.__init__(self, scan=scan, removal=removal)
         InfoCalls.__init__(self, registration=registration, store=store)
-        VmCalls.__init__(self, vms=vms, streams=streams, architecture=registration.architecture)
+        UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage)
+        VmCalls.__init__(
+            self, vms=vms, streams=streams, flattening=flattening, architecture=registration.architecture
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +56,63 @@ class Part(Receiver, Protocol):
         ...
 
 
+class OpenedFile(Protocol):
+    """An operator's file in the image folder, through one descriptor from the first look to the last."""
+
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def facts(self) -> ImageFacts: ...
+
+    @property
+    def mark(self) -> tuple[int, int, int]:
+        """What tells it apart from another file of its name: inode, size, time of the last change."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """How many of its bytes have been hashed."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Its size in bytes."""
+        ...
+
+    async def sha256(self) -> str:
+        """Of all its bytes, in hexadecimal. Stops when it is cancelled."""
+        ...
+
+    async def read(self, offset: int) -> bytes:
+        """Some bytes from there on; empty at the end."""
+        ...
+
+    async def seal(self) -> None:
+        """Let nobody open it for writing any more: read-only, and root's where the node is root's."""
+        ...
+
+    async def unseal(self) -> None:
+        """As it was before ``seal``."""
+        ...
+
+    async def check_same(self) -> None:
+        """Raises ImageChanged where the file, or what its name leads to, is not what was opened."""
+        ...
+
+    async def checkpoint(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """Something that may go, and the bytes that are free then."""
+
+    name: str
+    bytes: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartKey:
     """Which part it is. Bytes for another expected digest are never gone on with."""
@@ -101,8 +158,14 @@ class ImageStore(Protocol):
         """
         ...
 
-    async def publish(self, part: Part, publication: Publication) -> PublishedImage:
+    def can_link(self, file: OpenedFile) -> bool:
+        """Whether the very file can become a blob, so that nothing is copied."""
+        ...
+
+    async def publish(self, part: Part | OpenedFile, publication: Publication) -> PublishedImage:
         """Make the part an image: durable first, then listed, then the part's name goes away.
+
+        An operator's file keeps its name, which becomes the image's readable one.
 
         Raises:
             StorageFull, StorageIo, StoreNotWritable, StoreChanged
@@ -163,6 +226,32 @@ class ImageStore(Protocol):
         ...
 
 
+class StoreSweeper(Protocol):
+    """Finding and removing what the store does not need. Each removal looks again just before the end."""
+
+    async def stale_parts(self, live: frozenset[str]) -> tuple[Leftover, ...]:
+        """Parts that nobody has gone on with for a week and that are not ``live`` (keys)."""
+        ...
+
+    async def drop_part(self, name: str, live: Callable[[], Awaitable[frozenset[str]]]) -> bool:
+        """Whether it went; False where somebody goes on with it after all."""
+        ...
+
+    async def dead_links(self) -> tuple[Leftover, ...]:
+        """Readable links of ours whose blob is gone."""
+        ...
+
+    async def drop_link(self, name: str) -> bool: ...
+
+    async def old_blobs(self) -> tuple[Leftover, ...]:
+        """Blobs that have been here for a day, by "sha256:HEX", whether or not they are recorded."""
+        ...
+
+    async def drop_blob(self, digest: str, unwanted: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether it went; False where it is gone already, or where ``unwanted`` says no at last."""
+        ...
+
+
 class DownloadJournal(Protocol):
     """Every download that this node was ever asked for."""
 
@@ -218,6 +307,17 @@ class LocalFolder(Protocol):
 
         Raises: as ``Inspector.inspect_part`` does, when it is no safe image.
         """
+        ...
+
+    async def open(self, path: str) -> OpenedFile | None:
+        """The image file with this absolute path, to be read; None where there is no such file in the folder.
+
+        Raises: as ``find_by_path``.
+        """
+        ...
+
+    async def note_adopted(self, file: OpenedFile, digest: str) -> None:
+        """The file is "sha256:HEX" from now on: scans leave it out while that image is published."""
         ...
 
 

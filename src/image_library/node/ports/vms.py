@@ -59,6 +59,14 @@ class VmFolders(Protocol):
         """Removes the folder and all in it, never following links. Nothing there is fine."""
         ...
 
+    async def drop(self, vm_id: str, name: str) -> None:
+        """Removes one file of a VM's folder. Nothing there is fine."""
+        ...
+
+    async def size(self, vm_id: str) -> int:
+        """Bytes that the files in a VM's folder take on the disk."""
+        ...
+
     async def listed(self) -> tuple[str, ...]: ...
 
 
@@ -67,6 +75,10 @@ class DiskMaker(Protocol):
         self, target: str, *, backing: str, backing_format: ImageFormat, size_bytes: int
     ) -> None:
         """A new disk of that size on top of an image, which stays as it is."""
+        ...
+
+    async def flatten(self, source: str, target: str, *, backing: str, backing_format: ImageFormat) -> None:
+        """A disk at ``target`` that shows what ``source`` on top of its image does; whole, or not there."""
         ...
 
 

@@ -28,6 +28,7 @@ from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
 from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part, Publication
+from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.expected_digest import Expected, resolve_expected
 from image_library.node.services.fetch_verified import Verified, VerifiedFetch
 from image_library.node.services.flights import Flight, version_key
@@ -51,6 +52,7 @@ class Downloads:
         inspector: Inspector,
         clock: Clock,
         changes: Changes,
+        adoption: AdoptFile,
         node_id: str,
         published: Callable[[], None] = lambda: None,
     ) -> None:
@@ -61,6 +63,7 @@ class Downloads:
         self._inspector = inspector
         self._clock = clock
         self._changes = changes
+        self._adoption = adoption
         self._node_id = node_id
         self._published = published
         self._verified = VerifiedFetch(store=store, fetcher=fetcher, inspector=inspector)
@@ -184,7 +187,15 @@ class Downloads:
                 await flight.part.close()
             self._land(flight)
 
+    async def live_parts(self) -> frozenset[str]:
+        """The keys of the parts that somebody is working on, or will go on with."""
+        unfinished = await self._journal.unfinished()
+        return frozenset(version_key(d.order) for d in unfinished) | frozenset(self._tasks.values())
+
     async def _run(self, flight: Flight) -> None:
+        if flight.order.adopt_path:
+            await self._adopt(flight)
+            return
         watch = _FlightWatch(flight, self._enter)
         expected = None
         if not flight.order.unproved:
@@ -197,6 +208,19 @@ class Downloads:
         if flight.members:
             flight.publishing = True
             await self._inspect_and_publish(flight, verified)
+
+    async def _adopt(self, flight: Flight) -> None:
+        flight.part = file = await self._adoption.open(flight.order)
+        await self._enter(flight, JobState.VERIFYING)
+        async with self._shown(flight):
+            sha256 = await file.sha256()
+        if flight.members:
+            flight.publishing = True
+            await self._enter(flight, JobState.PUBLISHING)
+            image = await self._adoption.publish(
+                file, sha256, key=flight.key, complete=lambda image: self._completed(flight, image)
+            )
+            self._announce(flight, image)
 
     @asynccontextmanager
     async def _shown(self, flight: Flight) -> AsyncGenerator[None]:

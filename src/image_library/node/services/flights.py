@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from image_library.domain.job import JobState
 from image_library.domain.progress import SpeedMeter, Waiting
 from image_library.domain.store import Download, DownloadOrder
-from image_library.node.ports.storage import Part
+from image_library.node.ports.storage import OpenedFile, Part
 from image_library.node.services.receive_upload import upload_part
 
 
@@ -18,6 +18,8 @@ def version_key(order: DownloadOrder) -> str:
     """The same for orders that mean the same bytes: from the same place, proved in the same way."""
     if order.received:
         return upload_part(order.job_id, order.checksum_algorithm).key
+    if order.adopt_path:
+        return hashlib.sha256(f"adopt\0{order.adopt_path}".encode()).hexdigest()[:32]
     parts = (order.url, order.checksum_algorithm, order.checksum_url, order.digest, order.format.value)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
@@ -30,7 +32,8 @@ class Flight:
     members: dict[str, Download] = field(default_factory=dict[str, Download])
     state: JobState = JobState.QUEUED
     waiting: Waiting = Waiting()
-    part: Part | None = None
+    # What its bytes go into, or come from.
+    part: Part | OpenedFile | None = None
     meter: SpeedMeter = field(default_factory=SpeedMeter)
     task: asyncio.Task[None] | None = None
     # From here on it cannot be stopped any more, only awaited.
@@ -58,7 +61,7 @@ class Flight:
     def measure(self, now: float) -> bool:
         """Take the part's progress, and what is waited for, over to the members; whether that is new."""
         new = self.shown
-        if self.part is not None and self.state is JobState.FETCHING:
+        if self.part is not None and self.state in (JobState.FETCHING, JobState.VERIFYING):
             new["progress"] = self.meter.measure(now=now, done=self.part.offset, total=self.part.total)
         changed = any(getattr(d, name) != value for d in self.members.values() for name, value in new.items())
         if changed:

@@ -18,6 +18,7 @@ from image_library.domain.errors import (
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import (
     GIB,
+    OVERLAY_DISK,
     Backing,
     DiskOrder,
     Machine,
@@ -40,8 +41,6 @@ from image_library.node.ports.vms import (
 from image_library.node.services.image_holds import ImageHolds
 
 log = structlog.get_logger()
-
-DISK_NAME = "disk.qcow2"
 
 
 class ProvisionVm:
@@ -86,7 +85,7 @@ class ProvisionVm:
         record = MachineRecord(machine=machine, report=report)
         async with self._folder(order.vm_id) as folder:
             await self._disks.create_overlay(
-                f"{folder}/{DISK_NAME}",
+                f"{folder}/{OVERLAY_DISK}",
                 backing=backing.path,
                 backing_format=backing.format,
                 size_bytes=machine.disk_bytes,
@@ -111,7 +110,7 @@ class ProvisionVm:
         await self._folders.remove(vm_id)
 
     def _own_path_only(self, order: MachineOrder) -> None:
-        own = f"{self._folders.path(order.vm_id)}/{DISK_NAME}"
+        own = f"{self._folders.path(order.vm_id)}/{OVERLAY_DISK}"
         if order.disk.path not in {"", own}:
             raise PathOutside(
                 f"The disk cannot lie at '{printable(order.disk.path)}'.",

@@ -171,7 +171,7 @@ class Vms:
         return tuple(
             record.machine.name
             for record in self._records.all()
-            if digest and record.machine.backing.digest == digest
+            if digest and record.machine.backing.digest == digest and not record.machine.flat
         )
 
     async def _ask_to_stop(self, vm_id: str, seconds: float) -> bool:

@@ -20,6 +20,7 @@ from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import VmLives
@@ -81,6 +82,8 @@ class Daemon:
             host_boot_id="boot",
         )
         self.streams = VmStreams(records=records, window=self.window, clock=clock)
+        disks = QemuImg(search_path=settings.search_path)
+        self.flattening = FlattenVm(records=records, lives=lives, folders=self._folders, disks=disks)
         self.vms = Vms(
             records=records,
             lives=lives,
@@ -89,7 +92,7 @@ class Daemon:
                 images=images,
                 files=images.files,
                 folders=self._folders,
-                disks=QemuImg(search_path=settings.search_path),
+                disks=disks,
                 seeds=SeedIso(),
                 holds=ImageHolds(),
             ),

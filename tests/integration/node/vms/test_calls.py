@@ -23,7 +23,9 @@ VM = VMIdRequest(vm_id="vm-1")
 @pytest.fixture
 async def node(daemon: Daemon) -> AsyncIterator[NodeDaemonServiceClient]:
     server = grpc.aio.server()
-    VmCalls(vms=daemon.vms, streams=daemon.streams, architecture="x86_64").add_to_server(server)
+    vms, streams, flattening = daemon.vms, daemon.streams, daemon.flattening
+    calls = VmCalls(vms=vms, streams=streams, flattening=flattening, architecture="x86_64")
+    calls.add_to_server(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

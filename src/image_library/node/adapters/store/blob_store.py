@@ -22,15 +22,16 @@ from image_library.node.adapters.store.disk import Disk, disk_errors
 from image_library.node.adapters.store.identity import StoreIdentity
 from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.links import ReadableLinks
+from image_library.node.adapters.store.operator_file import OperatorFile
 from image_library.node.adapters.store.part_file import PartFile, open_part
 from image_library.node.adapters.store.part_records import PartRecords
 from image_library.node.adapters.store.published_records import PublishedRecord, PublishedRecords, moved
-from image_library.node.ports.storage import Part, PartKey, Publication
+from image_library.node.adapters.store.sweep import PART_SECONDS, StoreSweep
+from image_library.node.ports.storage import OpenedFile, Part, PartKey, Publication
 
 log = structlog.get_logger()
 
 _KEEP_FREE = 2 << 30
-_LATE = 7 * 24 * 3600.0
 
 
 class BlobStore:
@@ -57,6 +58,16 @@ class BlobStore:
         self._open: WeakSet[PartFile] = WeakSet()
         # Publishing, improving and removing take turns: each reads before it writes.
         self._turn = asyncio.Lock()
+        self.sweep = StoreSweep(
+            layout=layout,
+            disk=self._disk,
+            blobs=self._blobs,
+            links=self._links,
+            parts=self._parts,
+            records=self._records,
+            turn=self._turn,
+            open_parts=lambda: frozenset(part.key for part in self._open if part.fd >= 0),
+        )
 
     @property
     def store_id(self) -> str:
@@ -78,8 +89,12 @@ class BlobStore:
         self._open.add(opened)
         return opened
 
-    async def publish(self, part: Part, publication: Publication) -> PublishedImage:
-        if not isinstance(part, PartFile):
+    def can_link(self, file: OpenedFile) -> bool:
+        with disk_errors("looking at the store"):
+            return isinstance(file, OperatorFile) and file.can_be_linked(self._layout.blobs)
+
+    async def publish(self, part: Part | OpenedFile, publication: Publication) -> PublishedImage:
+        if not isinstance(part, PartFile | OperatorFile):
             raise Internal("A part of another store was to be published.")
         await self.check()
         digests = publication.digests
@@ -107,7 +122,7 @@ class BlobStore:
             await part.discard()
         except LibraryError as error:
             # The image is whole and listed; its part is removed at the next start.
-            log.warning("part_not_removed", key=part.key, code=error.code)
+            log.warning("part_not_removed", file=part.path.name, code=error.code)
         return image
 
     async def find(self, digest: str) -> PublishedImage:
@@ -121,6 +136,9 @@ class BlobStore:
         record = None
         if wanted.parent == self._layout.cloud_images:
             record = await self._records.find_link(wanted.name)
+            if record and not self._links.leads_to(wanted, record.image.digest.removeprefix("sha256:")):
+                # Somebody put another file there.
+                return None
         elif wanted == self._layout.blob(wanted.name):
             record = await self._records.find(f"sha256:{wanted.name}")
         return await self._whole(record) if record else None
@@ -202,7 +220,8 @@ class BlobStore:
         return str(self._layout.blob(digest.removeprefix("sha256:")))
 
     async def recover(self, live: frozenset[str]) -> None:
-        late = await self._parts.touched_since(_LATE)
+        await self.sweep.empty_trash()
+        late = await self._parts.touched_since(PART_SECONDS)
         await self._parts.keep_only(await asyncio.to_thread(self._drop_parts, live, late))
         records = await self._records.all()
         for record in records:

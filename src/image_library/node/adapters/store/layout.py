@@ -20,6 +20,11 @@ class Layout:
         return self.root / "blobs" / "sha256"
 
     @property
+    def trash(self) -> Path:
+        """What is about to be removed; beside the blobs, so that moving there is renaming."""
+        return self.root / "blobs" / "trash"
+
+    @property
     def parts(self) -> Path:
         return self.root / "parts"
 

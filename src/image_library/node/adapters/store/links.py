@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from image_library.domain.errors import StorageIo
 from image_library.node.adapters.store.disk import Disk, disk_errors
@@ -29,16 +29,31 @@ class ReadableLinks:
                 with suppress(FileExistsError):
                     path.symlink_to(target)
                 self._disk.sync_directory(path.parent)
-            if self._layout.linked_digest(path) == sha256:
+            if self.leads_to(path, sha256):
                 return name
         raise StorageIo(f"No readable name for {filename} is free.")
 
     def remove(self, name: str, sha256: str) -> None:
-        """Remove the link if it is still ours."""
+        """Remove the link if it is still ours, or the name that an operator gave to the very file."""
         path = self._layout.cloud_images / name
-        if self._layout.linked_digest(path) == sha256:
+        if self.leads_to(path, sha256):
             with disk_errors("removing a link"):
                 path.unlink(missing_ok=True)
+
+    def leads_to(self, path: Path, sha256: str) -> bool:
+        """Whether the name is a link of ours to the blob, or another name of the blob's own file."""
+        if self._layout.linked_digest(path) == sha256:
+            return True
+        try:
+            named, blob = path.lstat(), self._blob(sha256).lstat()
+        except OSError:
+            return False
+        return (named.st_dev, named.st_ino) == (blob.st_dev, blob.st_ino)
+
+    def _blob(self, sha256: str) -> Path:
+        """Where its file is: in its place, or on its way out."""
+        place = self._layout.blob(sha256)
+        return place if place.exists() else self._layout.trash / sha256
 
     def ours(self) -> dict[str, str]:
         """Every link of ours by name, with the digest that it leads to."""

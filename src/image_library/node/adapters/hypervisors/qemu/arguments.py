@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from image_library.domain.image import ImageFormat
-from image_library.domain.machine import Accelerator, Firmware, Machine
+from image_library.domain.machine import Accelerator, Backing, Firmware, Machine
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
 
@@ -98,7 +98,18 @@ def _uuid(vm_id: str) -> tuple[str, ...]:
 
 def _blocks(launch: Launch) -> tuple[str, ...]:
     """Every file with its format and the whole chain: nothing in a guest-written header is believed."""
-    folder, backing = launch.folder, launch.machine.backing
+    folder, machine = launch.folder, launch.machine
+    disk: dict[str, Any] = {
+        "node-name": "disk",
+        "driver": "qcow2",
+        "discard": "unmap",
+        "file": {**_file(f"{folder}/{machine.disk}"), "discard": "unmap"},
+        "backing": None if machine.flat else _base(machine.backing),
+    }
+    return (*_block(disk), *_block(_raw("seed", f"{folder}/{places.SEED}")), *_flash(launch))
+
+
+def _base(backing: Backing) -> dict[str, Any]:
     base: dict[str, Any] = {
         "driver": backing.format.value,
         "read-only": True,
@@ -106,14 +117,7 @@ def _blocks(launch: Launch) -> tuple[str, ...]:
     }
     if backing.format is ImageFormat.QCOW2:
         base["backing"] = None
-    disk: dict[str, Any] = {
-        "node-name": "disk",
-        "driver": "qcow2",
-        "discard": "unmap",
-        "file": {**_file(f"{folder}/{places.DISK}"), "discard": "unmap"},
-        "backing": base,
-    }
-    return (*_block(disk), *_block(_raw("seed", f"{folder}/{places.SEED}")), *_flash(launch))
+    return base
 
 
 def _flash(launch: Launch) -> tuple[str, ...]:

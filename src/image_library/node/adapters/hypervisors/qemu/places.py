@@ -7,7 +7,6 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
-DISK = "disk.qcow2"
 SEED = "seed.iso"
 SERIAL = "serial.log"
 # The console of the boot before this one.
