@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class Workbench:
     fetcher: HttpFetcher
     inspector: HeaderInspector
     downloads: Downloads
+    folder: LocalImageFolder
+    adoption: AdoptFile
     scan: ImageScan
     node_id: str
 
@@ -71,6 +74,7 @@ async def workbench(
     allowed: str = "127.0.0.0/8",
     rules: RetryRules = QUICK,
     disk: Disk | None = None,
+    ahead: timedelta = timedelta(),
 ) -> AsyncGenerator[Workbench]:
     layout = Layout(data_dir)
     clock = SystemClock()
@@ -80,7 +84,9 @@ async def workbench(
         journal = await JournalDatabase.open(layout.journal)
         stack.push_async_callback(journal.close)
         identity = await StoreIdentity.establish(layout, journal)
-        store = BlobStore(layout=layout, journal=journal, identity=identity, now=clock.now, disk=disk)
+        store = BlobStore(
+            layout=layout, journal=journal, identity=identity, now=lambda: clock.now() + ahead, disk=disk
+        )
         policy = SourcePolicy(mirror=mirror, allowed=AllowedSources.parse(allowed))
         session = open_session(judged_connector(policy))
         stack.push_async_callback(session.close)
@@ -106,6 +112,8 @@ async def workbench(
             fetcher=fetcher,
             inspector=inspector,
             downloads=downloads,
+            folder=folder,
+            adoption=adoption,
             scan=ImageScan(folder=folder, **shared),
             node_id=identity.node_id,
         )

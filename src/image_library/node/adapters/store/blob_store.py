@@ -67,6 +67,7 @@ class BlobStore:
             records=self._records,
             turn=self._turn,
             open_parts=lambda: frozenset(part.key for part in self._open if part.fd >= 0),
+            now=now,
         )
 
     @property

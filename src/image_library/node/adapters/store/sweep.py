@@ -7,9 +7,9 @@ puts back what the journal still knows.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from image_library.node.adapters.store.blobs import Blobs
@@ -41,6 +41,7 @@ class StoreSweep:
         records: PublishedRecords,
         turn: asyncio.Lock,
         open_parts: Callable[[], frozenset[str]],
+        now: Callable[[], datetime],
     ) -> None:
         self._layout = layout
         self._disk = disk
@@ -50,6 +51,7 @@ class StoreSweep:
         self._records = records
         self._turn = turn
         self._open_parts = open_parts
+        self._now = now
 
     async def stale_parts(self, live: frozenset[str]) -> tuple[Leftover, ...]:
         kept = live | self._open_parts() | await self._parts.touched_since(PART_SECONDS)
@@ -84,7 +86,7 @@ class StoreSweep:
         found: list[Leftover] = []
         for sha256 in sorted(await asyncio.to_thread(self._blobs.listed)):
             seen = await asyncio.to_thread(self._blobs.look, sha256)
-            if seen is not None and time.time() - seen.st_ctime >= YOUNG_SECONDS:
+            if seen is not None and self._now().timestamp() - seen.st_ctime >= YOUNG_SECONDS:
                 # Bytes that an operator's own name keeps are not freed by it.
                 freed = seen.st_blocks * _BLOCK if seen.st_nlink == 1 else 0
                 found.append(Leftover(name=f"sha256:{sha256}", bytes=freed))
@@ -132,7 +134,7 @@ class StoreSweep:
             for path in sorted(folder.iterdir()):
                 with suppress(FileNotFoundError):
                     seen = path.lstat()
-                    if time.time() - seen.st_mtime >= PART_SECONDS:
+                    if self._now().timestamp() - seen.st_mtime >= PART_SECONDS:
                         freed = seen.st_blocks * _BLOCK if seen.st_nlink == 1 else 0
                         found.append(Leftover(name=path.name, bytes=freed))
         return tuple(found)
