@@ -33,6 +33,8 @@ class GrpcVmNode(NodeDaemonServiceService):
         # Answered instead of starting a VM.
         self.refusal: LibraryError | None = None
         self.stopped: list[tuple[str, int]] = []
+        self.flattened: list[str] = []
+        self.removed: list[str] = []
         self._changes = Changes()
 
     def say(self, vm_id: str, **changes: object) -> None:
@@ -83,6 +85,18 @@ class GrpcVmNode(NodeDaemonServiceService):
         self.reports.pop(request.vm_id, None)
         self.orders.pop(request.vm_id, None)
         self._changes.notify(request.vm_id)
+        return Empty()
+
+    async def flatten_vm(self, request: pb.VMIdRequest, context: Context) -> Empty:
+        await self._vm(request.vm_id, context)
+        if self.refusal is not None:
+            await _abort(context, self.refusal)
+        self.flattened.append(request.vm_id)
+        return Empty()
+
+    async def remove_image(self, request: pb.RemoveImageRequest, context: Context) -> Empty:
+        await self._known_caller(context)
+        self.removed.append(request.digest)
         return Empty()
 
     async def get_vm_status(self, request: pb.VMIdRequest, context: Context) -> pb.VMStatusResponse:

@@ -13,12 +13,14 @@ from protobuf.wkt import Empty
 
 from image_library.domain.changes import Changes
 from image_library.domain.errors import LibraryError, Unauthenticated
+from image_library.domain.garbage import GarbageItem, GarbageOrder
 from image_library.domain.inventory import Inventory
 from image_library.domain.job import JobState
-from image_library.domain.store import Download
+from image_library.domain.store import Download, DownloadOrder
 from image_library.wire.errors import to_grpc
+from image_library.wire.garbage import garbage_order_from_wire, garbage_to_wire
 from image_library.wire.inventory import inventory_to_wire
-from image_library.wire.node_daemon import download_to_wire, order_from_wire
+from image_library.wire.node_daemon import adoption_from_wire, download_to_wire, order_from_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 from limiquantix.node.v1.node_daemon_pb_grpc import NodeDaemonServiceService
 from limiquantix.storage.v1.image_pb import ScanLocalImagesRequest
@@ -39,6 +41,8 @@ class FakeNodeDaemon(NodeDaemonServiceService):
     journal: dict[str, Download] = field(default_factory=dict[str, Download])
     endpoint: str = ""
     removed: list[str] = field(default_factory=list[str])
+    garbage: list[GarbageItem] = field(default_factory=list[GarbageItem])
+    garbage_orders: list[GarbageOrder] = field(default_factory=list[GarbageOrder])
     _changes: Changes = field(default_factory=Changes)
 
     @asynccontextmanager
@@ -60,6 +64,12 @@ class FakeNodeDaemon(NodeDaemonServiceService):
                 await asyncio.wait_for(changed.wait(), 10)
         return self.journal[job_id]
 
+    async def told_to_remove(self, count: int) -> None:
+        """Once it was told so that often."""
+        with self._changes.follow("removed") as changed:
+            while len(self.removed) < count:
+                await asyncio.wait_for(changed.wait(), 10)
+
     def say(self, download: Download) -> None:
         """Let the node report the job so from now on."""
         self.journal[download.order.job_id] = download
@@ -73,7 +83,24 @@ class FakeNodeDaemon(NodeDaemonServiceService):
         self, request: pb.DownloadImageOnNodeRequest, context: Context
     ) -> AsyncIterator[pb.DownloadProgress]:
         await self._enter(context)
-        order = order_from_wire(request)
+        async for progress in self._followed(order_from_wire(request)):
+            yield progress
+
+    async def adopt_file(
+        self, request: pb.AdoptFileRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadProgress]:
+        await self._enter(context)
+        async for progress in self._followed(adoption_from_wire(request)):
+            yield progress
+
+    async def collect_garbage(
+        self, request: pb.CollectGarbageOnNodeRequest, context: Context
+    ) -> pb.CollectGarbageOnNodeResponse:
+        await self._enter(context)
+        self.garbage_orders.append(garbage_order_from_wire(request))
+        return pb.CollectGarbageOnNodeResponse(items=garbage_to_wire(self.garbage))
+
+    async def _followed(self, order: DownloadOrder) -> AsyncIterator[pb.DownloadProgress]:
         self.journal.setdefault(order.job_id, Download(order=order))
         self._changes.notify("any")
         with self._changes.follow(order.job_id) as changed:
@@ -98,6 +125,7 @@ class FakeNodeDaemon(NodeDaemonServiceService):
     async def remove_image(self, request: pb.RemoveImageRequest, context: Context) -> Empty:
         await self._enter(context)
         self.removed.append(request.digest)
+        self._changes.notify("removed")
         return Empty()
 
     async def _enter(self, context: Context) -> None:

@@ -39,21 +39,28 @@ from limiquantix.compute.v1.vm_pb import (
 )
 from limiquantix.storage.v1 import image_connect
 from limiquantix.storage.v1.image_pb import (
+    AdoptImageRequest,
     CancelImportRequest,
     CatalogDownloadStatus,
+    CollectGarbageRequest,
+    CollectGarbageResponse,
     DeleteImageRequest,
     DownloadImageRequest,
     DownloadImageResponse,
+    GarbageItem,
     GetCatalogDownloadStatusRequest,
     GetCatalogDownloadStatusResponse,
     GetImageCatalogRequest,
     GetImageCatalogResponse,
     GetImageRequest,
+    GetImageUsageRequest,
     GetImportStatusRequest,
     Image,
     ImageCatalogEntry,
     ImageSpec,
     ImageStatus,
+    ImageUsage,
+    ImageUser,
     ImportStatus,
     ListImagesRequest,
     ListImagesResponse,
@@ -62,6 +69,7 @@ from limiquantix.storage.v1.image_pb import (
     OsInfo,
     ScanLocalImagesRequest,
     ScanLocalImagesResponse,
+    UpdateImageRequest,
 )
 from limiquantix.storage.v1.trust_pb import TrustLevel
 
@@ -94,6 +102,13 @@ def image_of(entry: ImageCatalogEntry, *, image_id: str = "img-1", ready: bool =
         spec=ImageSpec(catalog_id=entry.id, os=entry.os, format=ImageSpec.Format.QCOW2),
         status=status,
     )
+
+
+def replace_etag(image: Image, etag: str) -> Image:
+    """The image as it is after a change."""
+    changed = Image.from_binary(image.to_binary())
+    changed.etag = etag
+    return changed
 
 
 def progress(stage: str, done: int = 0, **changes: Any) -> ImportStatus:
@@ -129,6 +144,10 @@ class FakeLibrary:
     images: list[Image] = field(default_factory=list[Image])
     vms: list[VirtualMachine] = field(default_factory=list[VirtualMachine])
     nodes: list[Node] = field(default_factory=list[Node])
+    users: list[ImageUser] = field(default_factory=list[ImageUser])
+    garbage: list[GarbageItem] = field(default_factory=list[GarbageItem])
+    # What every new VM says of its image.
+    warnings: tuple[str, ...] = ()
     jobs: list[ImportStatus] = field(default_factory=list[ImportStatus])
     download: tuple[ImportStatus, ...] = DOWNLOAD
     stages: tuple[str, ...] = BOOT
@@ -185,10 +204,33 @@ class Images(image_connect.ImageService):
         return ListImagesResponse(images=page, next_page_token=more, total_count=len(self.library.images))
 
     async def get_image(self, request: GetImageRequest, ctx: Any, /) -> Image:
-        found = [image for image in self.library.images if image.id == request.id]
-        if not found:
-            raise to_connect(UnknownImage.named(request.id, []))
-        return found[0]
+        known = self.library.images
+        for same in (
+            [i for i in known if i.id == request.id],
+            [i for i in known if i.name == request.id],
+            [i for i in known if i.spec and i.spec.catalog_id == request.id],
+        ):
+            if same:
+                return same[0]
+        names = [*(entry.id for entry in self.library.catalog), *(i.name for i in known)]
+        raise to_connect(UnknownImage.named(request.id, names))
+
+    async def update_image(self, request: UpdateImageRequest, ctx: Any, /) -> Image:
+        self.library.note("update_image", request)
+        return replace_etag(await self.get_image(GetImageRequest(id=request.id), ctx), "after")
+
+    async def get_image_usage(self, request: GetImageUsageRequest, ctx: Any, /) -> ImageUsage:
+        self.library.note("usage", request)
+        return ImageUsage(image_id=request.image, vms=self.library.users, job_ids=["job-9"])
+
+    async def adopt_image(self, request: AdoptImageRequest, ctx: Any, /) -> ImportStatus:
+        self.library.note("adopt", request)
+        return progress("queued", kind="adopt")
+
+    async def collect_garbage(self, request: CollectGarbageRequest, ctx: Any, /) -> CollectGarbageResponse:
+        self.library.note("gc", request)
+        freed = sum(item.bytes for item in self.library.garbage)
+        return CollectGarbageResponse(items=self.library.garbage, bytes=freed, errors=["box is away."])
 
     async def delete_image(self, request: DeleteImageRequest, ctx: Any, /) -> Empty:
         self.library.note("delete_image", request)
@@ -240,7 +282,8 @@ class Vms(vm_connect.VMService):
         if any(vm.name == request.name for vm in self.library.vms):
             raise to_connect(NameTaken(f"There is a VM '{request.name}' already."))
         vm = VirtualMachine(id=f"vm-{len(self.library.vms) + 1}", name=request.name, spec=request.spec)
-        vm.status = VmStatus(state=VmStatus.PowerState.PROVISIONING)
+        provisioning = VmStatus.PowerState.PROVISIONING
+        vm.status = VmStatus(state=provisioning, warnings=list(self.library.warnings))
         self.library.vms.append(vm)
         return vm
 

@@ -17,6 +17,7 @@ from image_library.domain.errors import HypervisorMissing
 from image_library.domain.vm import BootStage
 from limiquantix.compute.v1 import vm_pb as pb
 from limiquantix.compute.v1.vm_connect import VMServiceClient
+from tests.fakes.control_values import DIGEST
 from tests.fakes.grpc_vm_node import GrpcVmNode, serving
 from tests.support.rpc import Json, RpcError, rpc
 
@@ -73,6 +74,7 @@ async def door(tmp_path: Path) -> AsyncGenerator[Door]:
             "sizeBytes": "1000",
             "virtualSizeBytes": str(3 << 30),
             "format": "qcow2",
+            "checksum": DIGEST,
             "detectedOs": {"family": "LINUX", "distribution": "debian", "defaultUser": "debian"},
         }
         report = {"nodeId": registered["id"], "images": [image]}
@@ -87,7 +89,7 @@ async def test_a_vm_is_made_on_its_node_and_runs(door: Door) -> None:
     assert (status["sshHost"], status["sshPort"], status["sshUser"]) == ("127.0.0.1", 2222, "debian")
     assert (status["nodeId"], status["imageName"]) == ("node-a-id", "golden")
     order = door.node.orders[vm["id"]]
-    assert order.disk.backing_path == GOLDEN
+    assert (order.disk.backing_digest, order.disk.backing_path) == (DIGEST, "")
     assert (order.cores, order.memory_mib) == (
         vm["spec"]["cpu"]["cores"],
         int(vm["spec"]["memory"]["sizeMib"]),

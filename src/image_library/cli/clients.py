@@ -35,9 +35,13 @@ class Library:
 
     @cached_property
     def images(self) -> ImageServiceClientSync:
+        return self.patient_images(UNARY_SECONDS)
+
+    def patient_images(self, seconds: float) -> ImageServiceClientSync:
+        """For calls that may be silent for that long while they work."""
         from limiquantix.storage.v1.image_connect import ImageServiceClientSync
 
-        return ImageServiceClientSync(self.server.url, **self._options(UNARY_SECONDS))
+        return ImageServiceClientSync(self.server.url, **self._options(seconds))
 
     @cached_property
     def vms(self) -> VMServiceClientSync:

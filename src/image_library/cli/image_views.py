@@ -8,8 +8,10 @@ from image_library.cli.sizes import shown
 from image_library.cli.words import at, state, trust
 from limiquantix.storage.v1.image_pb import (
     CatalogDownloadStatus,
+    Deprecation,
     Image,
     ImageCatalogEntry,
+    ImageSpec,
     ImageStatus,
     OsInfo,
 )
@@ -58,8 +60,17 @@ def image_rows(images: Iterable[Image], node_names: Mapping[str, str]) -> list[S
             node_names.get(p.node_id, p.node_id) for p in status.placements if p.state == "ready"
         )
         os = _os(image.spec.os if image.spec else None)
-        rows.append((image.name, os, _phase(status), trust(status.trust), size, disk, nodes, image.id))
+        rows.append((image.name, os, image_state(image), trust(status.trust), size, disk, nodes, image.id))
     return rows
+
+
+def image_state(image: Image) -> str:
+    """Its phase, and in brackets what else people should know at first sight."""
+    deprecated = image.deprecation is not None and image.deprecation.deprecated
+    marks = {"deprecated": deprecated, "protected": image.protected, "hidden": image.hidden}
+    said = ", ".join(word for word, true in marks.items() if true)
+    phase = _phase(image.status or ImageStatus())
+    return f"{phase} ({said})" if said else phase
 
 
 def _phase(status: ImageStatus) -> str:
@@ -79,9 +90,10 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
     facts = [
         ("name", image.name),
         ("id", image.id),
-        ("state", _phase(status)),
+        ("state", image_state(image)),
         ("error", " ".join(part for part in (status.error_message, status.error_remedy) if part)),
         ("description", image.description),
+        *_words(image),
         ("catalog id", image.spec.catalog_id if image.spec else ""),
         ("os", _os(image.spec.os if image.spec else None)),
         ("user", image.spec.os.default_user if image.spec and image.spec.os else ""),
@@ -95,6 +107,20 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         (f"on {node_names.get(p.node_id, p.node_id)}", f"{p.state} {p.path}") for p in status.placements
     ]
     return facts + copies + _evidence(status, node_names)
+
+
+def _words(image: Image) -> list[tuple[str, str]]:
+    """What people said of it."""
+    spec, old = image.spec or ImageSpec(), image.deprecation or Deprecation()
+    return [
+        ("version", f"{image.version}, {'current' if image.current else 'not current'}"),
+        ("labels", " ".join(f"{key}={value}" for key, value in sorted(image.labels.items()))),
+        ("project", image.project_id),
+        ("visibility", state(spec.visibility)),
+        ("shared with", " ".join(spec.shared_projects)),
+        ("deprecated", old.reason if old.deprecated else ""),
+        ("use instead", old.replacement),
+    ]
 
 
 def _evidence(status: ImageStatus, node_names: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from image_library.cli.completion import complete_catalog, complete_images
-from image_library.cli.session import Session, YesOption, command, confirm
+from image_library.cli.session import Session, command
 
 app = typer.Typer(no_args_is_help=True, help="Images: what publishers offer and what is here.")
 ImageArgument = Annotated[
@@ -72,13 +72,16 @@ def show_catalog(session: Session) -> None:
 
 
 @command(app, "list")
-def list_images(session: Session) -> None:
+def list_images(
+    session: Session,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Hidden images too.")] = False,
+) -> None:
     """List the images that are here, with their trust and their nodes."""
     from image_library.cli.image_views import image_rows
     from image_library.cli.lookup import all_images, node_names
     from image_library.cli.output import as_json
 
-    images = list(all_images(session.library))
+    images = list(all_images(session.library, hidden_too=hidden))
     if session.json:
         session.out.document({"images": [as_json(image) for image in images]})
         return
@@ -157,18 +160,3 @@ def scan_images(session: Session, node: NodeOption = "") -> None:
         session.out.document(as_json(answer))
     else:
         session.out.line(f"{answer.registered_count} new, {answer.existing_count} known.")
-
-
-@command(app, "delete")
-def delete_image(session: Session, image: ImageArgument, yes: YesOption = False) -> None:
-    """Delete an image from the library and its nodes. One that VMs use is kept."""
-    from image_library.cli.lookup import the_image
-    from limiquantix.storage.v1.image_pb import DeleteImageRequest
-
-    found = the_image(session.library, image)
-    confirm(session, f"Delete the image '{found.name}'?", yes=yes)
-    session.library.images.delete_image(DeleteImageRequest(id=found.id))
-    if session.json:
-        session.out.document({"deleted": {"id": found.id, "name": found.name}})
-    else:
-        session.out.line(f"Deleted {found.name}.")

@@ -92,6 +92,8 @@ def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
     image = _image(session, library, found, wish)
     vm = _create(library, wish, found, image, key, user_data, names)
     ssh.remember(session.data_dir, vm.id, key.identity)
+    for warning in vm.status.warnings if vm.status else ():
+        session.out.warn(warning)
     session.out.note(f"Created the VM '{plain(vm.name)}'.")
     if wait_seconds:
         vm = boot.follow(library, vm, session.out, seconds=wait_seconds)

@@ -12,18 +12,34 @@ from limiquantix.compute.v1.node_pb import ListNodesRequest
 from limiquantix.compute.v1.vm_pb import ListVMsRequest, VirtualMachine
 from limiquantix.storage.v1.image_pb import (
     GetImageCatalogRequest,
+    GetImageRequest,
     Image,
     ImageCatalogEntry,
     ImageStatus,
     ListImagesRequest,
+    ListImagesResponse,
 )
 
 
-def all_images(library: Library) -> Iterator[Image]:
-    answers = pages(
-        lambda token: library.images.list_images(ListImagesRequest(page_size=PAGE, page_token=token))
+def all_images(library: Library, *, hidden_too: bool = True) -> Iterator[Image]:
+    """What names point to; hidden images are found by their names as well."""
+    return _listed(library, ListImagesRequest(hidden_too=hidden_too))
+
+
+def versions_of(library: Library, image: Image) -> list[Image]:
+    """Every version of the image's name, the newest first."""
+    asked = ListImagesRequest(
+        name=image.name, project_id=image.project_id, all_versions=True, hidden_too=True
     )
-    return chain.from_iterable(answer.images for answer in answers)
+    return sorted(_listed(library, asked), key=lambda version: version.version, reverse=True)
+
+
+def _listed(library: Library, asked: ListImagesRequest) -> Iterator[Image]:
+    def page(token: str) -> ListImagesResponse:
+        asked.page_size, asked.page_token = PAGE, token
+        return library.images.list_images(asked)
+
+    return chain.from_iterable(answer.images for answer in pages(page))
 
 
 def all_vms(library: Library) -> Iterator[VirtualMachine]:
@@ -76,12 +92,11 @@ def unknown_image(wanted: str, images: Iterable[Image], entries: Iterable[ImageC
 
 
 def the_image(library: Library, wanted: str) -> Image:
-    """Raises UnknownImage with the closest names."""
-    known = list(all_images(library))
-    image = find_image(known, wanted)
-    if image is None:
-        raise unknown_image(wanted, known, [])
-    return image
+    """The image that the server means by it: an id, digest, catalog id, name or NAME@VERSION.
+
+    Raises UnknownImage with the closest names.
+    """
+    return library.images.get_image(GetImageRequest(id=wanted))
 
 
 def the_vm(library: Library, wanted: str) -> VirtualMachine:

@@ -212,6 +212,15 @@ TABLE: tuple[Setting, ...] = (
         programs=WITH_NODE,
     ),
     Setting(
+        name="gc_interval_hours",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_GC_INTERVAL_HOURS",
+        default="`24`",
+        meaning="How often what nothing needs is removed unasked (docs/lifecycle.md); 0: never.",
+        programs=SERVERS,
+    ),
+    Setting(
         name="log_format",
         kind="console|json",
         option="--log-format console|json",

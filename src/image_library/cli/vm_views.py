@@ -50,7 +50,10 @@ def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[st
         ("stage", _stage(status)),
         ("error", " ".join(part for part in (status.error_message, status.error_remedy) if part)),
         ("waits for job", status.job_id),
-        ("image", " ".join(part for part in (status.image_name, status.image_digest) if part)),
+        (
+            "image" if status.image_id else "made from",
+            " ".join(part for part in (status.image_name, status.image_digest) if part),
+        ),
         ("cpus", str(spec.cpu.cores) if spec and spec.cpu else ""),
         ("memory", shown(memory * 1024**2) if memory else ""),
         ("disk", f"{disk} GiB" if disk else ""),
@@ -59,4 +62,5 @@ def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[st
         ("cloud-init", status.cloud_init_status),
         ("created", at(vm.created_at)),
     ]
-    return facts + [("cloud-init error", error) for error in status.cloud_init_errors]
+    warnings = [("warning", warning) for warning in status.warnings]
+    return facts + warnings + [("cloud-init error", error) for error in status.cloud_init_errors]

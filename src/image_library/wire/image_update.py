@@ -40,7 +40,12 @@ def _masked(request: image_pb.UpdateImageRequest, paths: list[str]) -> Mapping[s
 def _settable(path: str) -> str:
     if path in _READERS:
         return path
-    if path.partition(".")[0] in _SHOWN:
+    whole = path.partition(".")[0]
+    if whole in _READERS:
+        raise InvalidRequest(
+            f"The field {whole} is set as a whole.", remedy=f"Name '{whole}' in the mask.", field=path
+        )
+    if whole in _SHOWN:
         raise OutputOnlyField(f"The field '{printable(path)}' is not set from outside.", field=path)
     raise InvalidRequest(
         f"An image has no field '{printable(path)}'.", remedy=f"Use {', '.join(FIELDS)}, or '*'.", field=path
