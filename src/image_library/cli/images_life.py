@@ -91,7 +91,7 @@ def delete_image(
     found = the_image(session.library, image)
     confirm(session, f"Delete the image '{found.name}'?", yes=yes)
     how = DeleteImageRequest.Cascade.FLATTEN if cascade else DeleteImageRequest.Cascade.UNSPECIFIED
-    request = DeleteImageRequest(id=found.id, cascade=how)
+    request = DeleteImageRequest(id=found.id, cascade=how, etag=found.etag)
     session.library.patient_images(PATIENCE).delete_image(request)
     if session.json:
         session.out.document({"deleted": {"id": found.id, "name": found.name}})

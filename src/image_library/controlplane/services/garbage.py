@@ -77,7 +77,7 @@ class Garbage:
         return report
 
     async def _records(self, records: Records, *, dry_run: bool) -> list[GarbageItem]:
-        """Records of images that failed long ago and of which there is not one copy."""
+        """Records of images that failed long ago, before there was one copy of them."""
         wanted = ImageFilter(
             phases=frozenset({ImagePhase.ERROR}),
             protected=False,
@@ -90,14 +90,16 @@ class Garbage:
         for image in found.items:
             if not self._is_dead(image) or await live_jobs(records, image.id):
                 continue
-            why = f"It failed more than {FAILED_DAYS} days ago, and there is no copy of it."
+            why = f"It failed more than {FAILED_DAYS} days ago, and there never was a copy of it."
             items.append(GarbageItem(kind=GarbageKind.RECORD, name=image.title, reason=why))
             if not dry_run:
                 await bury(records, image, self._clock.now())
         return items
 
     def _is_dead(self, image: Image) -> bool:
-        return not image.placements and image.updated_at < self._clock.now() - timedelta(days=FAILED_DAYS)
+        # One whose bytes are known can be fetched again as what it is.
+        never = not image.placements and not image.digest
+        return never and image.updated_at < self._clock.now() - timedelta(days=FAILED_DAYS)
 
     async def _tombstones(self, records: Records, *, dry_run: bool) -> list[GarbageItem]:
         old = await records.tombstones.expired(self._clock.now() - timedelta(days=TOMBSTONE_DAYS))

@@ -13,6 +13,7 @@ from image_library.domain.errors import (
     ImageNotReady,
     InvalidRequest,
     NodeUnreachable,
+    UnknownImage,
     printable,
 )
 from image_library.domain.guest_traits import guest_facts
@@ -89,6 +90,7 @@ class VmSources:
                 return self._source(await _by_path(records, disk.backing_file, node, project=project))
             entry = self._catalog.find(disk.image)
             if entry is not None:
+                await _check_usable(records, entry, project)
                 return _offered(entry)
             found = await self._names.resolve_in(records, disk.image, project=project)
             return _offered(found) if isinstance(found, CatalogEntry) else self._source(found)
@@ -157,6 +159,13 @@ async def _reachable(records: Records, named: str) -> Node:
     if node.phase is NodePhase.OFFLINE:
         raise NodeUnreachable(f"Node {node.hostname} does not answer.", field="node_id")
     return node
+
+
+async def _check_usable(records: Records, entry: CatalogEntry, project: str) -> None:
+    """An entry whose images others keep to themselves is none for the project: nothing is fetched for it."""
+    images = [image for image in await records.images.of_catalog(entry.id) if image.current]
+    if images and not any(image.usable_by(project) for image in images):
+        raise UnknownImage(f"There is no image '{entry.id}'.", field="spec.disks.image")
 
 
 async def _by_path(records: Records, path: str, node: str, *, project: str) -> Image:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from image_library.domain.errors import (
     printable,
 )
 from image_library.domain.image import ImageFormat
+from image_library.domain.qcow2 import in_words
+from image_library.node.adapters.store.disk import KEEP_FREE, Disk, disk_errors
 
 PROGRAM = "qemu-img"
 MAX_OUTPUT_BYTES = 64 << 10
@@ -69,6 +72,7 @@ class QemuImg:
         made = f"{target}.new"
         # The whole chain is said here: no header, and no name in one, is believed.
         chain = f"json:{json.dumps(_overlay(source, _plain(backing, backing_format)))}"
+        await self._check_space(chain, Path(target).parent)
         try:
             await self._run("convert", "-q", "-O", "qcow2", chain, made, seconds=self._flatten_seconds)
             await asyncio.to_thread(_secure, made)
@@ -76,7 +80,21 @@ class QemuImg:
         finally:
             await asyncio.to_thread(Path(made).unlink, missing_ok=True)
 
-    async def _run(self, *arguments: str, seconds: float) -> None:
+    async def _check_space(self, chain: str, folder: Path) -> None:
+        """Raises StorageFull where the copy would leave others too little to work with."""
+        said = await self._run("measure", "-O", "qcow2", "--output=json", chain, seconds=self._create_seconds)
+        needed = int(json.loads(said)["required"])
+        with disk_errors("looking at the file system"):
+            space = await asyncio.to_thread(Disk().space, folder)
+        keep = min(space.total // 20, KEEP_FREE)
+        if needed + keep > space.free:
+            raise StorageFull(
+                f"The VM's own disk needs {in_words(needed)}; {in_words(space.free)} are free in {folder}, "
+                f"and {in_words(keep)} must stay free."
+            )
+
+    async def _run(self, *arguments: str, seconds: float) -> bytes:
+        """What it says on stdout."""
         program = shutil.which(PROGRAM, path=self._search_path)
         if program is None:
             raise HypervisorMissing(
@@ -86,7 +104,7 @@ class QemuImg:
             program,
             *arguments,
             stdin=DEVNULL,
-            stdout=DEVNULL,
+            stdout=PIPE,
             stderr=PIPE,
             env={"LC_ALL": "C"},
             # Not process_group: uvloop does not know it.
@@ -94,7 +112,7 @@ class QemuImg:
         )
         try:
             async with asyncio.timeout(seconds):
-                said = await _bounded_output(process)
+                told, said = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
                 status = await process.wait()
         except TimeoutError as error:
             raise HypervisorFailed(f"qemu-img did not finish within {seconds:g} s.") from error
@@ -102,6 +120,7 @@ class QemuImg:
             await _end_group(process)
         if status != 0:
             raise _refusal(said)
+        return told
 
 
 def _all_absolute(*paths: str) -> None:
@@ -122,11 +141,11 @@ def _plain(path: str, image_format: ImageFormat) -> dict[str, Any]:
     return {"driver": image_format.value, "read-only": True, "file": file, **alone}
 
 
-async def _bounded_output(process: Process) -> bytes:
+async def _bounded(stream: StreamReader | None) -> bytes:
     """The beginning of what it says; all of it is read, so that it is never kept waiting."""
-    assert process.stderr is not None
+    assert stream is not None
     kept = b""
-    while chunk := await process.stderr.read(MAX_OUTPUT_BYTES):
+    while chunk := await stream.read(MAX_OUTPUT_BYTES):
         kept = (kept + chunk)[:MAX_OUTPUT_BYTES]
     return kept
 

@@ -145,7 +145,10 @@ async def test_where_it_cannot_be_made_the_vm_is_as_it_was(
     await daemon.vms.create(order())
     broken = tmp_path / "bin/qemu-img"
     broken.parent.mkdir()
-    broken.write_text(f'#!/bin/sh\nfor last; do :; done\n: > "$last"\necho "{says}" >&2\nexit 1\n')
+    measured = '[ "$1" = measure ] && echo \'{"required": 1}\' && exit 0'
+    broken.write_text(
+        f'#!/bin/sh\n{measured}\nfor last; do :; done\n: > "$last"\necho "{says}" >&2\nexit 1\n'
+    )
     broken.chmod(0o755)
     disks = QemuImg(search_path=str(broken.parent))
     [record] = await daemon.journaled()
@@ -154,6 +157,19 @@ async def test_where_it_cannot_be_made_the_vm_is_as_it_was(
     with pytest.raises(error):
         await disks.flatten(source, target, backing=backing.path, backing_format=backing.format)
     assert {path.name for path in folder(daemon).iterdir()} == {"disk.qcow2", "seed.iso"}
+
+
+async def test_a_copy_that_would_fill_the_disk_is_not_begun(daemon: Daemon, tmp_path: Path) -> None:
+    await daemon.vms.create(order())
+    claims = tmp_path / "bin/qemu-img"
+    claims.parent.mkdir()
+    claims.write_text('#!/bin/sh\n[ "$1" = measure ] || exit 1\necho \'{"required": 1000000000000000}\'\n')
+    claims.chmod(0o755)
+    source, target = (str(folder(daemon) / name) for name in ("disk.qcow2", "own.qcow2"))
+    with pytest.raises(StorageFull, match="must stay free"):
+        await QemuImg(search_path=str(claims.parent)).flatten(
+            source, target, backing="/base", backing_format=ImageFormat.RAW
+        )
 
 
 @pytest.mark.parametrize("name", ["a,b=c", "json:{}", "-dash", 'quo"te', "sp ace", "ünï"])

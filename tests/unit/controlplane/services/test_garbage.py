@@ -33,6 +33,7 @@ async def test_only_what_failed_long_ago_and_is_nowhere_goes(plane: Plane) -> No
         an_image("young", phase=ImagePhase.ERROR, updated_at=NOW),
         an_image("kept", phase=ImagePhase.ERROR, updated_at=LONG_AGO, protected=True),
         an_image("placed", phase=ImagePhase.ERROR, updated_at=LONG_AGO, placements=(a_copy(),)),
+        an_image("evicted", phase=ImagePhase.ERROR, updated_at=LONG_AGO, digest=DIGEST),
         an_image("used", phase=ImagePhase.ERROR, updated_at=LONG_AGO),
         an_image("coming", phase=ImagePhase.ERROR, updated_at=LONG_AGO),
         a_vm(image_id="used"),

@@ -239,9 +239,12 @@ async def test_a_projects_own_name_comes_before_one_of_others(plane: VmPlane) ->
 async def test_a_catalog_image_that_was_made_private_is_not_used_by_others(ready: VmPlane) -> None:
     image = await ready.image("image-1")
     await ready.know(image.evolve(visibility=Visibility.PRIVATE))
-    with pytest.raises(UnknownImage):
-        await ready.vms.create(a_wish(project_id="other"))
-    assert await ready.all_vms() == []
+    await ready.know(a_node("node-2"))
+    for node in ("", "node-2"):
+        with pytest.raises(UnknownImage):
+            await ready.vms.create(a_wish(project_id="other", node=node))
+    await settle()
+    assert (await ready.all_vms(), ready.nodes.journal) == ([], {})
 
 
 async def test_a_deprecated_image_still_makes_a_vm_that_says_what_to_use(plane: VmPlane) -> None:

@@ -18,7 +18,7 @@ from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.store.blobs import Blobs
-from image_library.node.adapters.store.disk import Disk, disk_errors
+from image_library.node.adapters.store.disk import KEEP_FREE, Disk, disk_errors
 from image_library.node.adapters.store.identity import StoreIdentity
 from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.links import ReadableLinks
@@ -30,8 +30,6 @@ from image_library.node.adapters.store.sweep import PART_SECONDS, StoreSweep
 from image_library.node.ports.storage import OpenedFile, Part, PartKey, Publication
 
 log = structlog.get_logger()
-
-_KEEP_FREE = 2 << 30
 
 
 class BlobStore:
@@ -291,7 +289,7 @@ class BlobStore:
             space = self._disk.space(self._layout.parts)
         others = [p for p in self._open if p is not part and p.fd >= 0]
         promised = sum(max(0, other.total - other.offset) for other in others)
-        keep = min(space.total // 20, _KEEP_FREE)
+        keep = min(space.total // 20, KEEP_FREE)
         needed = max(0, part.total - part.offset)
         if needed + promised + keep > space.free:
             size = in_words(needed) if part.total else "more space"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from image_library.domain.errors import LibraryError, StorageFull, StorageIo, StoreNotWritable
 
+# Of a large file system this much stays free for what must go on; of a small one a twentieth.
+KEEP_FREE = 2 << 30
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
