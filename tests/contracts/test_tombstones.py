@@ -43,19 +43,18 @@ async def test_the_last_node_ends_the_waiting(database: Database) -> None:
         assert await records.tombstones.get(DIGEST) == stone
 
 
-async def test_forgotten_removals_leave_their_highest_number(database: Database) -> None:
+async def test_old_removals_are_found_by_their_time_and_forgotten_by_their_number(database: Database) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)
     async with database.write() as records:
         await records.images.save(an_image())
     async with database.write() as records:
         await records.images.remove("image-1")
     async with database.write() as records:
-        assert await records.removals.forget(later - timedelta(days=1)) == 0
-        assert await records.removals.forget(later, dry_run=True) == 1
-        assert await records.removals.forgotten() == 0
-        assert await records.removals.forget(later) == 1
-        assert await records.removals.forget(later) == 0
-        assert await records.removals.forgotten() == 2
+        assert await records.changes.removals_before(later - timedelta(days=1)) == (0, 0)
+        assert await records.changes.removals_before(later) == (1, 2)
+        await records.changes.forget_removals(2)
+        assert await records.changes.removals_before(later) == (0, 0)
+        assert await records.changes.horizon() == 2
 
 
 async def test_the_vms_of_an_image_are_found_by_name(database: Database) -> None:

@@ -122,5 +122,8 @@ class SteppedDatabase:
     def follow(self) -> AbstractContextManager[Changed]:
         return self._database.follow()
 
+    async def sequence(self) -> int:
+        return await self._database.sequence()
+
     async def secret(self, name: str) -> str:
         return await self._database.secret(name)

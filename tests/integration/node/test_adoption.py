@@ -30,13 +30,8 @@ def put(bench: Workbench, name: str = "golden.qcow2", data: bytes = IMAGE) -> Pa
 
 
 def adoption(path: Path, **changes: Any) -> DownloadOrder:
-    facts: dict[str, Any] = {
-        "url": "",
-        "checksum_url": "",
-        "checksum_algorithm": "sha256",
-        "unverified": True,
-    }
-    return order(path.name, adopt_path=str(path), **{**facts, **changes})
+    facts: dict[str, Any] = {"url": "", "checksum_url": "", "unverified": True, "adopt_path": str(path)}
+    return order(path.name, **(facts | changes))
 
 
 async def adopted(bench: Workbench, path: Path) -> Download:

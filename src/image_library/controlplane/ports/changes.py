@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from image_library.domain.library_change import Change, ItemKind
@@ -21,6 +22,10 @@ class LibraryChanges(Protocol):
 
     async def horizon(self) -> int:
         """The number after which every removal is still known; before it some are forgotten."""
+        ...
+
+    async def removals_before(self, moment: datetime) -> tuple[int, int]:
+        """How many removals are older, and the highest of their numbers; zeros where there are none."""
         ...
 
     async def forget_removals(self, before: int) -> None:

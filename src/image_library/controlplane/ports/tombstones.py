@@ -1,4 +1,4 @@
-"""What is remembered of deleted images, and of everything that is gone."""
+"""What is remembered of deleted images."""
 
 from __future__ import annotations
 
@@ -27,16 +27,4 @@ class Tombstones(Protocol):
 
     async def lift(self, digest: str) -> None:
         """The bytes are wanted again. Lifting what is not there is fine."""
-        ...
-
-
-class Removals(Protocol):
-    """Notes of what is gone, for those who follow the library by sequence. Part of one transaction."""
-
-    async def forget(self, before: datetime, *, dry_run: bool = False) -> int:
-        """Drop the notes from before that moment; how many they were."""
-        ...
-
-    async def forgotten(self) -> int:
-        """The highest sequence number of a note that was dropped: whoever knows less must begin anew."""
         ...

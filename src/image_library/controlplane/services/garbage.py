@@ -110,9 +110,11 @@ class Garbage:
 
     async def _removals(self, records: Records, *, dry_run: bool) -> list[GarbageItem]:
         before = self._clock.now() - timedelta(days=REMOVAL_DAYS)
-        count = await records.removals.forget(before, dry_run=dry_run)
+        count, highest = await records.changes.removals_before(before)
         if not count:
             return []
+        if not dry_run:
+            await records.changes.forget_removals(highest)
         why = f"Whoever follows the library has heard of it for {REMOVAL_DAYS} days."
         return [GarbageItem(kind=GarbageKind.REMOVAL, name=f"{count} notes of removals", reason=why)]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from image_library.controlplane.services.garbage import FAILED_DAYS, TOMBSTONE_DAYS
+from image_library.controlplane.services.garbage import FAILED_DAYS, REMOVAL_DAYS, TOMBSTONE_DAYS
 from image_library.domain.garbage import GarbageItem, GarbageKind, GarbageOrder, Tombstone
 from image_library.domain.image import ImagePhase
 from image_library.domain.inventory import Inventory
@@ -81,20 +81,20 @@ def stone(
     )
 
 
-async def test_notes_of_removals_are_dropped_and_the_last_number_is_kept(plane: Plane) -> None:
+async def test_old_notes_of_removals_are_dropped_and_new_ones_kept(plane: Plane) -> None:
     await plane.know(an_image("gone"))
     async with plane.database.write() as records:
         await records.images.remove("gone")
-    # The notes carry the machine's own time, which is before the test's.
-    found = await plane.garbage.collect(dry_run=True)
-    old = [item for item in found.items if item.kind is GarbageKind.REMOVAL]
-    before = plane.clock.now() - timedelta(days=30) > datetime.now(NOW.tzinfo)
-    assert len(old) == before
-    async with plane.database.write() as records:
-        assert await records.removals.forgotten() == 0
-        assert await records.removals.forget(datetime.max.replace(tzinfo=NOW.tzinfo), dry_run=True) == 1
-        assert await records.removals.forget(datetime.max.replace(tzinfo=NOW.tzinfo)) == 1
-        assert await records.removals.forgotten() == 2
+    # The notes carry the machine's own time.
+    await plane.clock.advance((datetime.now(UTC) - plane.clock.now()).total_seconds())
+    assert (await plane.garbage.collect(unasked=True)).items == []
+    await plane.clock.advance(timedelta(days=REMOVAL_DAYS, hours=1).total_seconds())
+    [dry] = (await plane.garbage.collect(dry_run=True, unasked=True)).items
+    assert (dry.kind, dry.name) == (GarbageKind.REMOVAL, "1 notes of removals")
+    assert (await plane.garbage.collect(unasked=True)).items == [dry]
+    assert (await plane.garbage.collect(unasked=True)).items == []
+    async with plane.database.read() as records:
+        assert await records.changes.horizon() == 2
 
 
 async def test_a_node_is_told_what_is_known_there_after_it_was_looked_at(plane: Plane) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, delete, func, select
@@ -43,7 +44,11 @@ class DatabaseChanges:
                 rows, end = await self._after(table, sequence, limit, condition)
                 found += [_change(kind, row, removed=table is _REMOVALS) for row in rows]
                 reached = min(reached, end) if end else reached
-        kept = sorted((c for c in found if c.sequence <= reached), key=lambda c: (c.sequence, c.id))
+        # What was removed and came back in one transaction is there.
+        kept = sorted(
+            (c for c in found if c.sequence <= reached),
+            key=lambda c: (c.sequence, c.item is not None, c.id),
+        )
         return tuple(kept), reached
 
     async def _after(
@@ -68,6 +73,11 @@ class DatabaseChanges:
     async def horizon(self) -> int:
         query = select(tables.meta.c.value).where(tables.meta.c.key == _HORIZON)
         return int((await self._connection.execute(query)).scalar() or 0)
+
+    async def removals_before(self, moment: datetime) -> tuple[int, int]:
+        query = select(func.count(), func.max(_REMOVALS.c.sequence)).where(_REMOVALS.c.removed_at < moment)
+        number, highest = (await self._connection.execute(query)).one()
+        return number, highest or 0
 
     async def forget_removals(self, before: int) -> None:
         query = select(func.max(_REMOVALS.c.sequence)).where(_REMOVALS.c.sequence <= before)

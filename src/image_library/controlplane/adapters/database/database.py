@@ -21,7 +21,7 @@ from image_library.controlplane.adapters.database.jobs import DatabaseJobs
 from image_library.controlplane.adapters.database.nodes import DatabaseNodes
 from image_library.controlplane.adapters.database.schema import bring_up_to_date
 from image_library.controlplane.adapters.database.stamp import Stamp
-from image_library.controlplane.adapters.database.tombstones import DatabaseRemovals, DatabaseTombstones
+from image_library.controlplane.adapters.database.tombstones import DatabaseTombstones
 from image_library.controlplane.adapters.database.vms import DatabaseVms
 from image_library.controlplane.ports.records import LIBRARY
 from image_library.domain.changes import Changed, Changes
@@ -42,7 +42,6 @@ class DatabaseRecords:
         self.vms = DatabaseVms(connection, self.stamp)
         self.changes = DatabaseChanges(connection)
         self.tombstones = DatabaseTombstones(connection)
-        self.removals = DatabaseRemovals(connection)
 
 
 class SqliteDatabase:

@@ -42,7 +42,7 @@ def stored_revision(connection: Connection) -> str:
 def _create(connection: Connection) -> None:
     """All tables at once; a test proves that the migrations make the very same."""
     metadata.create_all(connection)
-    connection.execute(insert(sequence).values(value=0, forgotten=0))
+    connection.execute(insert(sequence).values(value=0))
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": HEAD})
 

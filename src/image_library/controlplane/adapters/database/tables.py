@@ -193,13 +193,7 @@ tombstones = Table(
 )
 
 # One row: the number of the last transaction that changed something. Its lock also orders the writers.
-sequence = Table(
-    "sequence",
-    metadata,
-    Column("value", BigInteger, nullable=False),
-    # The highest number among the removals that were dropped.
-    Column("forgotten", BigInteger, nullable=False),
-)
+sequence = Table("sequence", metadata, Column("value", BigInteger, nullable=False))
 
 meta = Table(
     "meta",

@@ -1,11 +1,11 @@
-"""Tombstones and notes of removals in the database."""
+"""Tombstones in the database."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
@@ -13,8 +13,6 @@ from image_library.controlplane.adapters.database.rows import upsert
 from image_library.domain.garbage import Tombstone
 
 _STONES = tables.tombstones
-_REMOVALS = tables.removals
-_SEQUENCE = tables.sequence
 
 
 class DatabaseTombstones:
@@ -43,26 +41,6 @@ class DatabaseTombstones:
     async def _where(self, condition: ColumnElement[bool]) -> tuple[Tombstone, ...]:
         query = select(_STONES).where(condition).order_by(_STONES.c.deleted_at, _STONES.c.digest)
         return tuple(_tombstone(row) for row in await self._connection.execute(query))
-
-
-class DatabaseRemovals:
-    """Fulfils ``ports.tombstones.Removals`` within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def forget(self, before: datetime, *, dry_run: bool = False) -> int:
-        old = _REMOVALS.c.removed_at < before
-        count = select(func.count(), func.max(_REMOVALS.c.sequence)).where(old)
-        number, highest = (await self._connection.execute(count)).one()
-        if number and not dry_run:
-            await self._connection.execute(delete(_REMOVALS).where(old))
-            lower = _SEQUENCE.c.forgotten < highest
-            await self._connection.execute(update(_SEQUENCE).where(lower).values(forgotten=highest))
-        return number
-
-    async def forgotten(self) -> int:
-        return (await self._connection.execute(select(_SEQUENCE.c.forgotten))).scalar_one()
 
 
 def _tombstone(row: Row[Any]) -> Tombstone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TypeVar
 
 from image_library.controlplane.adapters.memory.tables import Tables
@@ -30,7 +31,8 @@ class MemoryChanges:
             *(self._removals() if sequence else ()),
         ]
         later = [c for c in found if c.sequence > sequence and c.kind in kinds]
-        later.sort(key=lambda c: (c.sequence, c.id))
+        # What was removed and came back in one transaction is there.
+        later.sort(key=lambda c: (c.sequence, c.item is not None, c.id))
         if len(later) <= limit:
             return tuple(later), self._tables.sequence
         reached = later[limit - 1].sequence
@@ -44,6 +46,11 @@ class MemoryChanges:
 
     async def horizon(self) -> int:
         return self._tables.horizon
+
+    async def removals_before(self, moment: datetime) -> tuple[int, int]:
+        known = self._tables.removed
+        old = [known[key] for key, when in self._tables.removed_at.items() if key in known and when < moment]
+        return len(old), max(old, default=0)
 
     async def forget_removals(self, before: int) -> None:
         gone = {key: number for key, number in self._tables.removed.items() if number <= before}

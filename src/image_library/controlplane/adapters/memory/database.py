@@ -12,7 +12,7 @@ from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
 from image_library.controlplane.adapters.memory.nodes import MemoryNodes
 from image_library.controlplane.adapters.memory.tables import Tables
-from image_library.controlplane.adapters.memory.tombstones import MemoryRemovals, MemoryTombstones
+from image_library.controlplane.adapters.memory.tombstones import MemoryTombstones
 from image_library.controlplane.adapters.memory.vms import MemoryVms
 from image_library.controlplane.ports.records import LIBRARY
 from image_library.domain.changes import Changed, Changes
@@ -28,7 +28,6 @@ class MemoryRecords:
         self.vms = MemoryVms(tables)
         self.changes = MemoryChanges(tables)
         self.tombstones = MemoryTombstones(tables)
-        self.removals = MemoryRemovals(tables)
 
 
 class MemoryDatabase:

@@ -39,7 +39,6 @@ class Tables:
     # The sequence number at which something of a kind was removed.
     removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     removed_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
-    forgotten: int = 0
     tombstones: dict[str, Tombstone] = field(default_factory=dict[str, Tombstone])
     sequence: int = 0
     # Removals up to this number are forgotten.
@@ -66,7 +65,6 @@ class Tables:
             vms=dict(self.vms),
             removed=dict(self.removed),
             removed_at=dict(self.removed_at),
-            forgotten=self.forgotten,
             tombstones=dict(self.tombstones),
             sequence=self.sequence,
             horizon=self.horizon,

@@ -1,4 +1,4 @@
-"""Tombstones and notes of removals in memory."""
+"""Tombstones in memory."""
 
 from __future__ import annotations
 
@@ -31,22 +31,3 @@ class MemoryTombstones:
 
     def _oldest_first(self) -> list[Tombstone]:
         return sorted(self._tables.tombstones.values(), key=lambda t: (t.deleted_at, t.digest))
-
-
-class MemoryRemovals:
-    """Fulfils ``ports.tombstones.Removals``."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    async def forget(self, before: datetime, *, dry_run: bool = False) -> int:
-        old = [key for key, moment in self._tables.removed_at.items() if moment < before]
-        if dry_run:
-            return len(old)
-        for key in old:
-            del self._tables.removed_at[key]
-            self._tables.forgotten = max(self._tables.forgotten, self._tables.removed.pop(key))
-        return len(old)
-
-    async def forgotten(self) -> int:
-        return self._tables.forgotten

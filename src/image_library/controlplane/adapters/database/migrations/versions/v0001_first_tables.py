@@ -142,12 +142,8 @@ def _numbers() -> None:
         sa.Column("cleared_at", sa.BigInteger),
     )
     op.create_index("ix_tombstones_cleared_at", "tombstones", ["cleared_at"])
-    numbers = op.create_table(
-        "sequence",
-        sa.Column("value", sa.BigInteger, nullable=False),
-        sa.Column("forgotten", sa.BigInteger, nullable=False),
-    )
-    op.bulk_insert(numbers, [{"value": 0, "forgotten": 0}])
+    numbers = op.create_table("sequence", sa.Column("value", sa.BigInteger, nullable=False))
+    op.bulk_insert(numbers, [{"value": 0}])
 
 
 def _texts(*names: str) -> tuple[sa.Column[str], ...]:
