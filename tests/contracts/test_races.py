@@ -5,15 +5,16 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+from image_library.controlplane.adapters.memory.database import MemoryDatabase
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.deletions import ImageDeletion
-from image_library.domain.errors import ImageInUse, LibraryError
+from image_library.domain.errors import ImageInUse, LibraryError, VmRunning
 from image_library.domain.image import Image, ImagePhase, PlacementState
 from image_library.domain.job import JobState
 from image_library.domain.node import Node
 from image_library.domain.os_info import OsInfo
 from image_library.domain.store import Download
-from image_library.domain.vm import Vm
+from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
 from tests.fakes.control_nodes import FakeNodes
 from tests.fakes.control_values import (
     a_copy,
@@ -21,12 +22,13 @@ from tests.fakes.control_values import (
     a_node,
     a_published_image,
     a_ready_image,
+    a_vm,
     an_evidence,
     an_image,
     an_order,
 )
 from tests.fakes.control_vms import FakeNodeVms, VmPlane, a_wish
-from tests.fakes.interleaving import SteppedDatabase, Turns, every_order
+from tests.fakes.interleaving import SteppedDatabase, Turns, every_order, some_orders
 
 _ROUNDS = count(1)
 
@@ -106,6 +108,38 @@ async def test_a_delete_and_a_new_vm_never_both_win(database: Database) -> None:
 
     plays = await every_order(play)
     assert plays > 20
+    assert outcomes == {(True, False), (False, True)}
+
+
+async def test_a_delete_that_frees_a_vm_and_a_new_vm_never_both_win(database: Database) -> None:
+    outcomes: set[tuple[bool, bool]] = set()
+
+    async def play(turns: Turns) -> None:
+        stage = Stage(database, turns)
+        await stage.ready()
+        old = f"old-{stage.round}"
+        at_rest = VmReport(vm_id=old, state=PowerState.STOPPED, stage=BootStage.DONE)
+        image = {"image_id": stage.image_id, "image_digest": stage.digest, "image_name": stage.name}
+        await stage.plane.know(a_vm(old, node_id="node-1", report=at_rest, **image))
+        stage.plane.node_vms.reports[old] = at_rest
+        wish = a_wish(f"vm-{stage.round}", stage.name)
+        deleted, made = await turns.run(
+            stage.plane.deletions.delete(ImageDeletion(name=stage.image_id, flatten=True)),
+            stage.plane.vms.create(wish),
+        )
+        await stage.plane.close()
+        outcomes.add((deleted is None, isinstance(made, Vm)))
+        assert (deleted is None) != isinstance(made, Vm), (deleted, made)
+        assert deleted is None or isinstance(deleted, ImageInUse | VmRunning)
+        there = await stage.image()
+        assert (there is None) == (deleted is None)
+        assert there is None or there.phase is ImagePhase.READY
+        assert (("node-1", stage.digest) in stage.nodes.blobs) == isinstance(made, Vm)
+
+    if isinstance(database, MemoryDatabase):
+        assert await every_order(play) > 100
+    else:
+        await some_orders(play, plays=100)
     assert outcomes == {(True, False), (False, True)}
 
 
