@@ -112,7 +112,8 @@ async def test_bytes_that_are_published_already_are_not_doubled(tmp_path: Path, 
         assert fetched
         assert image
         assert (image.digest, image.link_path) == (fetched.digest, fetched.link_path)
-        assert image.evidence.level is TrustLevel.CHECKSUM
+        assert image.evidence.level is TrustLevel.UNVERIFIED
+        assert (await bench.store.find(DIGEST)).evidence.level is TrustLevel.CHECKSUM
         assert [checksum for _, checksum in await listed(bench)] == [DIGEST]
 
 

@@ -7,6 +7,7 @@ bytes are copied through the same parts and the same publish order as a download
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -65,12 +66,14 @@ class AdoptFile:
             StorageFull, StorageIo, StoreNotWritable, StoreChanged
         """
         digests = PartDigests(size_bytes=file.total, sha256=sha256)
+        evidence = self._evidence(sha256)
         publication = Publication(
             digests=digests,
             facts=file.facts,
             filename=file.filename,
-            evidence=self._evidence(sha256),
-            complete=complete,
+            evidence=evidence,
+            # The job tells what it found out itself, also where the bytes were here with better evidence.
+            complete=lambda image: complete(replace(image, evidence=evidence)),
         )
         # Known first: between the two, a scan would take the file for one more image.
         await self._folder.note_adopted(file, f"sha256:{sha256}")
