@@ -219,13 +219,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         ),
         uploads=Uploads(
             database=database,
-            planner=UploadPlanner(
-                clock=clock,
-                new_id=new_id,
-                limits=Limits(
-                    largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib
-                ),
-            ),
+            planner=UploadPlanner(clock=clock, new_id=new_id, limits=_limits(settings)),
             nodes=GrpcNodeUploads(world.channels),
             records=written,
             runs=runs,
@@ -237,15 +231,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         images=images,
         inventory=inventory,
         edits=ImageEdits(database=database, images=images, catalog=catalog, clock=clock),
-        deletions=Deletions(
-            database=database,
-            images=images,
-            clearing=Clearing(database=database, gateway=gateway, clock=clock),
-            vms=vm_records,
-            nodes=GrpcNodeVms(world.channels),
-            changes=changes,
-            clock=clock,
-        ),
+        deletions=_deletions(world, images, vm_records),
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
         adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
@@ -258,6 +244,23 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             new_id=new_id,
             heartbeat_seconds=settings.heartbeat_seconds,
         ),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib)
+
+
+def _deletions(world: World, images: ImageService, vm_records: VmRecords) -> Deletions:
+    gateway = GrpcNodeGateway(world.channels)
+    return Deletions(
+        database=world.database,
+        images=images,
+        clearing=Clearing(database=world.database, gateway=gateway, clock=world.clock),
+        vms=vm_records,
+        nodes=GrpcNodeVms(world.channels),
+        changes=world.changes,
+        clock=world.clock,
     )
 
 
