@@ -99,6 +99,7 @@ async def workbench(
         downloads = Downloads(
             journal=DownloadRecords(journal),
             fetcher=fetcher,
+            library=fetcher,
             changes=Changes(),
             adoption=adoption,
             **shared,

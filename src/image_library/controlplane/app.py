@@ -18,12 +18,14 @@ from image_library.controlplane.adapters.database.database import open_database
 from image_library.controlplane.adapters.listening import listening_socket, url_of
 from image_library.controlplane.adapters.node_channels import NodeChannels
 from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
+from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
 from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
 from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
 from image_library.controlplane.adapters.system_clock import SystemClock, new_id
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.handlers.auth import Auth, Tokens
 from image_library.controlplane.handlers.http_access import HttpAccess
+from image_library.controlplane.handlers.image_files import ImageFiles
 from image_library.controlplane.handlers.image_service import ImageHandlers
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.interceptors import Errors, Undivided
@@ -43,6 +45,7 @@ from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.garbage import Garbage
+from image_library.controlplane.services.image_bytes import ImageBytes
 from image_library.controlplane.services.image_edits import ImageEdits
 from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
@@ -191,9 +194,13 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     await vms.resume()
     vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)
     _run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
-    uploads = UploadHandlers(parts.uploads, HttpAccess(auth), largest_bytes=settings.max_upload_gib << 30)
+    access = HttpAccess(auth)
+    uploads = UploadHandlers(parts.uploads, access, largest_bytes=settings.max_upload_gib << 30)
+    nodes = GrpcNodeImages(world.channels)
+    files = ImageFiles(ImageBytes(database=world.database, images=parts.images, nodes=nodes), access)
     return Doors(
-        applications=[*_image_applications(parts, pages, chain), vm_application], plain=uploads.routes()
+        applications=[*_image_applications(parts, pages, chain), vm_application],
+        plain=[*uploads.routes(), *files.routes()],
     )
 
 

@@ -6,11 +6,13 @@ import asyncio
 import os
 import platform
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import aiohttp
 import structlog
 
 from image_library import __version__
@@ -23,7 +25,7 @@ from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.fetcher.connector import judged_connector
 from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
-from image_library.node.adapters.fetcher.policy import SourcePolicy, proxies_from
+from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy, proxies_from
 from image_library.node.adapters.grpc_server import Tls, serving
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
@@ -47,6 +49,7 @@ from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
+from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
@@ -142,6 +145,7 @@ async def run_node(
                 removed=lambda: world.changes.notify(INVENTORY),
             ),
             flattening=vm_parts.flattening,
+            reading=ImageReading(store=world.store, holds=world.holds),
             vms=vm_parts.vms,
             streams=vm_parts.streams,
         )
@@ -190,6 +194,7 @@ async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[
     session = open_session(judged_connector(policy))
     stack.push_async_callback(session.close)
     return Downloads(
+        library=await _library_fetcher(stack, world),
         journal=DownloadRecords(world.journal),
         store=world.store,
         fetcher=HttpFetcher(session=session, policy=policy, clock=world.clock),
@@ -202,6 +207,18 @@ async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[
         node_id=world.identity.node_id,
         published=lambda: world.changes.notify(INVENTORY),
     )
+
+
+async def _library_fetcher(stack: AsyncExitStack, world: _World) -> HttpFetcher:
+    """Fetches from the control plane what the library has on other nodes."""
+    settings = world.settings
+    ca = _certificate(settings.control_plane_ca)
+    tls = ssl.create_default_context(cadata=ca.decode() if ca else None)
+    session = open_session(
+        aiohttp.TCPConnector(ssl=tls, force_close=True), authorization=f"Bearer {settings.join_token}"
+    )
+    stack.push_async_callback(session.close)
+    return HttpFetcher(session=session, policy=LibraryRoutes(settings.control_plane_url), clock=world.clock)
 
 
 def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:

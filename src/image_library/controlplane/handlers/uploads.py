@@ -18,12 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from image_library.controlplane.handlers.error_body import error_response
-from image_library.controlplane.handlers.http_access import HttpAccess
+from image_library.controlplane.handlers.http_access import STATUSES, HttpAccess
 from image_library.controlplane.handlers.upload_checksum import ALGORITHMS, checked
 from image_library.controlplane.services.upload_plan import UploadWish
 from image_library.controlplane.services.uploads import Upload, Uploads
 from image_library.domain.errors import (
-    Kind,
     LibraryError,
     UnknownUpload,
     UploadBusy,
@@ -49,16 +48,6 @@ _STATUSES: dict[type[LibraryError], int] = {
 }
 # The protocol's own answers to headers that cannot be used.
 _FIELDS = {"Tus-Resumable": 412, "Content-Type": 415}
-_KINDS = {
-    Kind.INVALID: 400,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.DENIED: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.EXISTS: 409,
-    Kind.PRECONDITION: 412,
-    Kind.EXHAUSTED: 507,
-    Kind.UNAVAILABLE: 503,
-}
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -153,7 +142,7 @@ async def received(request: Request) -> AsyncGenerator[bytes]:
 
 
 def _status(error: LibraryError) -> int:
-    return _FIELDS.get(error.field) or _STATUSES.get(type(error)) or _KINDS.get(error.kind, 500)
+    return _FIELDS.get(error.field) or _STATUSES.get(type(error)) or STATUSES.get(error.kind, 500)
 
 
 def _state(upload: Upload) -> dict[str, str]:

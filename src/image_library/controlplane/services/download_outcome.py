@@ -92,12 +92,15 @@ def _measured(published: PublishedImage) -> bool:
 def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrder) -> Image:
     """The image with its whole, verified copy on the job's node."""
     evidence = believed(published.evidence, order, job)
+    if order.library_digest and image.evidence is not None:
+        # These are the very bytes that were proved when they came into the library.
+        evidence = image.evidence
     copy = Placement(
         node_id=job.node_id,
         pool_id=job.pool_id,
         path=published.link_path,
         state=PlacementState.READY,
-        verified_at=evidence.verified_at,
+        verified_at=published.evidence.verified_at or job.updated_at,
     )
     return image.with_placement(copy).evolve(
         phase=ImagePhase.READY if image.phase is not ImagePhase.DELETING else image.phase,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.download_outcome import underway
+from image_library.controlplane.services.image_copies import copy_order, holders, readable_name
 from image_library.controlplane.services.node_choice import (
     architecture_of,
     choose_node,
@@ -16,14 +17,13 @@ from image_library.controlplane.services.node_choice import (
 from image_library.domain.catalog import CatalogEntry, Variant
 from image_library.domain.errors import NameTaken
 from image_library.domain.identity import valid_name
-from image_library.domain.image import Image, ImageFormat, ImagePhase, PlacementState, Visibility
-from image_library.domain.job import Job, JobState
+from image_library.domain.image import Image, ImagePhase, PlacementState, Visibility
+from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.origin import shown_url
 from image_library.domain.progress import Progress
 from image_library.domain.store import DownloadOrder
 
-_SUFFIXES = {ImageFormat.RAW: "img"}
 _PROJECT = "default"
 
 
@@ -114,10 +114,13 @@ class Planner:
         image = next((i for i in versions if wished_name in ("", i.name)), None)
         if image is None:
             image = self._image(entry, variant, await _free_name(records, source, wished_name))
-        job = self._job(image, node)
+        job, order = self._job(image, node), None
+        if await holders(records, image, but=node.id):
+            # The same version, whatever its publisher offers by now.
+            job, order = replace(job, kind=JobKind.PLACE), copy_order(job, image)
         image = underway(image, job)
         await records.images.save(image)
-        await records.jobs.add(job, _order(job, image, variant))
+        await records.jobs.add(job, order or _order(job, image, variant))
         return Plan(job=job, image=image, fresh=True)
 
     def _image(self, entry: CatalogEntry, variant: Variant, name: str) -> Image:
@@ -167,7 +170,7 @@ def _order(job: Job, image: Image, variant: Variant | None) -> DownloadOrder:
         job_id=job.id,
         image_id=image.id,
         url=variant.url if variant else "",
-        filename=f"{image.name}.{_SUFFIXES.get(image.format, image.format.value)}",
+        filename=readable_name(image),
         format=image.format,
         checksum_algorithm=variant.checksum_algorithm if variant else "",
         checksum_url=variant.checksum_url if variant else "",

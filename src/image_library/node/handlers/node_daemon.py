@@ -13,6 +13,7 @@ from image_library.node.ports.storage import ImageStore
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.flatten_vm import FlattenVm
+from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
@@ -32,12 +33,13 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UpkeepCalls, UploadCalls,
         removal: ImageRemoval,
         garbage: GarbageCollection,
         flattening: FlattenVm,
+        reading: ImageReading,
         vms: Vms,
         streams: VmStreams,
     ) -> None:
         DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
         UploadCalls.__init__(self, uploads=uploads)
-        ImageCalls.__init__(self, scan=scan, removal=removal)
+        ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading)
         InfoCalls.__init__(self, registration=registration, store=store)
         UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage)
         VmCalls.__init__(

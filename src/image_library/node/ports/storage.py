@@ -136,6 +136,23 @@ class Publication:
     complete: Callable[[PublishedImage], tuple[Download, ...]]
 
 
+class Blob(Protocol):
+    """A published image's bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from there; none only at the end.
+
+        Raises:
+            ImageFileMissing, StorageIo
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
 class ImageStore(Protocol):
     """Whole, verified, immutable images by digest, and the parts that become such images."""
 
@@ -174,6 +191,15 @@ class ImageStore(Protocol):
 
     async def find(self, digest: str) -> PublishedImage:
         """The image "sha256:HEX", after a look at its file.
+
+        Raises:
+            ImageNotReady: it is not here.
+            ImageFileMissing: its file is gone or was changed.
+        """
+        ...
+
+    async def open(self, digest: str) -> Blob:
+        """The bytes of the image "sha256:HEX"; to be closed.
 
         Raises:
             ImageNotReady: it is not here.

@@ -49,6 +49,7 @@ class Downloads:
         journal: DownloadJournal,
         store: ImageStore,
         fetcher: Fetcher,
+        library: Fetcher,
         inspector: Inspector,
         clock: Clock,
         changes: Changes,
@@ -66,7 +67,7 @@ class Downloads:
         self._adoption = adoption
         self._node_id = node_id
         self._published = published
-        self._verified = VerifiedFetch(store=store, fetcher=fetcher, inspector=inspector)
+        self._verified = VerifiedFetch(store=store, fetcher=fetcher, library=library, inspector=inspector)
         # Those that have not ended, in the order in which they left.
         self._flights: list[Flight] = []
         # The key of each flight that still holds its part.

@@ -60,8 +60,12 @@ class Watch(Protocol):
 
 
 class VerifiedFetch:
-    def __init__(self, *, store: ImageStore, fetcher: Fetcher, inspector: Inspector) -> None:
+    def __init__(
+        self, *, store: ImageStore, fetcher: Fetcher, library: Fetcher, inspector: Inspector
+    ) -> None:
+        """``library`` fetches what the library has on other nodes."""
         self._store = store
+        self._library = library
         self._fetcher = fetcher
         self._inspector = inspector
 
@@ -84,7 +88,10 @@ class VerifiedFetch:
         while True:
             part, digests = await self._fetch(order, expected, key=key, watch=watch, fresh=again)
             if digests.named(expected.digest.algorithm) == expected.digest.hex:
-                if order.received and order.unverified:
+                if order.library_digest:
+                    # The library's own copy: what it is, and how it was proved, the library knows.
+                    expected = replace(expected, level=TrustLevel.UNVERIFIED, source="library")
+                elif order.received and order.unverified:
                     # Counted by whoever sent it: nothing is known of where it came from before.
                     expected = replace(expected, level=TrustLevel.UNVERIFIED, source="upload")
                 return Verified(part=part, digests=digests, expected=expected)
@@ -118,6 +125,9 @@ class VerifiedFetch:
             await part.discard()
             raise
 
+    def _fetcher_for(self, order: DownloadOrder) -> Fetcher:
+        return self._library if order.library_digest else self._fetcher
+
     async def _refusal(
         self, order: DownloadOrder, part: Part, digests: PartDigests, expected: Expected
     ) -> LibraryError:
@@ -146,9 +156,11 @@ class VerifiedFetch:
         try:
             if order.received:
                 return await self._received(part, watch)
-            source = Source(url=order.url, digest_known=expected is not None, fresh=fresh)
+            source = Source(
+                url=order.library_digest or order.url, digest_known=expected is not None, fresh=fresh
+            )
             receiver = _Judged(part, self._inspector, name=order.filename, declared=order.format)
-            await self._fetcher.fetch(source, receiver, watch.waiting)
+            await self._fetcher_for(order).fetch(source, receiver, watch.waiting)
             await watch.entered(JobState.VERIFYING)
             return part, await part.finish()
         except (StorageIo, NotAnImage, FormatMismatch):

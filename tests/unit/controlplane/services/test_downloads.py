@@ -22,11 +22,11 @@ from image_library.domain.errors import (
     UnknownNode,
 )
 from image_library.domain.image import Failure, ImagePhase, PlacementState, Visibility
-from image_library.domain.job import Job, JobState
+from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import NodePhase
 from image_library.domain.paging import PageRequest
 from image_library.domain.progress import Progress
-from image_library.domain.trust import TrustLevel
+from image_library.domain.trust import Evidence, TrustLevel
 from tests.fakes.control_clock import settle
 from tests.fakes.control_plane import Plane
 from tests.fakes.control_values import (
@@ -181,6 +181,8 @@ async def test_other_bytes_from_the_publisher_are_another_version(plane: Plane) 
     first = await begun(plane, replace(DEBIAN, node="node-1"))
     plane.nodes.say(first.id, state=JobState.READY, published=a_published_image())
     await settle()
+    # Nobody who has it answers: the publisher is asked once more.
+    await plane.know(a_node("node-1", phase=NodePhase.OFFLINE))
     second = await begun(plane, replace(DEBIAN, node="node-2"))
     assert second.image_id == first.image_id
     moved = a_published_image(digest=OTHER_DIGEST)
@@ -393,3 +395,20 @@ async def test_without_a_ready_node_it_is_said(plane: Plane) -> None:
 async def test_an_unknown_job_is_said(plane: Plane) -> None:
     with pytest.raises(UnknownJob, match="nope"):
         await plane.downloads.get("nope")
+
+
+async def test_another_node_gets_the_librarys_own_copy(plane: Plane) -> None:
+    await plane.know(a_node("node-1"), a_node("node-2"))
+    first = await begun(plane, replace(DEBIAN, node="node-1"))
+    plane.nodes.say(first.id, state=JobState.READY, published=a_published_image())
+    await settle()
+    second = await begun(plane, replace(DEBIAN, node="node-2"))
+    order = plane.nodes.journal[second.id].order
+    assert (second.kind, order.library_digest, order.url) == (JobKind.PLACE, DIGEST, "")
+    proof = Evidence(level=TrustLevel.UNVERIFIED, algorithm="sha256", expected=DIGEST[7:], actual=DIGEST[7:])
+    copied = replace(a_published_image(), evidence=proof)
+    plane.nodes.say(second.id, state=JobState.READY, published=copied)
+    await settle()
+    image = await plane.image(first.image_id)
+    assert [p.node_id for p in image.ready_placements] == ["node-1", "node-2"]
+    assert image.trust is TrustLevel.CHECKSUM

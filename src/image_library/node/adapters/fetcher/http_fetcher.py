@@ -25,7 +25,7 @@ from image_library.domain.errors import (
 from image_library.domain.progress import Tries, Waiting
 from image_library.node.adapters.fetcher.answers import Answer, read_answer
 from image_library.node.adapters.fetcher.failures import TryAgain, from_exception, from_status
-from image_library.node.adapters.fetcher.policy import Hop, SourcePolicy
+from image_library.node.adapters.fetcher.policy import Hop, Routes
 from image_library.node.adapters.fetcher.retries import RetryRules
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Receiver, Source, Tell
@@ -41,14 +41,20 @@ _LOOK_AGAIN = 256 << 20
 _FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
-def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+def open_session(connector: aiohttp.BaseConnector, *, authorization: str = "") -> aiohttp.ClientSession:
     """A session that decodes nothing and follows nothing by itself."""
+    shown = {"Authorization": authorization} if authorization else {}
     return aiohttp.ClientSession(
         connector=connector,
         auto_decompress=False,
         read_bufsize=_READ_BUFFER,
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"limiquantix/{__version__}", "Accept-Encoding": "identity", "Accept": "*/*"},
+        headers={
+            "User-Agent": f"limiquantix/{__version__}",
+            "Accept-Encoding": "identity",
+            "Accept": "*/*",
+            **shown,
+        },
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
     )
 
@@ -58,7 +64,7 @@ class HttpFetcher:
         self,
         *,
         session: aiohttp.ClientSession,
-        policy: SourcePolicy,
+        policy: Routes,
         clock: Clock,
         rules: RetryRules | None = None,
     ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from image_library.domain.addresses import AllowedSources, literal, why_denied
+from image_library.domain.checksum import parse_digest
 from image_library.domain.errors import (
     AddressDenied,
     InvalidSettings,
@@ -57,6 +59,33 @@ class Proxies:
         if any(_covers(pattern, host.lower()) for pattern in self.exempt):
             return ""
         return self.https if scheme == "https" else self.http
+
+
+class Routes(Protocol):
+    """Where a source's request goes, and where its redirects may."""
+
+    def first(self, url: str, *, http_will_do: bool) -> Hop: ...
+
+    def redirected(self, hop: Hop, location: str, *, http_will_do: bool) -> Hop: ...
+
+
+class LibraryRoutes:
+    """To the control plane and nowhere else: a source is the digest ("sha256:HEX") of a blob of the library.
+
+    An operator named the control plane; its address is not judged, and no mirror or proxy stands between.
+    """
+
+    def __init__(self, control_plane_url: str) -> None:
+        self._base = control_plane_url.rstrip("/")
+
+    def first(self, url: str, *, http_will_do: bool) -> Hop:
+        digest = parse_digest(url, algorithm="sha256")
+        parts = urlsplit(f"{self._base}/blobs/sha256/{digest.hex}")
+        host, port = _origin(parts)
+        return Hop(url=parts.geturl(), host=host, port=port, encrypted=parts.scheme == "https")
+
+    def redirected(self, hop: Hop, location: str, *, http_will_do: bool) -> Hop:
+        raise RedirectDenied("The control plane redirects, which it has no reason to.")
 
 
 class SourcePolicy:

@@ -17,6 +17,7 @@ from image_library.domain.qcow2 import in_words
 from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.adapters.journal import JournalDatabase
+from image_library.node.adapters.store.blob_reader import open_blob
 from image_library.node.adapters.store.blobs import Blobs
 from image_library.node.adapters.store.disk import KEEP_FREE, Disk, disk_errors
 from image_library.node.adapters.store.identity import StoreIdentity
@@ -27,7 +28,7 @@ from image_library.node.adapters.store.part_file import PartFile, open_part
 from image_library.node.adapters.store.part_records import PartRecords
 from image_library.node.adapters.store.published_records import PublishedRecord, PublishedRecords, moved
 from image_library.node.adapters.store.sweep import PART_SECONDS, StoreSweep
-from image_library.node.ports.storage import OpenedFile, Part, PartKey, Publication
+from image_library.node.ports.storage import Blob, OpenedFile, Part, PartKey, Publication
 
 log = structlog.get_logger()
 
@@ -129,6 +130,15 @@ class BlobStore:
         if record is None:
             raise ImageNotReady(f"The image {digest[:19]} is not on this node.")
         return await self._whole(record)
+
+    async def open(self, digest: str) -> Blob:
+        record = await self._records.find(digest)
+        if record is None:
+            raise ImageNotReady(f"The image {digest[:19]} is not on this node.")
+        image = await self._whole(record)
+        path = Path(image.blob_path)
+        with disk_errors("opening an image"):
+            return await asyncio.to_thread(open_blob, path, size=image.size_bytes, inode=record.inode)
 
     async def find_by_path(self, path: str) -> PublishedImage | None:
         wanted = Path(path)

@@ -1,0 +1,43 @@
+"""Reading a published blob through one descriptor: what was looked at is what is read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from image_library.domain.errors import ImageFileMissing
+from image_library.node.adapters.store.disk import disk_errors
+
+
+class BlobReader:
+    def __init__(self, fd: int, *, size: int) -> None:
+        self._fd = fd
+        self.size = size
+
+    async def read(self, offset: int, length: int) -> bytes:
+        with disk_errors("reading an image"):
+            block = await asyncio.to_thread(os.pread, self._fd, length, offset)
+        if not block and offset < self.size:
+            raise ImageFileMissing("The image's file ends before its end.")
+        return block
+
+    async def close(self) -> None:
+        os.close(self._fd)
+
+
+def open_blob(path: Path, *, size: int, inode: int) -> BlobReader:
+    """Open the blob that was looked at.
+
+    Raises:
+        ImageFileMissing: it is gone, or another file.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise ImageFileMissing("The image's file is gone.") from error
+    seen = os.fstat(fd)
+    if (seen.st_size, seen.st_ino) != (size, inode):
+        os.close(fd)
+        raise ImageFileMissing("The image's file was changed.")
+    return BlobReader(fd, size=size)

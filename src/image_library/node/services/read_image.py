@@ -1,0 +1,39 @@
+"""Giving out the bytes of published images, for exports and for other nodes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from image_library.domain.errors import InvalidRequest
+from image_library.node.ports.storage import ImageStore
+from image_library.node.services.image_holds import ImageHolds
+
+CHUNK_BYTES = 1 << 20
+
+
+class ImageReading:
+    def __init__(self, *, store: ImageStore, holds: ImageHolds) -> None:
+        self._store = store
+        self._holds = holds
+
+    async def read(self, digest: str, *, offset: int = 0, length: int = 0) -> AsyncGenerator[bytes]:
+        """The bytes of the image "sha256:HEX" from ``offset`` on: ``length`` of them, or (0) all.
+
+        The image is not removed while it is read.
+
+        Raises:
+            InvalidRequest: it has not so many bytes.
+            ImageNotReady, ImageFileMissing, StorageIo: it cannot be read.
+        """
+        with self._holds.hold(digest):
+            blob = await self._store.open(digest)
+            try:
+                end = offset + length if length else blob.size
+                if not offset <= end <= blob.size:
+                    raise InvalidRequest(f"The image has {blob.size} bytes.", field="offset")
+                while offset < end:
+                    block = await blob.read(offset, min(CHUNK_BYTES, end - offset))
+                    offset += len(block)
+                    yield block
+            finally:
+                await blob.close()
