@@ -159,6 +159,7 @@ def node_settings(settings: Settings, *, control_plane: str, join_token: str, ap
         mirror=settings.mirror,
         allow_sources=settings.allow_sources,
         control_plane_ca=settings.tls_ca,
+        hostname=settings.hostname,
         **given,
         **_numbers(settings, NodeSettings),
     )

@@ -7,12 +7,23 @@ from typing import Annotated
 import typer
 
 from image_library import __version__
-from image_library.cli import images, images_life, images_words, jobs, launch, nodes, serve, vms, watch
+from image_library.cli import (
+    images,
+    images_files,
+    images_life,
+    images_words,
+    jobs,
+    launch,
+    nodes,
+    serve,
+    vms,
+    watch,
+)
 from image_library.cli.session import DataDirOption, JsonOption, ServerOption, Session
 
 NAME = "limiquantix"
 # Rooms whose commands are in a group of another's: importing them adds them.
-ROOMS = (images_life, images_words)
+ROOMS = (images_files, images_life, images_words)
 
 
 def build() -> typer.Typer:

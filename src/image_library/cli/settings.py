@@ -57,6 +57,7 @@ class Settings:
     allow_sources: tuple[str, ...] = ()
     max_virtual_size: int = 0
     accel: str = ""
+    hostname: str = ""
     log_format: str = "console"
     # Every setting of the kind "number" that was given.
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -201,6 +202,15 @@ TABLE: tuple[Setting, ...] = (
         default="`24`",
         meaning="How long an upload to which nothing comes is kept.",
         programs=SERVERS,
+    ),
+    Setting(
+        name="hostname",
+        kind="text",
+        option="",
+        variable="LIMIQUANTIX_HOSTNAME",
+        default="the machine's own",
+        meaning="What the node is called.",
+        programs=WITH_NODE,
     ),
     Setting(
         name="accel",

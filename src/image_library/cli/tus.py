@@ -6,39 +6,23 @@ Source: https://tus.io/protocols/resumable-upload
 from __future__ import annotations
 
 import base64
-import http.client
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
 
+from image_library.cli.plain_http import PlainHttp
 from image_library.cli.servers import Server
-from image_library.domain.errors import (
-    Internal,
-    LibraryError,
-    NodeUnreachable,
-    ServerUnreachable,
-    StorageFull,
-    Unauthenticated,
-    UnknownUpload,
-    UploadBusy,
-)
+from image_library.domain.errors import LibraryError, UnknownUpload, UploadBusy
 
 VERSION = "1.0.0"
-_BLOCK = 1 << 20
-_LARGEST_ERROR = 64 * 1024
 
 
 # What an answer means that has no body.
-_WORDLESS: dict[int, tuple[type[LibraryError], str]] = {
-    401: (Unauthenticated, "The server does not accept the token."),
+_WORDLESS: Mapping[int, tuple[type[LibraryError], str]] = {
     404: (UnknownUpload, "The server does not know this upload any more."),
     410: (UnknownUpload, "The server does not know this upload any more."),
     423: (UploadBusy, "Somebody else sends bytes for this upload."),
-    503: (NodeUnreachable, "The node that keeps the upload does not answer."),
-    507: (StorageFull, "There is no space left for the upload."),
 }
 
 
@@ -87,32 +71,9 @@ class TusClient:
     def _call(
         self, method: str, path: str, headers: Mapping[str, str], body: _Counted | None = None
     ) -> Mapping[str, str]:
-        connection = self._connection()
-        try:
-            connection.request(method, path, body=body, headers={**self._own_headers(), **headers})
-            answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            if answer.status >= 400:
-                raise _refusal(answer)
-            return told
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerUnreachable(f"The server at {self.server.url} does not answer.") from error
-        finally:
-            connection.close()
-
-    def _own_headers(self) -> dict[str, str]:
-        token = {"Authorization": f"Bearer {self.server.token}"} if self.server.token else {}
-        return {"Tus-Resumable": VERSION, **token}
-
-    def _connection(self) -> http.client.HTTPConnection:
-        url = urlsplit(self.server.url)
-        host, patience = url.hostname or "", self.server.patience
-        if url.scheme == "https":
-            trusted = ssl.create_default_context(cafile=self.server.ca_file)
-            return http.client.HTTPSConnection(
-                host, url.port, timeout=patience, context=trusted, blocksize=_BLOCK
-            )
-        return http.client.HTTPConnection(host, url.port, timeout=patience, blocksize=_BLOCK)
+        http = PlainHttp(self.server, _WORDLESS)
+        with http.answered(method, path, {"Tus-Resumable": VERSION, **headers}, body) as answer:
+            return answer.headers
 
 
 class _Counted:
@@ -129,17 +90,6 @@ class _Counted:
         self._left -= len(block)
         self._sent(len(block))
         return block
-
-
-def _refusal(answer: http.client.HTTPResponse) -> LibraryError:
-    """The error that the server described; a HEAD's answer has no words."""
-    from image_library.wire.errors import from_plain
-
-    ours = from_plain(answer.read(_LARGEST_ERROR))
-    if ours is not None:
-        return ours
-    wordless = _WORDLESS.get(answer.status)
-    return wordless[0](wordless[1]) if wordless else Internal(f"The server answered {answer.status}.")
 
 
 def fingerprint(server: Server, path: Path) -> str:

@@ -17,7 +17,7 @@ from image_library.controlplane.handlers.error_body import error_response
 from image_library.controlplane.handlers.http_access import STATUSES, HttpAccess
 from image_library.controlplane.services.image_bytes import ImageBytes, ImageFile
 from image_library.domain.checksum import parse_digest
-from image_library.domain.errors import LibraryError
+from image_library.domain.errors import InvalidRequest, LibraryError
 
 Find = Callable[[Request], Awaitable[ImageFile]]
 
@@ -56,12 +56,9 @@ class ImageFiles:
 
     def _response(self, request: Request, file: ImageFile) -> Response:
         span = asked_span(request.headers, size=file.size, etag=_etag(file))
-        headers = _headers(file)
         if span is None:
-            return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{file.size}"})
-        headers["Content-Length"] = str(span.stop - span.start)
-        if span.part:
-            headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{file.size}"
+            return _outside(file)
+        headers = _headers(file) | _span_headers(file, span)
         status = 206 if span.part else 200
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers)
@@ -70,6 +67,19 @@ class ImageFiles:
     async def _bytes(self, file: ImageFile, span: Span) -> AsyncGenerator[bytes]:
         async for block in self._images.read(file, start=span.start, stop=span.stop):
             yield block
+
+
+def _outside(file: ImageFile) -> Response:
+    error = InvalidRequest(f"{file.filename} has {file.size} bytes.", field="Range")
+    refusal = error_response(error, 416)
+    refusal.headers["Content-Range"] = f"bytes */{file.size}"
+    return refusal
+
+
+def _span_headers(file: ImageFile, span: Span) -> dict[str, str]:
+    headers = {"Content-Length": str(span.stop - span.start)}
+    part = {"Content-Range": f"bytes {span.start}-{span.stop - 1}/{file.size}"} if span.part else {}
+    return headers | part
 
 
 def _etag(file: ImageFile) -> str:

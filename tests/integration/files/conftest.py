@@ -1,0 +1,51 @@
+"""A control plane and nodes of their own, as programs on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Program, environment
+
+CONTROL_PLANE = ("controlplane", "--json", "--listen", "127.0.0.1:0")
+
+
+@dataclass
+class Farm:
+    """Several machines in one: a control plane, and nodes that join it."""
+
+    root: Path
+    stack: ExitStack
+    mirror: str = ""
+
+    def __post_init__(self) -> None:
+        self.env = self._environment("control-plane")
+        self.control_plane = self.stack.enter_context(Program.start(CONTROL_PLANE, self.env))
+        self.nodes: dict[str, Program] = {}
+
+    def start_node(self, name: str) -> Program:
+        """Start it, for the first time or again; it is registered when this returns."""
+        env = self._environment(name) | {"LIMIQUANTIX_HOSTNAME": name}
+        token = str(self.root / "control-plane" / "data" / "join-token")
+        where = ("--control-plane", self.control_plane.url, "--join-token-file", token)
+        program = Program.start(("node", "--json", *where), env)
+        self.nodes[name] = self.stack.enter_context(program)
+        return program
+
+    def data(self, name: str) -> Path:
+        return self.root / name / "data"
+
+    def _environment(self, name: str) -> dict[str, str]:
+        (self.root / name).mkdir(exist_ok=True)
+        more = {"LIMIQUANTIX_ALLOW_SOURCES": "127.0.0.0/8"}
+        return environment(self.data(name), mirror=self.mirror, **more)
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    with ExitStack() as stack:
+        yield Farm(tmp_path, stack)
