@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -59,11 +61,14 @@ def parse_entries(text: str, *, source: str) -> tuple[CatalogEntry, ...]:
     except (ValueError, RecursionError) as error:
         raise InvalidCatalog(f"{source} is not valid TOML: {error}.") from error
     listed = document.pop("image", [])
+    written = document.pop("written", None)
     if document or not isinstance(listed, list):
-        raise InvalidCatalog(f"{source}: a catalog holds [[image]] tables and nothing else.")
+        raise InvalidCatalog(f"{source}: a catalog holds [[image]] tables and the day it was written.")
+    if written is not None and type(written) is not date:
+        raise InvalidCatalog(f"{source}: 'written' is a day, such as 2026-11-25.", field="written")
     entries: dict[str, CatalogEntry] = {}
     for number, values in enumerate(cast("list[Any]", listed), start=1):
-        entry = _entry(values, source=source, number=number)
+        entry = replace(_entry(values, source=source, number=number), written=written)
         if entry.id in entries:
             raise InvalidCatalog(f"{source}: the id '{entry.id}' is there twice.", field="id")
         entries[entry.id] = entry

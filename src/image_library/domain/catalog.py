@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 from image_library.domain.image import ImageFormat, Requirements
 from image_library.domain.os_info import GuestTraits, OsInfo
@@ -41,6 +42,14 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Support:
+    """How long the publisher supports something; none where it is rolling or not announced."""
+
+    ends: date | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
     id: str
     name: str
@@ -51,6 +60,8 @@ class CatalogEntry:
     traits: GuestTraits
     # The publisher's last day of support; none where it is rolling or not announced.
     support_ends: date | None = None
+    # When its file was written; none where that does not say.
+    written: date | None = None
     variants: tuple[Variant, ...]
 
     def variant_for(self, architecture: str) -> Variant | None:
@@ -67,13 +78,20 @@ class CatalogEntry:
     def ended_support(self, today: date) -> bool:
         return self.support_ends is not None and self.support_ends < today
 
+    def support_on(self, today: date) -> Support:
+        return Support(ends=self.support_ends, ended=self.ended_support(today))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
     entries: tuple[CatalogEntry, ...]
 
     def find(self, catalog_id: str) -> CatalogEntry | None:
-        return next((e for e in self.entries if e.id == catalog_id), None)
+        return self._by_id.get(catalog_id)
+
+    @cached_property
+    def _by_id(self) -> dict[str, CatalogEntry]:
+        return {entry.id: entry for entry in self.entries}
 
     @property
     def ids(self) -> tuple[str, ...]:

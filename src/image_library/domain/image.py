@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from image_library.domain.checksum import Digest
 from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import Evidence, TrustLevel
 
@@ -110,6 +111,10 @@ class Image:
     origin: str = ""
     # The publisher's own name for the build, such as "20260705".
     release: str = ""
+    # The publisher's digests ("sha512:HEX") of the versions before it, the last one first.
+    earlier: tuple[str, ...] = ()
+    # What the publisher had that is newer, when it was last asked: see ``PublisherAnswer.name``.
+    newer: str = ""
     phase: ImagePhase = ImagePhase.PENDING
     size_bytes: int = 0
     virtual_size_bytes: int = 0
@@ -125,6 +130,16 @@ class Image:
     sequence: int = field(default=0, compare=False)
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """All that are known of its bytes: the stored file's own, and the publisher's."""
+        own = self.digest.partition(":")[2]
+        proof = self.evidence
+        found = (Digest(algorithm="sha256", hex=own),) if own else ()
+        if proof is None or not proof.actual:
+            return found
+        return tuple(dict.fromkeys((*found, Digest(algorithm=proof.algorithm, hex=proof.actual))))
 
     @property
     def trust(self) -> TrustLevel:

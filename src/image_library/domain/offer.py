@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 
 from image_library.domain.catalog import CatalogEntry
+from image_library.domain.refresh import Finding
 from image_library.domain.trust import TrustLevel
 
 
@@ -16,6 +19,12 @@ class CatalogOffer:
     entry: CatalogEntry
     verified: bool
     end_of_life: bool
+    # What its publisher was last heard to say, by architecture.
+    findings: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+
+    @property
+    def asked_at(self) -> datetime | None:
+        return max((finding.asked_at for finding in self.findings.values()), default=None)
 
     @property
     def best_trust(self) -> TrustLevel:
@@ -39,3 +48,5 @@ class OfferStatus:
     image_id: str = ""
     progress_percent: int = 0
     error_message: str = ""
+    # What its publisher has that is newer than what is here.
+    newer: str = ""

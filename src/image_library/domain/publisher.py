@@ -14,7 +14,7 @@ from image_library.domain.catalog import Variant
 from image_library.domain.checksum import Digest
 from image_library.domain.errors import IndexUnreadable
 from image_library.domain.origin import shown_url
-from image_library.domain.releases import Release, ReleaseIndex, order_of
+from image_library.domain.releases import Release, ReleaseIndex
 from image_library.domain.trust import TrustLevel
 
 
@@ -28,6 +28,11 @@ class PublisherQuestion:
     # A pinned digest in lower-case hexadecimal.
     digest: str = ""
     index: ReleaseIndex | None = None
+
+    @property
+    def digest_source(self) -> str:
+        """A digest that is given stands in the catalogue."""
+        return ""
 
     @classmethod
     def about(cls, variant: Variant) -> PublisherQuestion:
@@ -60,6 +65,11 @@ class PublisherAnswer:
         """The publisher's own name for the build; empty where it is not known."""
         return self.release.version if self.release else ""
 
+    @property
+    def name(self) -> str:
+        """Something to recognise the build by: its version, else the beginning of its digest."""
+        return self.version or f"{self.digest.algorithm}:{self.digest.hex[:12]}…"
+
     def without_index(self, index: ReleaseIndex, why: str) -> PublisherAnswer:
         """This answer where the index could not be used, for the reason that a sentence gives."""
         return replace(self, note=why, complete=not index.leads)
@@ -73,7 +83,7 @@ class PublisherAnswer:
         if any(_contradicts(release, self) for release in releases):
             raise IndexUnreadable("It gives the image another digest than the checksum file.")
         newest = releases[0]
-        if index.leads and newest.order > order_of(index.release.version_in(self.url) or ""):
+        if index.is_ahead(newest.url, of=self.url):
             return PublisherAnswer(
                 digest=newest.digest,
                 level=TrustLevel.CHECKSUM,
@@ -84,6 +94,24 @@ class PublisherAnswer:
         named = next((release for release in releases if release.digest == self.digest), None)
         note = "" if named else "The index does not list the build that is offered now."
         return replace(self, release=named, note=note)
+
+
+def as_offered(variant: Variant, answer: PublisherAnswer | None) -> tuple[Variant, str]:
+    """The variant as its publisher was heard to offer it, and where its digest is stated then.
+
+    It differs only where the catalogue's URL names one build for ever and an index told of a newer one.
+    """
+    index = variant.index
+    if answer is None or index is None or not index.is_ahead(answer.url, of=variant.url):
+        return variant, ""
+    offered = replace(
+        variant,
+        url=answer.url,
+        checksum_url="",
+        checksum_algorithm=answer.digest.algorithm,
+        digest=answer.digest.hex,
+    )
+    return offered, answer.source
 
 
 def _contradicts(release: Release, answer: PublisherAnswer) -> bool:

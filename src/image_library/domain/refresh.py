@@ -1,9 +1,12 @@
-"""Whether a publisher has something newer than what is held, and which old versions may go."""
+"""Whether a publisher has something newer than what is held, and which old versions may go.
+
+``Finding`` and ``Landing`` are what is remembered of it: what was heard, and what is still to be done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -28,6 +31,8 @@ class HeldVersion:
     id: str
     # All that are known of its bytes: the publisher's, and the stored file's own.
     digests: frozenset[Digest]
+    # Of versions that it has replaced, whether or not they are still held.
+    earlier: frozenset[str] = frozenset()
     imported_at: datetime
     # The publisher's own name for the build, where it is known.
     release: str = ""
@@ -79,6 +84,27 @@ class RefreshReport:
         return f"Nothing uses {names}; to be removed."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the publisher of one entry's image for one architecture was last heard to say."""
+
+    catalog_id: str
+    architecture: str
+    asked_at: datetime
+    # The last answer that there was; it may be older than ``asked_at``.
+    answer: PublisherAnswer | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """What is to be done once a refresh's job has ended: old versions of the name go."""
+
+    job_id: str
+    name: str
+    project_id: str
+    keep: int
+
+
 def judge_refresh(
     held: Sequence[HeldVersion], answer: PublisherAnswer | str, *, keep: int = KEPT_VERSIONS
 ) -> RefreshReport:
@@ -93,16 +119,18 @@ def judge_refresh(
     if keep < 1:
         raise InvalidRequest("At least one version is kept: the current one.", field="keep")
     if isinstance(answer, str):
-        return RefreshReport(freshness=Freshness.UNKNOWN, reason=answer, prune=_beyond(held, keep))
+        return RefreshReport(freshness=Freshness.UNKNOWN, reason=answer, prune=beyond(held, keep))
     current = next((version for version in held if version.current), None)
     same = [version for version in held if answer.digest in version.digests]
     if current and (reason := _why_unknown(current, same, answer)):
-        prune = _beyond(held, keep)
+        prune = beyond(held, keep)
         return RefreshReport(freshness=Freshness.UNKNOWN, answer=answer, reason=reason, prune=prune)
     if current in same:
-        return RefreshReport(freshness=Freshness.UP_TO_DATE, answer=answer, prune=_beyond(held, keep))
+        return RefreshReport(freshness=Freshness.UP_TO_DATE, answer=answer, prune=beyond(held, keep))
     here = same[0] if same else None
-    prune = _beyond(held, keep if here else keep - 1, wanted=here)
+    # By then the name points to the newer one.
+    outdated = [version if version is here else replace(version, current=False) for version in held]
+    prune = beyond(outdated, keep if here else keep - 1, wanted=here)
     return RefreshReport(freshness=Freshness.NEWER_AVAILABLE, answer=answer, held=here, prune=prune)
 
 
@@ -115,7 +143,8 @@ def _why_unknown(current: HeldVersion, same: Sequence[HeldVersion], answer: Publ
         return answer.note
     if current in same:
         return ""
-    if same and same[0].imported_at < current.imported_at:
+    before = not same and str(answer.digest) in current.earlier
+    if before or (same and same[0].imported_at < current.imported_at):
         return f"{_offered(answer)} is offered, which was here before {current.name}."
     if not same and not any(known.algorithm == answer.digest.algorithm for known in current.digests):
         return f"The publisher now gives {answer.digest.algorithm}, which is not known of {current.name}."
@@ -124,7 +153,7 @@ def _why_unknown(current: HeldVersion, same: Sequence[HeldVersion], answer: Publ
     return ""
 
 
-def _beyond(
+def beyond(
     held: Sequence[HeldVersion], room: int, *, wanted: HeldVersion | None = None
 ) -> tuple[HeldVersion, ...]:
     """The unused versions beyond the last ``room``, oldest first; never the current or the wanted one."""
@@ -136,9 +165,5 @@ def _beyond(
 
 def _offered(answer: PublisherAnswer) -> str:
     """The version with its date, else the digest: something to recognise it by."""
-    release = answer.release
-    if release is None:
-        return f"{answer.digest.algorithm}:{answer.digest.hex[:12]}…"
-    if release.published is None:
-        return release.version
-    return f"{release.version}, published {release.published:%Y-%m-%d}"
+    published = answer.release.published if answer.release else None
+    return f"{answer.name}, published {published:%Y-%m-%d}" if published else answer.name

@@ -68,6 +68,8 @@ class DownloadOrder:
     checksum_url: str = ""
     # Lower-case hexadecimal.
     digest: str = ""
+    # The URL at which the digest is stated; empty: in the catalogue, which pins it.
+    digest_source: str = ""
     # Nothing is known to compare the bytes with; they are published as unverified.
     unverified: bool = False
     # "sha256:HEX": a blob that the library has on another node; the URL is empty then.

@@ -26,6 +26,7 @@ from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.fetcher.connector import judged_connector
 from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
 from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy, proxies_from
+from image_library.node.adapters.fetcher.retries import ASKING
 from image_library.node.adapters.grpc_server import Tls, serving
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
@@ -43,6 +44,7 @@ from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.services.adopt_file import AdoptFile
+from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.flatten_vm import FlattenVm
@@ -114,7 +116,7 @@ async def run_node(
     settings = settings.checked()
     async with AsyncExitStack() as stack:
         world = await _open(stack, settings)
-        downloads = await _downloads(stack, world, environment or os.environ)
+        downloads, publishers = await _sources(stack, world, environment or os.environ)
         vm_parts = _vms(stack, world)
         stack.push_async_callback(vm_parts.vms.close)
         stack.push_async_callback(downloads.close)
@@ -146,6 +148,7 @@ async def run_node(
             ),
             flattening=vm_parts.flattening,
             reading=ImageReading(store=world.store, holds=world.holds),
+            publishers=publishers,
             vms=vm_parts.vms,
             streams=vm_parts.streams,
         )
@@ -185,7 +188,10 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
     )
 
 
-async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[str, str]) -> Downloads:
+async def _sources(
+    stack: AsyncExitStack, world: _World, environment: Mapping[str, str]
+) -> tuple[Downloads, AskPublisher]:
+    """Those who fetch from publishers: images, and what is said of them."""
     policy = SourcePolicy(
         mirror=world.settings.mirror,
         allowed=AllowedSources.parse(",".join(world.settings.allow_sources)),
@@ -193,7 +199,8 @@ async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[
     )
     session = open_session(judged_connector(policy))
     stack.push_async_callback(session.close)
-    return Downloads(
+    publishers = AskPublisher(HttpFetcher(session=session, policy=policy, clock=world.clock, rules=ASKING))
+    downloads = Downloads(
         library=await _library_fetcher(stack, world),
         journal=DownloadRecords(world.journal),
         store=world.store,
@@ -207,6 +214,7 @@ async def _downloads(stack: AsyncExitStack, world: _World, environment: Mapping[
         node_id=world.identity.node_id,
         published=lambda: world.changes.notify(INVENTORY),
     )
+    return downloads, publishers
 
 
 async def _library_fetcher(stack: AsyncExitStack, world: _World) -> HttpFetcher:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from image_library.domain.catalog import CatalogEntry, Variant
 from image_library.domain.offer import CatalogOffer, OfferState, OfferStatus
+from image_library.domain.refresh import Finding
 from image_library.wire.os_info import os_to_wire, requirements_to_wire
+from image_library.wire.times import rfc3339
 from image_library.wire.trust import trust_to_wire
 from limiquantix.storage.v1.image_pb import CatalogDownloadStatus, ImageCatalogEntry, ImageCatalogVariant
 
@@ -32,8 +36,9 @@ def offer_to_wire(offer: CatalogOffer) -> ImageCatalogEntry:
         trust=trust_to_wire(offer.best_trust),
         support_ends=entry.support_ends.isoformat() if entry.support_ends else "",
         end_of_life=offer.end_of_life,
+        updated_at=_updated(offer),
         architectures=[v.architecture for v in entry.variants],
-        variants=[_variant(v) for v in entry.variants],
+        variants=[_variant(v, offer.findings.get(v.architecture)) for v in entry.variants],
     )
 
 
@@ -42,7 +47,16 @@ def _shown_variant(entry: CatalogEntry) -> Variant:
     return entry.variant_for("x86_64") or entry.variants[0]
 
 
-def _variant(variant: Variant) -> ImageCatalogVariant:
+def _updated(offer: CatalogOffer) -> str:
+    if offer.asked_at:
+        return rfc3339(offer.asked_at)
+    written = offer.entry.written
+    return rfc3339(datetime(written.year, written.month, written.day, tzinfo=UTC)) if written else ""
+
+
+def _variant(variant: Variant, finding: Finding | None) -> ImageCatalogVariant:
+    answer = finding.answer if finding else None
+    published = answer.release.published if answer and answer.release else None
     return ImageCatalogVariant(
         architecture=variant.architecture,
         url=variant.url,
@@ -51,6 +65,9 @@ def _variant(variant: Variant) -> ImageCatalogVariant:
         checksum=variant.digest,
         size_bytes=variant.size_bytes,
         supported_firmware=list(variant.firmware),
+        newest_release=answer.name if answer else "",
+        newest_published=published.isoformat() if published else "",
+        asked_at=rfc3339(finding.asked_at) if finding else "",
     )
 
 
@@ -61,4 +78,5 @@ def offer_status_to_wire(status: OfferStatus) -> CatalogDownloadStatus:
         image_id=status.image_id,
         progress_percent=status.progress_percent,
         error_message=status.error_message,
+        newer_release=status.newer,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from image_library.domain.catalog import Support
 from image_library.domain.image import Deprecation, Image, ImageFormat, ImagePhase, Placement, Visibility
 from image_library.wire.enums import known
 from image_library.wire.os_info import os_to_wire, requirements_to_wire
@@ -32,12 +33,14 @@ PHASES = {
     ImagePhase.ERROR: image_pb.ImageStatus.Phase.ERROR,
     ImagePhase.DELETING: image_pb.ImageStatus.Phase.DELETING,
 }
+_NOT_KNOWN = Support()
 _FORMATS_BACK = {wire: name for name, wire in FORMATS.items()}
 _VISIBILITIES_BACK = {wire: name for name, wire in VISIBILITIES.items()}
 _PHASES_BACK = {wire: phase for phase, wire in PHASES.items()}
 
 
-def image_to_wire(image: Image) -> image_pb.Image:
+def image_to_wire(image: Image, support: Support = _NOT_KNOWN) -> image_pb.Image:
+    """``support`` is what the catalogue says of it."""
     return image_pb.Image(
         id=image.id,
         name=image.name,
@@ -45,7 +48,7 @@ def image_to_wire(image: Image) -> image_pb.Image:
         project_id=image.project_id,
         labels=dict(image.labels),
         spec=_spec(image),
-        status=_status(image),
+        status=_status(image, support),
         created_at=time_to_wire(image.created_at),
         updated_at=time_to_wire(image.updated_at),
         version=image.version,
@@ -77,7 +80,7 @@ def _spec(image: Image) -> image_pb.ImageSpec:
     )
 
 
-def _status(image: Image) -> image_pb.ImageStatus:
+def _status(image: Image, support: Support) -> image_pb.ImageStatus:
     shown = image.ready_placements[0] if image.ready_placements else None
     where = PurePosixPath(shown.path) if shown and shown.path else None
     status = image_pb.ImageStatus(
@@ -96,6 +99,9 @@ def _status(image: Image) -> image_pb.ImageStatus:
         evidence=evidence_to_wire(image.evidence),
         origin=image.origin,
         release=image.release,
+        newer_release=image.newer,
+        support_ends=support.ends.isoformat() if support.ends else "",
+        end_of_life=support.ended,
     )
     if image.evidence and image.evidence.actual:
         status.checksum = f"{image.evidence.algorithm}:{image.evidence.actual}"

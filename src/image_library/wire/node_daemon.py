@@ -55,6 +55,7 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         unverified=order.unverified,
         library_digest=order.library_digest,
         received=order.received,
+        checksum_source=order.digest_source,
     )
 
 
@@ -83,6 +84,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         checksum_algorithm=algorithm,
         checksum_url=message.checksum_url,
         digest=digest,
+        digest_source=printable(message.checksum_source, 2000),
         unverified=message.unverified,
         library_digest=message.library_digest,
         received=message.received,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from image_library.domain.releases.pattern import ReleasePattern
+from image_library.domain.errors import IndexUnreadable
+from image_library.domain.releases.pattern import ReleasePattern, order_of
 
 
 class IndexFormat(Enum):
@@ -31,3 +32,13 @@ class ReleaseIndex:
     item: str = ""
     # The entry's own URL names one build for ever, so the index tells what is newest.
     leads: bool = False
+
+    def is_ahead(self, url: str, *, of: str) -> bool:
+        """Whether the index may say that the build at ``url`` is newer than that at the entry's own URL."""
+        if not self.leads:
+            return False
+        try:
+            there, own = self.release.version_in(url), self.release.version_in(of)
+        except IndexUnreadable:
+            return False
+        return there is not None and order_of(there) > order_of(own or "")

@@ -6,10 +6,12 @@ from image_library.domain.node import Registration
 from image_library.node.handlers.downloads import DownloadCalls
 from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
+from image_library.node.handlers.publishers import PublisherCalls
 from image_library.node.handlers.upkeep import UpkeepCalls
 from image_library.node.handlers.uploads import UploadCalls
 from image_library.node.handlers.vms import VmCalls
 from image_library.node.ports.storage import ImageStore
+from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.flatten_vm import FlattenVm
@@ -21,7 +23,7 @@ from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
 
-class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UpkeepCalls, UploadCalls, VmCalls):
+class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCalls, UploadCalls, VmCalls):
     def __init__(
         self,
         *,
@@ -34,6 +36,7 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UpkeepCalls, UploadCalls,
         garbage: GarbageCollection,
         flattening: FlattenVm,
         reading: ImageReading,
+        publishers: AskPublisher,
         vms: Vms,
         streams: VmStreams,
     ) -> None:
@@ -41,6 +44,7 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, UpkeepCalls, UploadCalls,
         UploadCalls.__init__(self, uploads=uploads)
         ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading)
         InfoCalls.__init__(self, registration=registration, store=store)
+        PublisherCalls.__init__(self, publishers=publishers)
         UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage)
         VmCalls.__init__(
             self, vms=vms, streams=streams, flattening=flattening, architecture=registration.architecture

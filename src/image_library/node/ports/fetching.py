@@ -58,16 +58,18 @@ class Receiver(Protocol):
         ...
 
 
-class Fetcher(Protocol):
+class SmallFiles(Protocol):
     async def read_small(self, source: Source, *, limit: int, waiting: Tell) -> bytes:
-        """The whole of a small file; ``waiting`` is told as by ``fetch``.
+        """The whole of a small file; ``waiting`` is told as by ``Fetcher.fetch``.
 
         Raises:
             SizeExceeded: it has more than ``limit`` bytes.
-            The errors of ``fetch``.
+            The errors of ``Fetcher.fetch``.
         """
         ...
 
+
+class Fetcher(SmallFiles, Protocol):
     async def fetch(self, source: Source, receiver: Receiver, waiting: Tell) -> None:
         """Bring the rest of the file to ``receiver``, with as many tries as the rules allow.
 

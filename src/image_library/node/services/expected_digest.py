@@ -17,7 +17,7 @@ from image_library.domain.checksum import (
 from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
 from image_library.domain.origin import shown_url
 from image_library.domain.trust import Evidence, TrustLevel
-from image_library.node.ports.fetching import Fetcher, Source, Tell
+from image_library.node.ports.fetching import SmallFiles, Source, Tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Expected:
 
     digest: Digest
     level: TrustLevel
-    # The checksum file's URL, or "catalog".
+    # The checksum file's or index's URL, or "catalog".
     source: str
     # Nothing was known beforehand: it is the digest of what came.
     measured: bool = False
@@ -55,10 +55,12 @@ class Checked(Protocol):
     def checksum_algorithm(self) -> str: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def digest_source(self) -> str: ...
 
 
 async def resolve_expected(
-    order: Checked, fetcher: Fetcher, *, waiting: Tell, fresh: bool = False
+    order: Checked, files: SmallFiles, *, waiting: Tell, fresh: bool = False
 ) -> Expected:
     """The order's own digest, else the row of its file in the checksum file; there is no third way.
 
@@ -66,13 +68,14 @@ async def resolve_expected(
 
     Raises:
         ChecksumMissing, InvalidChecksumFile: the checksum file does not tell.
-        The errors of ``Fetcher.read_small``.
+        The errors of ``SmallFiles.read_small``.
     """
     if order.digest:
         pinned = Digest(algorithm=order.checksum_algorithm, hex=order.digest)
-        return Expected(digest=pinned, level=TrustLevel.PINNED, source="catalog")
+        level = TrustLevel.CHECKSUM if order.digest_source else TrustLevel.PINNED
+        return Expected(digest=pinned, level=level, source=order.digest_source or "catalog")
     source = Source(url=order.checksum_url, fresh=fresh)
-    content = await fetcher.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES, waiting=waiting)
+    content = await files.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES, waiting=waiting)
     filename = urlsplit(order.url).path.rsplit("/", 1)[-1]
     shown = shown_url(order.checksum_url)
     try:

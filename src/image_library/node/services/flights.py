@@ -20,7 +20,8 @@ def version_key(order: DownloadOrder) -> str:
         return upload_part(order.job_id, order.checksum_algorithm).key
     if order.adopt_path:
         return hashlib.sha256(f"adopt\0{order.adopt_path}".encode()).hexdigest()[:32]
-    parts = (order.url, order.checksum_algorithm, order.checksum_url, order.digest, order.format.value)
+    proof = (order.checksum_algorithm, order.checksum_url, order.digest, order.digest_source)
+    parts = (order.url, *proof, order.format.value)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ...storage.v1.facts_pb import GuestFacts
     from ...storage.v1.image_pb import GarbageItem
-    from ...storage.v1.trust_pb import TrustEvidence
+    from ...storage.v1.trust_pb import TrustEvidence, TrustLevel
 
 
 _HealthCheckResponseFields: TypeAlias = Literal["healthy", "version"]
@@ -130,7 +130,7 @@ class GetNodeInfoResponse(Message[_GetNodeInfoResponseFields]):
         disk_used_bytes: int
         disk_total_bytes: int
 
-_DownloadImageOnNodeRequestFields: TypeAlias = Literal["job_id", "image_id", "url", "target_dir", "filename", "checksum", "checksum_type", "checksum_url", "format", "unverified", "library_digest", "received"]
+_DownloadImageOnNodeRequestFields: TypeAlias = Literal["job_id", "image_id", "url", "target_dir", "filename", "checksum", "checksum_type", "checksum_url", "format", "unverified", "library_digest", "received", "checksum_source"]
 
 class DownloadImageOnNodeRequest(Message[_DownloadImageOnNodeRequestFields]):
     """
@@ -203,9 +203,15 @@ class DownloadImageOnNodeRequest(Message[_DownloadImageOnNodeRequestFields]):
             ```proto
             bool received = 104;
             ```
+        checksum_source:
+            Where "checksum" is stated, for the evidence: a URL; empty: in the catalog, which pins it.
+
+            ```proto
+            string checksum_source = 105;
+            ```
     """
 
-    __slots__ = ("job_id", "image_id", "url", "target_dir", "filename", "checksum", "checksum_type", "checksum_url", "format", "unverified", "library_digest", "received")
+    __slots__ = ("job_id", "image_id", "url", "target_dir", "filename", "checksum", "checksum_type", "checksum_url", "format", "unverified", "library_digest", "received", "checksum_source")
 
     if TYPE_CHECKING:
 
@@ -224,6 +230,7 @@ class DownloadImageOnNodeRequest(Message[_DownloadImageOnNodeRequestFields]):
             unverified: bool = False,
             library_digest: str = "",
             received: bool = False,
+            checksum_source: str = "",
         ) -> None:
             pass
 
@@ -239,6 +246,7 @@ class DownloadImageOnNodeRequest(Message[_DownloadImageOnNodeRequestFields]):
         unverified: bool
         library_digest: str
         received: bool
+        checksum_source: str
 
 _DownloadProgressFields: TypeAlias = Literal["job_id", "image_id", "status", "progress_percent", "bytes_downloaded", "bytes_total", "download_speed", "eta_seconds", "path", "error", "error_code", "error_remedy", "stage", "waiting_for", "digest", "size_bytes", "virtual_size_bytes", "format", "evidence", "found", "attempt", "attempts", "next_try_at"]
 
@@ -700,10 +708,12 @@ class ImageChunk(Message[_ImageChunkFields]):
 
         data: bytes
 
-_AskPublisherRequestFields: TypeAlias = Literal["url", "checksum_url", "checksum_type", "index_format", "index_url", "index_keys"]
+_AskPublisherRequestFields: TypeAlias = Literal["url", "checksum_type", "checksum_url", "checksum", "index"]
 
 class AskPublisherRequest(Message[_AskPublisherRequestFields]):
     """
+    Either checksum_url or checksum is given, as in the catalog.
+
     ```proto
     message limiquantix.node.v1.AskPublisherRequest
     ```
@@ -713,31 +723,31 @@ class AskPublisherRequest(Message[_AskPublisherRequestFields]):
             ```proto
             string url = 1;
             ```
-        checksum_url:
-            ```proto
-            string checksum_url = 2;
-            ```
         checksum_type:
-            ```proto
-            string checksum_type = 3;
-            ```
-        index_format:
-            An index of the publisher's builds: its format and what to look for in it.
+            "sha256" or "sha512".
 
             ```proto
-            string index_format = 4;
+            string checksum_type = 2;
             ```
-        index_url:
+        checksum_url:
             ```proto
-            string index_url = 5;
+            string checksum_url = 3;
             ```
-        index_keys:
+        checksum:
+            A pinned digest in hexadecimal.
+
             ```proto
-            map<string, string> index_keys = 6;
+            string checksum = 4;
+            ```
+        index:
+            Where the publisher tells of its builds; absent where it does not.
+
+            ```proto
+            optional limiquantix.node.v1.PublisherIndex index = 5;
             ```
     """
 
-    __slots__ = ("url", "checksum_url", "checksum_type", "index_format", "index_url", "index_keys")
+    __slots__ = ("url", "checksum_type", "checksum_url", "checksum", "index")
 
     if TYPE_CHECKING:
 
@@ -745,22 +755,86 @@ class AskPublisherRequest(Message[_AskPublisherRequestFields]):
             self,
             *,
             url: str = "",
-            checksum_url: str = "",
             checksum_type: str = "",
-            index_format: str = "",
-            index_url: str = "",
-            index_keys: dict[str, str] | None = None,
+            checksum_url: str = "",
+            checksum: str = "",
+            index: PublisherIndex | None = None,
         ) -> None:
             pass
 
         url: str
-        checksum_url: str
         checksum_type: str
-        index_format: str
-        index_url: str
-        index_keys: dict[str, str]
+        checksum_url: str
+        checksum: str
+        index: PublisherIndex | None
 
-_AskPublisherResponseFields: TypeAlias = Literal["checksum_type", "checksum", "release", "release_url", "size_bytes", "note"]
+_PublisherIndexFields: TypeAlias = Literal["format", "url", "release", "product", "item", "leads"]
+
+class PublisherIndex(Message[_PublisherIndexFields]):
+    """
+    An index of a publisher's builds, and what to look for in it.
+
+    ```proto
+    message limiquantix.node.v1.PublisherIndex
+    ```
+
+    Attributes:
+        format:
+            "simplestreams", "fedora-releases", "gitlab-packages", "checksums" or "listing".
+
+            ```proto
+            string format = 1;
+            ```
+        url:
+            ```proto
+            string url = 2;
+            ```
+        release:
+            Where the builds are: a URL with {point} and {build} for what differs between them.
+
+            ```proto
+            string release = 3;
+            ```
+        product:
+            ```proto
+            string product = 4;
+            ```
+        item:
+            ```proto
+            string item = 5;
+            ```
+        leads:
+            Only the index tells of newer builds.
+
+            ```proto
+            bool leads = 6;
+            ```
+    """
+
+    __slots__ = ("format", "url", "release", "product", "item", "leads")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            format: str = "",
+            url: str = "",
+            release: str = "",
+            product: str = "",
+            item: str = "",
+            leads: bool = False,
+        ) -> None:
+            pass
+
+        format: str
+        url: str
+        release: str
+        product: str
+        item: str
+        leads: bool
+
+_AskPublisherResponseFields: TypeAlias = Literal["checksum_type", "checksum", "trust", "source", "url", "release", "note", "complete"]
 
 class AskPublisherResponse(Message[_AskPublisherResponseFields]):
     """
@@ -770,6 +844,8 @@ class AskPublisherResponse(Message[_AskPublisherResponseFields]):
 
     Attributes:
         checksum_type:
+            What an image must have to be the newest, how far that proves it, and where it is stated.
+
             ```proto
             string checksum_type = 1;
             ```
@@ -777,29 +853,43 @@ class AskPublisherResponse(Message[_AskPublisherResponseFields]):
             ```proto
             string checksum = 2;
             ```
-        release:
-            Of the index, where it was read: the build's name, its own URL and size.
+        trust:
+            ```proto
+            limiquantix.storage.v1.TrustLevel trust = 3;
+            ```
+        source:
+            "catalog" or a URL.
 
             ```proto
-            string release = 3;
+            string source = 4;
             ```
-        release_url:
+        url:
+            Where its bytes are.
+
             ```proto
-            string release_url = 4;
+            string url = 5;
             ```
-        size_bytes:
+        release:
+            The build with this digest; absent where it is not known.
+
             ```proto
-            uint64 size_bytes = 5;
+            optional limiquantix.node.v1.PublisherRelease release = 6;
             ```
         note:
             Why the index was of no use.
 
             ```proto
-            string note = 6;
+            string note = 7;
+            ```
+        complete:
+            False where only the index could have told of something newer, and it was of no use.
+
+            ```proto
+            bool complete = 8;
             ```
     """
 
-    __slots__ = ("checksum_type", "checksum", "release", "release_url", "size_bytes", "note")
+    __slots__ = ("checksum_type", "checksum", "trust", "source", "url", "release", "note", "complete")
 
     if TYPE_CHECKING:
 
@@ -808,19 +898,69 @@ class AskPublisherResponse(Message[_AskPublisherResponseFields]):
             *,
             checksum_type: str = "",
             checksum: str = "",
-            release: str = "",
-            release_url: str = "",
-            size_bytes: int = 0,
+            trust: TrustLevel | None = None,
+            source: str = "",
+            url: str = "",
+            release: PublisherRelease | None = None,
             note: str = "",
+            complete: bool = False,
         ) -> None:
             pass
 
         checksum_type: str
         checksum: str
-        release: str
-        release_url: str
-        size_bytes: int
+        trust: TrustLevel
+        source: str
+        url: str
+        release: PublisherRelease | None
         note: str
+        complete: bool
+
+_PublisherReleaseFields: TypeAlias = Literal["url", "size_bytes", "published"]
+
+class PublisherRelease(Message[_PublisherReleaseFields]):
+    """
+    ```proto
+    message limiquantix.node.v1.PublisherRelease
+    ```
+
+    Attributes:
+        url:
+            Names this build for as long as the publisher keeps it; its version stands in the gaps.
+
+            ```proto
+            string url = 1;
+            ```
+        size_bytes:
+            Of the download; zero where it is not known.
+
+            ```proto
+            uint64 size_bytes = 2;
+            ```
+        published:
+            ISO 8601 date; empty where it is not known.
+
+            ```proto
+            string published = 3;
+            ```
+    """
+
+    __slots__ = ("url", "size_bytes", "published")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            url: str = "",
+            size_bytes: int = 0,
+            published: str = "",
+        ) -> None:
+            pass
+
+        url: str
+        size_bytes: int
+        published: str
 
 _CollectGarbageOnNodeRequestFields: TypeAlias = Literal["dry_run", "known_digests", "complete"]
 
@@ -1736,7 +1876,7 @@ class PowerState(Enum):
 
 
 _DESC = file_desc(
-    b'\n%limiquantix/node/v1/node_daemon.proto\x12\x13limiquantix.node.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a"limiquantix/storage/v1/facts.proto\x1a"limiquantix/storage/v1/image.proto\x1a"limiquantix/storage/v1/trust.proto"I\n\x13HealthCheckResponse\x12\x18\n\x07healthy\x18\x01 \x01(\x08R\x07healthy\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version"\x97\x02\n\x13GetNodeInfoResponse\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x04 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x05 \x01(\tR\x07version\x12\x19\n\x08store_id\x18\x06 \x01(\tR\x07storeId\x12&\n\x0fdisk_used_bytes\x18\x07 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x08 \x01(\x04R\x0ediskTotalBytes"\xfa\x02\n\x1aDownloadImageOnNodeRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x10\n\x03url\x18\x03 \x01(\tR\x03url\x12\x1d\n\ntarget_dir\x18\x04 \x01(\tR\ttargetDir\x12\x1a\n\x08filename\x18\x05 \x01(\tR\x08filename\x12\x1a\n\x08checksum\x18\x06 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x07 \x01(\tR\x0cchecksumType\x12!\n\x0cchecksum_url\x18d \x01(\tR\x0bchecksumUrl\x12\x16\n\x06format\x18e \x01(\tR\x06format\x12\x1e\n\nunverified\x18f \x01(\x08R\nunverified\x12%\n\x0elibrary_digest\x18g \x01(\tR\rlibraryDigest\x12\x1a\n\x08received\x18h \x01(\x08R\x08received"\x8f\x08\n\x10DownloadProgress\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12D\n\x06status\x18\x03 \x01(\x0e2,.limiquantix.node.v1.DownloadProgress.StatusR\x06status\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12)\n\x10bytes_downloaded\x18\x05 \x01(\x04R\x0fbytesDownloaded\x12\x1f\n\x0bbytes_total\x18\x06 \x01(\x04R\nbytesTotal\x12%\n\x0edownload_speed\x18\x07 \x01(\x04R\rdownloadSpeed\x12\x1f\n\x0beta_seconds\x18\x08 \x01(\rR\netaSeconds\x12\x12\n\x04path\x18\t \x01(\tR\x04path\x12\x14\n\x05error\x18\n \x01(\tR\x05error\x12\x1d\n\nerror_code\x18d \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18e \x01(\tR\x0berrorRemedy\x12\x14\n\x05stage\x18f \x01(\tR\x05stage\x12\x1f\n\x0bwaiting_for\x18g \x01(\tR\nwaitingFor\x12\x16\n\x06digest\x18h \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18i \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18j \x01(\x04R\x10virtualSizeBytes\x12\x16\n\x06format\x18k \x01(\tR\x06format\x12A\n\x08evidence\x18l \x01(\x0b2%.limiquantix.storage.v1.TrustEvidenceR\x08evidence\x128\n\x05found\x18m \x01(\x0b2".limiquantix.storage.v1.GuestFactsR\x05found\x12\x18\n\x07attempt\x18n \x01(\rR\x07attempt\x12\x1a\n\x08attempts\x18o \x01(\rR\x08attempts\x12:\n\x0bnext_try_at\x18p \x01(\x0b2\x1a.google.protobuf.TimestampR\tnextTryAt"\xb4\x01\n\x06Status\x12\x12\n\x0eSTATUS_UNKNOWN\x10\x00\x12\x12\n\x0eSTATUS_PENDING\x10\x01\x12\x16\n\x12STATUS_DOWNLOADING\x10\x02\x12\x14\n\x10STATUS_VERIFYING\x10\x03\x12\x15\n\x11STATUS_CONVERTING\x10\x04\x12\x14\n\x10STATUS_COMPLETED\x10\x05\x12\x11\n\rSTATUS_FAILED\x10\x06\x12\x14\n\x10STATUS_CANCELLED\x10\x07"n\n\x11OpenUploadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12#\n\rchecksum_type\x18\x03 \x01(\tR\x0cchecksumType"[\n\x0bUploadState\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes"P\n\x0bUploadChunk\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data"X\n\x10AdoptFileRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path"Z\n\x10ReadImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06length\x18\x03 \x01(\x04R\x06length" \n\nImageChunk\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data"\xc5\x02\n\x13AskPublisherRequest\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12!\n\x0cchecksum_url\x18\x02 \x01(\tR\x0bchecksumUrl\x12#\n\rchecksum_type\x18\x03 \x01(\tR\x0cchecksumType\x12!\n\x0cindex_format\x18\x04 \x01(\tR\x0bindexFormat\x12\x1b\n\tindex_url\x18\x05 \x01(\tR\x08indexUrl\x12V\n\nindex_keys\x18\x06 \x03(\x0b27.limiquantix.node.v1.AskPublisherRequest.IndexKeysEntryR\tindexKeys\x1a<\n\x0eIndexKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xc5\x01\n\x14AskPublisherResponse\x12#\n\rchecksum_type\x18\x01 \x01(\tR\x0cchecksumType\x12\x1a\n\x08checksum\x18\x02 \x01(\tR\x08checksum\x12\x18\n\x07release\x18\x03 \x01(\tR\x07release\x12\x1f\n\x0brelease_url\x18\x04 \x01(\tR\nreleaseUrl\x12\x1d\n\nsize_bytes\x18\x05 \x01(\x04R\tsizeBytes\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note"w\n\x1bCollectGarbageOnNodeRequest\x12\x17\n\x07dry_run\x18\x01 \x01(\x08R\x06dryRun\x12#\n\rknown_digests\x18\x02 \x03(\tR\x0cknownDigests\x12\x1a\n\x08complete\x18\x03 \x01(\x08R\x08complete"Y\n\x1cCollectGarbageOnNodeResponse\x129\n\x05items\x18\x01 \x03(\x0b2#.limiquantix.storage.v1.GarbageItemR\x05items"1\n\x18GetDownloadStatusRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId".\n\x15CancelDownloadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId",\n\x12RemoveImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest"\xfc\x01\n\x15CreateVMOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12/\n\x04spec\x18\x03 \x01(\x0b2\x1b.limiquantix.node.v1.VMSpecR\x04spec\x12N\n\x06labels\x18\x04 \x03(\x0b26.limiquantix.node.v1.CreateVMOnNodeRequest.LabelsEntryR\x06labels\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"a\n\x16CreateVMOnNodeResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message"\xa2\x03\n\x06VMSpec\x12\x1b\n\tcpu_cores\x18\x01 \x01(\rR\x08cpuCores\x12\x1d\n\nmemory_mib\x18\x04 \x01(\x04R\tmemoryMib\x129\n\x08firmware\x18\x06 \x01(\x0e2\x1d.limiquantix.node.v1.FirmwareR\x08firmware\x123\n\x05disks\x18\x08 \x03(\x0b2\x1d.limiquantix.node.v1.DiskSpecR\x05disks\x120\n\x04nics\x18\t \x03(\x0b2\x1c.limiquantix.node.v1.NicSpecR\x04nics\x126\n\x06cdroms\x18\n \x03(\x0b2\x1e.limiquantix.node.v1.CdromSpecR\x06cdroms\x12C\n\ncloud_init\x18\x0c \x01(\x0b2$.limiquantix.node.v1.CloudInitConfigR\tcloudInit\x12\x19\n\x08guest_os\x18\r \x01(\tR\x07guestOs\x12"\n\x0carchitecture\x18d \x01(\tR\x0carchitecture"\x93\x01\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData"\xcd\x02\n\x08DiskSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x19\n\x08size_gib\x18\x03 \x01(\x04R\x07sizeGib\x12.\n\x03bus\x18\x04 \x01(\x0e2\x1c.limiquantix.node.v1.DiskBusR\x03bus\x127\n\x06format\x18\x05 \x01(\x0e2\x1f.limiquantix.node.v1.DiskFormatR\x06format\x12\x1a\n\x08readonly\x18\x06 \x01(\x08R\x08readonly\x12\x1a\n\x08bootable\x18\x07 \x01(\x08R\x08bootable\x12!\n\x0cbacking_file\x18\n \x01(\tR\x0bbackingFile\x12\x17\n\x07pool_id\x18\x0b \x01(\tR\x06poolId\x12%\n\x0ebacking_digest\x18d \x01(\tR\rbackingDigest"l\n\x07NicSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n\x0bmac_address\x18\x02 \x01(\tR\nmacAddress\x12\x16\n\x06bridge\x18\x03 \x01(\tR\x06bridge\x12\x18\n\x07network\x18\x04 \x01(\tR\x07network"R\n\tCdromSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n\x08iso_path\x18\x02 \x01(\tR\x07isoPath\x12\x1a\n\x08bootable\x18\x03 \x01(\x08R\x08bootable""\n\x0bVMIdRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"M\n\rStopVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\'\n\x0ftimeout_seconds\x18\x02 \x01(\rR\x0etimeoutSeconds"\x99\x03\n\x10VMStatusResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x125\n\x05state\x18\x03 \x01(\x0e2\x1f.limiquantix.node.v1.PowerStateR\x05state\x129\n\nstarted_at\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18g \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18j \x01(\tR\x0cerrorMessage"P\n\x15ListVMsOnNodeResponse\x127\n\x03vms\x18\x01 \x03(\x0b2%.limiquantix.node.v1.VMStatusResponseR\x03vms"_\n\x18ReadConsoleOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow":\n\x0cConsoleChunk\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data*0\n\x08Firmware\x12\x11\n\rFIRMWARE_BIOS\x10\x00\x12\x11\n\rFIRMWARE_UEFI\x10\x01*8\n\nDiskFormat\x12\x15\n\x11DISK_FORMAT_QCOW2\x10\x00\x12\x13\n\x0fDISK_FORMAT_RAW\x10\x01*V\n\x07DiskBus\x12\x13\n\x0fDISK_BUS_VIRTIO\x10\x00\x12\x11\n\rDISK_BUS_SCSI\x10\x01\x12\x11\n\rDISK_BUS_SATA\x10\x02\x12\x10\n\x0cDISK_BUS_IDE\x10\x03*\xa3\x01\n\nPowerState\x12\x17\n\x13POWER_STATE_UNKNOWN\x10\x00\x12\x17\n\x13POWER_STATE_RUNNING\x10\x01\x12\x17\n\x13POWER_STATE_STOPPED\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03\x12\x19\n\x15POWER_STATE_SUSPENDED\x10\x04\x12\x17\n\x13POWER_STATE_CRASHED\x10\x052\xb0\x10\n\x11NodeDaemonService\x12O\n\x0bHealthCheck\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.HealthCheckResponse\x12O\n\x0bGetNodeInfo\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.GetNodeInfoResponse\x12c\n\x08CreateVM\x12*.limiquantix.node.v1.CreateVMOnNodeRequest\x1a+.limiquantix.node.v1.CreateVMOnNodeResponse\x12C\n\x07StartVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x06StopVM\x12".limiquantix.node.v1.StopVMRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bForceStopVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08RebootVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08DeleteVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12V\n\x0bGetVMStatus\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse\x12M\n\x07ListVMs\x12\x16.google.protobuf.Empty\x1a*.limiquantix.node.v1.ListVMsOnNodeResponse\x12i\n\rDownloadImage\x12/.limiquantix.node.v1.DownloadImageOnNodeRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12i\n\x11GetDownloadStatus\x12-.limiquantix.node.v1.GetDownloadStatusRequest\x1a%.limiquantix.node.v1.DownloadProgress\x12T\n\x0eCancelDownload\x12*.limiquantix.node.v1.CancelDownloadRequest\x1a\x16.google.protobuf.Empty\x12V\n\nOpenUpload\x12&.limiquantix.node.v1.OpenUploadRequest\x1a .limiquantix.node.v1.UploadState\x12S\n\x0bWriteUpload\x12 .limiquantix.node.v1.UploadChunk\x1a .limiquantix.node.v1.UploadState(\x01\x12[\n\tAdoptFile\x12%.limiquantix.node.v1.AdoptFileRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12U\n\tReadImage\x12%.limiquantix.node.v1.ReadImageRequest\x1a\x1f.limiquantix.node.v1.ImageChunk0\x01\x12c\n\x0cAskPublisher\x12(.limiquantix.node.v1.AskPublisherRequest\x1a).limiquantix.node.v1.AskPublisherResponse\x12E\n\tFlattenVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12u\n\x0eCollectGarbage\x120.limiquantix.node.v1.CollectGarbageOnNodeRequest\x1a1.limiquantix.node.v1.CollectGarbageOnNodeResponse\x12T\n\nScanImages\x12\x16.google.protobuf.Empty\x1a..limiquantix.storage.v1.ScanLocalImagesRequest\x12N\n\x0bRemoveImage\x12\'.limiquantix.node.v1.RemoveImageRequest\x1a\x16.google.protobuf.Empty\x12T\n\x07WatchVM\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse0\x01\x12a\n\x0bReadConsole\x12-.limiquantix.node.v1.ReadConsoleOnNodeRequest\x1a!.limiquantix.node.v1.ConsoleChunk0\x01b\x06proto3',
+    b'\n%limiquantix/node/v1/node_daemon.proto\x12\x13limiquantix.node.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a"limiquantix/storage/v1/facts.proto\x1a"limiquantix/storage/v1/image.proto\x1a"limiquantix/storage/v1/trust.proto"I\n\x13HealthCheckResponse\x12\x18\n\x07healthy\x18\x01 \x01(\x08R\x07healthy\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version"\x97\x02\n\x13GetNodeInfoResponse\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x04 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x05 \x01(\tR\x07version\x12\x19\n\x08store_id\x18\x06 \x01(\tR\x07storeId\x12&\n\x0fdisk_used_bytes\x18\x07 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x08 \x01(\x04R\x0ediskTotalBytes"\xa3\x03\n\x1aDownloadImageOnNodeRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x10\n\x03url\x18\x03 \x01(\tR\x03url\x12\x1d\n\ntarget_dir\x18\x04 \x01(\tR\ttargetDir\x12\x1a\n\x08filename\x18\x05 \x01(\tR\x08filename\x12\x1a\n\x08checksum\x18\x06 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x07 \x01(\tR\x0cchecksumType\x12!\n\x0cchecksum_url\x18d \x01(\tR\x0bchecksumUrl\x12\x16\n\x06format\x18e \x01(\tR\x06format\x12\x1e\n\nunverified\x18f \x01(\x08R\nunverified\x12%\n\x0elibrary_digest\x18g \x01(\tR\rlibraryDigest\x12\x1a\n\x08received\x18h \x01(\x08R\x08received\x12\'\n\x0fchecksum_source\x18i \x01(\tR\x0echecksumSource"\x8f\x08\n\x10DownloadProgress\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12D\n\x06status\x18\x03 \x01(\x0e2,.limiquantix.node.v1.DownloadProgress.StatusR\x06status\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12)\n\x10bytes_downloaded\x18\x05 \x01(\x04R\x0fbytesDownloaded\x12\x1f\n\x0bbytes_total\x18\x06 \x01(\x04R\nbytesTotal\x12%\n\x0edownload_speed\x18\x07 \x01(\x04R\rdownloadSpeed\x12\x1f\n\x0beta_seconds\x18\x08 \x01(\rR\netaSeconds\x12\x12\n\x04path\x18\t \x01(\tR\x04path\x12\x14\n\x05error\x18\n \x01(\tR\x05error\x12\x1d\n\nerror_code\x18d \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18e \x01(\tR\x0berrorRemedy\x12\x14\n\x05stage\x18f \x01(\tR\x05stage\x12\x1f\n\x0bwaiting_for\x18g \x01(\tR\nwaitingFor\x12\x16\n\x06digest\x18h \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18i \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18j \x01(\x04R\x10virtualSizeBytes\x12\x16\n\x06format\x18k \x01(\tR\x06format\x12A\n\x08evidence\x18l \x01(\x0b2%.limiquantix.storage.v1.TrustEvidenceR\x08evidence\x128\n\x05found\x18m \x01(\x0b2".limiquantix.storage.v1.GuestFactsR\x05found\x12\x18\n\x07attempt\x18n \x01(\rR\x07attempt\x12\x1a\n\x08attempts\x18o \x01(\rR\x08attempts\x12:\n\x0bnext_try_at\x18p \x01(\x0b2\x1a.google.protobuf.TimestampR\tnextTryAt"\xb4\x01\n\x06Status\x12\x12\n\x0eSTATUS_UNKNOWN\x10\x00\x12\x12\n\x0eSTATUS_PENDING\x10\x01\x12\x16\n\x12STATUS_DOWNLOADING\x10\x02\x12\x14\n\x10STATUS_VERIFYING\x10\x03\x12\x15\n\x11STATUS_CONVERTING\x10\x04\x12\x14\n\x10STATUS_COMPLETED\x10\x05\x12\x11\n\rSTATUS_FAILED\x10\x06\x12\x14\n\x10STATUS_CANCELLED\x10\x07"n\n\x11OpenUploadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12#\n\rchecksum_type\x18\x03 \x01(\tR\x0cchecksumType"[\n\x0bUploadState\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes"P\n\x0bUploadChunk\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data"X\n\x10AdoptFileRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path"Z\n\x10ReadImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06length\x18\x03 \x01(\x04R\x06length" \n\nImageChunk\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data"\xc6\x01\n\x13AskPublisherRequest\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12#\n\rchecksum_type\x18\x02 \x01(\tR\x0cchecksumType\x12!\n\x0cchecksum_url\x18\x03 \x01(\tR\x0bchecksumUrl\x12\x1a\n\x08checksum\x18\x04 \x01(\tR\x08checksum\x129\n\x05index\x18\x05 \x01(\x0b2#.limiquantix.node.v1.PublisherIndexR\x05index"\x98\x01\n\x0ePublisherIndex\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x18\n\x07release\x18\x03 \x01(\tR\x07release\x12\x18\n\x07product\x18\x04 \x01(\tR\x07product\x12\x12\n\x04item\x18\x05 \x01(\tR\x04item\x12\x14\n\x05leads\x18\x06 \x01(\x08R\x05leads"\xac\x02\n\x14AskPublisherResponse\x12#\n\rchecksum_type\x18\x01 \x01(\tR\x0cchecksumType\x12\x1a\n\x08checksum\x18\x02 \x01(\tR\x08checksum\x128\n\x05trust\x18\x03 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12\x16\n\x06source\x18\x04 \x01(\tR\x06source\x12\x10\n\x03url\x18\x05 \x01(\tR\x03url\x12?\n\x07release\x18\x06 \x01(\x0b2%.limiquantix.node.v1.PublisherReleaseR\x07release\x12\x12\n\x04note\x18\x07 \x01(\tR\x04note\x12\x1a\n\x08complete\x18\x08 \x01(\x08R\x08complete"a\n\x10PublisherRelease\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x1c\n\tpublished\x18\x03 \x01(\tR\tpublished"w\n\x1bCollectGarbageOnNodeRequest\x12\x17\n\x07dry_run\x18\x01 \x01(\x08R\x06dryRun\x12#\n\rknown_digests\x18\x02 \x03(\tR\x0cknownDigests\x12\x1a\n\x08complete\x18\x03 \x01(\x08R\x08complete"Y\n\x1cCollectGarbageOnNodeResponse\x129\n\x05items\x18\x01 \x03(\x0b2#.limiquantix.storage.v1.GarbageItemR\x05items"1\n\x18GetDownloadStatusRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId".\n\x15CancelDownloadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId",\n\x12RemoveImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest"\xfc\x01\n\x15CreateVMOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12/\n\x04spec\x18\x03 \x01(\x0b2\x1b.limiquantix.node.v1.VMSpecR\x04spec\x12N\n\x06labels\x18\x04 \x03(\x0b26.limiquantix.node.v1.CreateVMOnNodeRequest.LabelsEntryR\x06labels\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"a\n\x16CreateVMOnNodeResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message"\xa2\x03\n\x06VMSpec\x12\x1b\n\tcpu_cores\x18\x01 \x01(\rR\x08cpuCores\x12\x1d\n\nmemory_mib\x18\x04 \x01(\x04R\tmemoryMib\x129\n\x08firmware\x18\x06 \x01(\x0e2\x1d.limiquantix.node.v1.FirmwareR\x08firmware\x123\n\x05disks\x18\x08 \x03(\x0b2\x1d.limiquantix.node.v1.DiskSpecR\x05disks\x120\n\x04nics\x18\t \x03(\x0b2\x1c.limiquantix.node.v1.NicSpecR\x04nics\x126\n\x06cdroms\x18\n \x03(\x0b2\x1e.limiquantix.node.v1.CdromSpecR\x06cdroms\x12C\n\ncloud_init\x18\x0c \x01(\x0b2$.limiquantix.node.v1.CloudInitConfigR\tcloudInit\x12\x19\n\x08guest_os\x18\r \x01(\tR\x07guestOs\x12"\n\x0carchitecture\x18d \x01(\tR\x0carchitecture"\x93\x01\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData"\xcd\x02\n\x08DiskSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x19\n\x08size_gib\x18\x03 \x01(\x04R\x07sizeGib\x12.\n\x03bus\x18\x04 \x01(\x0e2\x1c.limiquantix.node.v1.DiskBusR\x03bus\x127\n\x06format\x18\x05 \x01(\x0e2\x1f.limiquantix.node.v1.DiskFormatR\x06format\x12\x1a\n\x08readonly\x18\x06 \x01(\x08R\x08readonly\x12\x1a\n\x08bootable\x18\x07 \x01(\x08R\x08bootable\x12!\n\x0cbacking_file\x18\n \x01(\tR\x0bbackingFile\x12\x17\n\x07pool_id\x18\x0b \x01(\tR\x06poolId\x12%\n\x0ebacking_digest\x18d \x01(\tR\rbackingDigest"l\n\x07NicSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n\x0bmac_address\x18\x02 \x01(\tR\nmacAddress\x12\x16\n\x06bridge\x18\x03 \x01(\tR\x06bridge\x12\x18\n\x07network\x18\x04 \x01(\tR\x07network"R\n\tCdromSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n\x08iso_path\x18\x02 \x01(\tR\x07isoPath\x12\x1a\n\x08bootable\x18\x03 \x01(\x08R\x08bootable""\n\x0bVMIdRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"M\n\rStopVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\'\n\x0ftimeout_seconds\x18\x02 \x01(\rR\x0etimeoutSeconds"\x99\x03\n\x10VMStatusResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x125\n\x05state\x18\x03 \x01(\x0e2\x1f.limiquantix.node.v1.PowerStateR\x05state\x129\n\nstarted_at\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18g \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18j \x01(\tR\x0cerrorMessage"P\n\x15ListVMsOnNodeResponse\x127\n\x03vms\x18\x01 \x03(\x0b2%.limiquantix.node.v1.VMStatusResponseR\x03vms"_\n\x18ReadConsoleOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow":\n\x0cConsoleChunk\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data*0\n\x08Firmware\x12\x11\n\rFIRMWARE_BIOS\x10\x00\x12\x11\n\rFIRMWARE_UEFI\x10\x01*8\n\nDiskFormat\x12\x15\n\x11DISK_FORMAT_QCOW2\x10\x00\x12\x13\n\x0fDISK_FORMAT_RAW\x10\x01*V\n\x07DiskBus\x12\x13\n\x0fDISK_BUS_VIRTIO\x10\x00\x12\x11\n\rDISK_BUS_SCSI\x10\x01\x12\x11\n\rDISK_BUS_SATA\x10\x02\x12\x10\n\x0cDISK_BUS_IDE\x10\x03*\xa3\x01\n\nPowerState\x12\x17\n\x13POWER_STATE_UNKNOWN\x10\x00\x12\x17\n\x13POWER_STATE_RUNNING\x10\x01\x12\x17\n\x13POWER_STATE_STOPPED\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03\x12\x19\n\x15POWER_STATE_SUSPENDED\x10\x04\x12\x17\n\x13POWER_STATE_CRASHED\x10\x052\xb0\x10\n\x11NodeDaemonService\x12O\n\x0bHealthCheck\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.HealthCheckResponse\x12O\n\x0bGetNodeInfo\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.GetNodeInfoResponse\x12c\n\x08CreateVM\x12*.limiquantix.node.v1.CreateVMOnNodeRequest\x1a+.limiquantix.node.v1.CreateVMOnNodeResponse\x12C\n\x07StartVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x06StopVM\x12".limiquantix.node.v1.StopVMRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bForceStopVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08RebootVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08DeleteVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12V\n\x0bGetVMStatus\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse\x12M\n\x07ListVMs\x12\x16.google.protobuf.Empty\x1a*.limiquantix.node.v1.ListVMsOnNodeResponse\x12i\n\rDownloadImage\x12/.limiquantix.node.v1.DownloadImageOnNodeRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12i\n\x11GetDownloadStatus\x12-.limiquantix.node.v1.GetDownloadStatusRequest\x1a%.limiquantix.node.v1.DownloadProgress\x12T\n\x0eCancelDownload\x12*.limiquantix.node.v1.CancelDownloadRequest\x1a\x16.google.protobuf.Empty\x12V\n\nOpenUpload\x12&.limiquantix.node.v1.OpenUploadRequest\x1a .limiquantix.node.v1.UploadState\x12S\n\x0bWriteUpload\x12 .limiquantix.node.v1.UploadChunk\x1a .limiquantix.node.v1.UploadState(\x01\x12[\n\tAdoptFile\x12%.limiquantix.node.v1.AdoptFileRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12U\n\tReadImage\x12%.limiquantix.node.v1.ReadImageRequest\x1a\x1f.limiquantix.node.v1.ImageChunk0\x01\x12c\n\x0cAskPublisher\x12(.limiquantix.node.v1.AskPublisherRequest\x1a).limiquantix.node.v1.AskPublisherResponse\x12E\n\tFlattenVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12u\n\x0eCollectGarbage\x120.limiquantix.node.v1.CollectGarbageOnNodeRequest\x1a1.limiquantix.node.v1.CollectGarbageOnNodeResponse\x12T\n\nScanImages\x12\x16.google.protobuf.Empty\x1a..limiquantix.storage.v1.ScanLocalImagesRequest\x12N\n\x0bRemoveImage\x12\'.limiquantix.node.v1.RemoveImageRequest\x1a\x16.google.protobuf.Empty\x12T\n\x07WatchVM\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse0\x01\x12a\n\x0bReadConsole\x12-.limiquantix.node.v1.ReadConsoleOnNodeRequest\x1a!.limiquantix.node.v1.ConsoleChunk0\x01b\x06proto3',
     [
         empty_pb.desc(),
         timestamp_pb.desc(),
@@ -1757,7 +1897,9 @@ _DESC = file_desc(
         "ReadImageRequest": ReadImageRequest,
         "ImageChunk": ImageChunk,
         "AskPublisherRequest": AskPublisherRequest,
+        "PublisherIndex": PublisherIndex,
         "AskPublisherResponse": AskPublisherResponse,
+        "PublisherRelease": PublisherRelease,
         "CollectGarbageOnNodeRequest": CollectGarbageOnNodeRequest,
         "CollectGarbageOnNodeResponse": CollectGarbageOnNodeResponse,
         "GetDownloadStatusRequest": GetDownloadStatusRequest,

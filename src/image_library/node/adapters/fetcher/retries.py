@@ -34,6 +34,10 @@ class RetryRules:
         return longest * (0.5 + self.jitter() / 2)
 
 
+# For questions whose asker waits for the answer.
+ASKING = RetryRules(attempts=3, within=20.0, longest_wait=4.0, patience=10.0)
+
+
 def asked_wait(header: str, now: datetime) -> float | None:
     """What a Retry-After header asks for; None where that is nothing usable, or more than an hour."""
     text = header.strip()
