@@ -58,6 +58,7 @@ class Settings:
     max_virtual_size: int = 0
     accel: str = ""
     hostname: str = ""
+    refresh: str = ""
     log_format: str = "console"
     # Every setting of the kind "number" that was given.
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -228,6 +229,35 @@ TABLE: tuple[Setting, ...] = (
         variable="LIMIQUANTIX_GC_INTERVAL_HOURS",
         default="`24`",
         meaning="How often what nothing needs is removed unasked (docs/lifecycle.md); 0: never.",
+        programs=SERVERS,
+    ),
+    Setting(
+        name="refresh",
+        kind="off|check|fetch",
+        option="",
+        variable="LIMIQUANTIX_REFRESH",
+        default="`check`",
+        meaning="Whether publishers are asked for newer builds of what is here: never, to tell of them only, "
+        "or to fetch them (docs/refresh.md).",
+        programs=SERVERS,
+    ),
+    Setting(
+        name="refresh_hours",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_REFRESH_HOURS",
+        default="`24`",
+        meaning="How long a publisher is not asked again.",
+        programs=SERVERS,
+    ),
+    Setting(
+        name="keep_versions",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_KEEP_VERSIONS",
+        default="`3`",
+        meaning="How many versions of a catalog image stay when it is refreshed; those that VMs use and "
+        "protected ones do not count.",
         programs=SERVERS,
     ),
     Setting(

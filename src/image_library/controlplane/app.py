@@ -19,6 +19,7 @@ from image_library.controlplane.adapters.listening import listening_socket, url_
 from image_library.controlplane.adapters.node_channels import NodeChannels
 from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
 from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
+from image_library.controlplane.adapters.node_gateway_publishers import GrpcPublishers
 from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
 from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
 from image_library.controlplane.adapters.system_clock import SystemClock, new_id
@@ -53,6 +54,13 @@ from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
 from image_library.controlplane.services.provisioning import SeedRenderer
+from image_library.controlplane.services.publisher_desk import PublisherDesk
+from image_library.controlplane.services.refresh_moves import RefreshMoves
+from image_library.controlplane.services.refresh_schedule import RefreshSchedule
+from image_library.controlplane.services.refresh_spread import Spreading
+from image_library.controlplane.services.refresh_targets import RefreshTargets
+from image_library.controlplane.services.refresh_versions import Pruning
+from image_library.controlplane.services.refreshes import Refreshes
 from image_library.controlplane.services.upload_plan import Limits, UploadPlanner
 from image_library.controlplane.services.uploads import Uploads
 from image_library.controlplane.services.vm_followers import VmFollowers
@@ -181,6 +189,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     stack.push_async_callback(parts.runs.close)
     stack.push_async_callback(undivided.close)
     await parts.downloads.resume()
+    refreshes = await _refreshing(stack, world, parts, settings)
     _run_beside(stack, parts.nodes.watch(), "node-watch")
     _run_beside(stack, parts.watch.run(), "library-watch")
     _run_beside(stack, parts.deletions.run(), "deletions")
@@ -199,7 +208,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     nodes = GrpcNodeImages(world.channels)
     files = ImageFiles(ImageBytes(database=world.database, images=parts.images, nodes=nodes), access)
     return Doors(
-        applications=[*_image_applications(parts, pages, chain), vm_application],
+        applications=[*_image_applications(parts, refreshes, pages=pages, chain=chain), vm_application],
         plain=[*uploads.routes(), *files.routes()],
     )
 
@@ -271,6 +280,33 @@ def _deletions(world: World, images: ImageService, vm_records: VmRecords) -> Del
     )
 
 
+async def _refreshing(
+    stack: AsyncExitStack, world: World, parts: ImageParts, settings: Settings
+) -> Refreshes:
+    """The refreshes, going on with what they left, and their schedule."""
+    database, clock = world.database, world.clock
+    planner = Planner(clock=clock, new_id=new_id)
+    refreshes = Refreshes(
+        database=database,
+        targets=RefreshTargets(images=parts.images, catalog=parts.catalog),
+        desk=PublisherDesk(GrpcPublishers(world.channels)),
+        moves=RefreshMoves(planner=planner, clock=clock, new_id=new_id),
+        spreading=Spreading(database=database, planner=planner, downloads=parts.downloads, runs=parts.runs),
+        pruning=Pruning(database=database, deletions=parts.deletions),
+        downloads=parts.downloads,
+        runs=parts.runs,
+        clock=clock,
+        keep=settings.keep_versions,
+    )
+    stack.push_async_callback(refreshes.close)
+    await refreshes.resume()
+    if settings.refresh != "off":
+        every, fetch = timedelta(hours=settings.refresh_hours), settings.refresh == "fetch"
+        schedule = RefreshSchedule(refreshes=refreshes, clock=clock, every=every, fetch=fetch)
+        _run_beside(stack, schedule.run(), "refresh-schedule")
+    return refreshes
+
+
 def vm_service(world: World, records: VmRecords, parts: ImageParts) -> VmService:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
@@ -307,7 +343,9 @@ def vm_service(world: World, records: VmRecords, parts: ImageParts) -> VmService
     )
 
 
-def _image_applications(parts: ImageParts, pages: PageTokens, chain: tuple[Any, ...]) -> list[RpcApplication]:
+def _image_applications(
+    parts: ImageParts, refreshes: Refreshes, *, pages: PageTokens, chain: tuple[Any, ...]
+) -> list[RpcApplication]:
     images = ImageHandlers(
         ImageServices(
             catalog=parts.catalog,
@@ -320,6 +358,7 @@ def _image_applications(parts: ImageParts, pages: PageTokens, chain: tuple[Any, 
             usages=parts.usages,
             garbage=parts.garbage,
             adoptions=parts.adoptions,
+            refreshes=refreshes,
             tokens=pages,
         )
     )

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from image_library.domain.errors import InvalidSettings, ListenDenied, printable
+from image_library.domain.refresh import KEPT_VERSIONS
 
 DEFAULT_LISTEN = "127.0.0.1:8006"
 SQLITE = "sqlite:///"
+REFRESH_MODES = ("off", "check", "fetch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,12 @@ class Settings:
     upload_expiry_hours: int = 24
     # How often what nothing needs is removed unasked; 0: never.
     gc_interval_hours: int = 24
+    # Whether publishers are asked for newer builds from time to time, and whether those are fetched.
+    refresh: str = "check"
+    # How long a publisher is not asked again.
+    refresh_hours: int = 24
+    # Of a catalogue image, those that nothing uses.
+    keep_versions: int = KEPT_VERSIONS
     # Empty: SQLite in the data directory.
     database_url: str = ""
     # What nodes and we show each other; empty: made at the first start, in <data-dir>/join-token.
@@ -93,6 +101,12 @@ class Settings:
             raise InvalidSettings("upload_expiry_hours must be 1 to 8760.", field="upload_expiry_hours")
         if not 0 <= self.gc_interval_hours <= 8760:
             raise InvalidSettings("gc_interval_hours must be 0 to 8760.", field="gc_interval_hours")
+        if self.refresh not in REFRESH_MODES:
+            raise InvalidSettings(f"refresh must be one of {', '.join(REFRESH_MODES)}.", field="refresh")
+        if not 1 <= self.refresh_hours <= 8784:
+            raise InvalidSettings("refresh_hours must be 1 to 8784.", field="refresh_hours")
+        if not 1 <= self.keep_versions <= 1000:
+            raise InvalidSettings("keep_versions must be 1 to 1000.", field="keep_versions")
         for path in (self.tls_cert, self.tls_key, self.node_ca):
             if path is not None and not path.is_file():
                 raise InvalidSettings(f"There is no file {path}.", field="tls_cert")

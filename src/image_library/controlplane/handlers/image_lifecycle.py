@@ -7,10 +7,10 @@ from typing import Any
 from connectrpc.request import RequestContext
 from protobuf.wkt import Empty
 
+from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.services.deletions import ImageDeletion
 from image_library.wire.garbage import garbage_to_wire
-from image_library.wire.image import image_to_wire
 from image_library.wire.image_update import update_from_wire
 from image_library.wire.image_usage import usage_to_wire
 from image_library.wire.job import job_to_wire
@@ -21,9 +21,11 @@ Context = RequestContext[Any, Any]
 
 class LifecycleHandlers:
     _services: ImageServices
+    _messages: ImageMessages
 
     async def update_image(self, request: pb.UpdateImageRequest, ctx: Context, /) -> pb.Image:
-        return image_to_wire(await self._services.edits.update(request.id, update_from_wire(request)))
+        image = await self._services.edits.update(request.id, update_from_wire(request))
+        return self._messages.of(image)
 
     async def delete_image(self, request: pb.DeleteImageRequest, ctx: Context, /) -> Empty:
         flatten = request.cascade == pb.DeleteImageRequest.Cascade.FLATTEN

@@ -10,12 +10,12 @@ from image_library.controlplane.handlers.image_filter import image_filter
 from image_library.controlplane.handlers.image_jobs import JobHandlers
 from image_library.controlplane.handlers.image_lifecycle import LifecycleHandlers
 from image_library.controlplane.handlers.image_messages import ImageMessages
+from image_library.controlplane.handlers.image_refresh import RefreshHandlers
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.image_watch import WatchHandlers
 from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.domain.paging import Order
 from image_library.wire.catalog import offer_status_to_wire, offer_to_wire
-from image_library.wire.image import image_to_wire
 from image_library.wire.inventory import inventory_from_wire
 from image_library.wire.os_info import family_from_wire
 from limiquantix.storage.v1 import image_connect
@@ -24,13 +24,15 @@ from limiquantix.storage.v1 import image_pb as pb
 Context = RequestContext[Any, Any]
 
 
-class ImageHandlers(JobHandlers, LifecycleHandlers, WatchHandlers, image_connect.ImageService):
+class ImageHandlers(
+    JobHandlers, LifecycleHandlers, RefreshHandlers, WatchHandlers, image_connect.ImageService
+):
     def __init__(self, services: ImageServices) -> None:
         self._services = services
-        self._messages = ImageMessages()
+        self._messages = ImageMessages(services.catalog.support_of)
 
     async def get_image(self, request: pb.GetImageRequest, ctx: Context, /) -> pb.Image:
-        return image_to_wire(await self._services.images.get(request.id))
+        return self._messages.of(await self._services.images.get(request.id))
 
     async def list_images(self, request: pb.ListImagesRequest, ctx: Context, /) -> pb.ListImagesResponse:
         page = await self._services.images.list(
@@ -65,7 +67,7 @@ class ImageHandlers(JobHandlers, LifecycleHandlers, WatchHandlers, image_connect
             architecture=request.architecture,
         )
         job, image = await self._services.downloads.start(wish)
-        return pb.DownloadImageResponse(job_id=job.id, image=image_to_wire(image))
+        return pb.DownloadImageResponse(job_id=job.id, image=self._messages.of(image))
 
     async def scan_local_images(
         self, request: pb.ScanLocalImagesRequest, ctx: Context, /

@@ -14,6 +14,7 @@ from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
+from image_library.controlplane.services.refreshes import Refreshes
 from image_library.wire.paging import PageTokens
 
 
@@ -30,3 +31,4 @@ class ImageServices:
     garbage: Garbage
     adoptions: Adoptions
     tokens: PageTokens
+    refreshes: Refreshes

@@ -9,6 +9,7 @@ from image_library.controlplane.ports.changes import LibraryChanges
 from image_library.controlplane.ports.images import Images
 from image_library.controlplane.ports.jobs import Jobs
 from image_library.controlplane.ports.nodes import Nodes
+from image_library.controlplane.ports.refreshes import Refreshes
 from image_library.controlplane.ports.tombstones import Tombstones
 from image_library.controlplane.ports.vms import Vms
 from image_library.domain.changes import Changed
@@ -37,6 +38,9 @@ class Records(Protocol):
 
     @property
     def tombstones(self) -> Tombstones: ...
+
+    @property
+    def refreshes(self) -> Refreshes: ...
 
 
 class Database(Protocol):

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
-from image_library.domain.catalog import Catalog, CatalogEntry
+from image_library.domain.catalog import Catalog, CatalogEntry, Support
 from image_library.domain.errors import UnknownImage
 from image_library.domain.image import Image, ImagePhase
 from image_library.domain.offer import CatalogOffer, OfferState, OfferStatus
 from image_library.domain.os_info import OsFamily
+from image_library.domain.refresh import Finding
 from image_library.domain.trust import TrustLevel
 
+_NOT_KNOWN = Support()
 _ON_THE_WAY = frozenset({ImagePhase.PENDING, ImagePhase.DOWNLOADING, ImagePhase.CONVERTING})
 
 
@@ -43,12 +45,14 @@ class CatalogService:
     async def offers(self, os_family: OsFamily | None = None) -> tuple[CatalogOffer, ...]:
         """Every entry, or those of one family, in the catalogue's order."""
         versions = await self._versions()
+        findings = await self._findings()
         today = self._clock.now().date()
         return tuple(
             CatalogOffer(
                 entry=entry,
                 verified=_verified(entry, versions.get(entry.id, [])),
                 end_of_life=entry.ended_support(today),
+                findings=findings.get(entry.id, {}),
             )
             for entry in self._catalog.entries
             if os_family in (None, entry.os.family)
@@ -63,6 +67,20 @@ class CatalogService:
         wanted = [self.entry(catalog_id).id for catalog_id in catalog_ids] or list(self._catalog.ids)
         versions = await self._versions()
         return tuple(_status(catalog_id, versions.get(catalog_id, [])) for catalog_id in wanted)
+
+    def support_of(self, image: Image) -> Support:
+        """How long its publisher supports it, as far as the catalogue knows."""
+        entry = self._catalog.find(image.catalog_id) if image.catalog_id else None
+        return entry.support_on(self._clock.now().date()) if entry else _NOT_KNOWN
+
+    async def _findings(self) -> dict[str, dict[str, Finding]]:
+        """By entry and architecture."""
+        async with self._database.read() as records:
+            said = await records.refreshes.findings()
+        found: dict[str, dict[str, Finding]] = {}
+        for finding in said:
+            found.setdefault(finding.catalog_id, {})[finding.architecture] = finding
+        return found
 
     async def _versions(self) -> dict[str, list[Image]]:
         """The images of each entry, newest first."""
@@ -85,10 +103,14 @@ def _verified(entry: CatalogEntry, versions: list[Image]) -> bool:
 
 def _status(catalog_id: str, versions: list[Image]) -> OfferStatus:
     """A ready version counts most, then one on its way, then a failure."""
-    for image in versions:
+    for image in sorted(versions, key=lambda image: not image.current):
         if image.phase is ImagePhase.READY:
             return OfferStatus(
-                catalog_id=catalog_id, state=OfferState.READY, image_id=image.id, progress_percent=100
+                catalog_id=catalog_id,
+                state=OfferState.READY,
+                image_id=image.id,
+                progress_percent=100,
+                newer=image.newer,
             )
     for image in versions:
         if image.phase in _ON_THE_WAY:

@@ -50,6 +50,8 @@ class ImageDeletion:
     name: str
     # Stopped VMs that use it get disks of their own first.
     flatten: bool = False
+    # Only if its name points to another version.
+    superseded: bool = False
     # Of the image that the caller saw; empty: whatever it is now.
     etag: str = ""
 
@@ -124,6 +126,8 @@ class Deletions:
         async with self._database.write() as records:
             image = await self._images.get_in(records, wish.name)
             same_etag(image, wish.etag)
+            if wish.superseded and image.current:
+                raise ImageInUse(f"'{image.name}' points to this version.", field="id")
             await _refuse_needed(records, image)
             users = await records.vms.using(image.id)
             if not users:

@@ -17,6 +17,7 @@ from image_library.controlplane.services.download_outcome import (
     next_version,
     underway,
 )
+from image_library.controlplane.services.version_names import point_to, released
 from image_library.domain.errors import Internal, LibraryError, UnknownJob
 from image_library.domain.image import Image, ImagePhase
 from image_library.domain.job import Job, JobState
@@ -90,7 +91,7 @@ class DownloadLog:
         elif not image.current:
             image = await self._known_or(records, image, published)
         await _absorb_found(records, image, job, published)
-        image = landed(image, job, published, order)
+        image = await released(records, landed(image, job, published, order))
         # Bytes that were deleted are wanted again.
         await records.tombstones.lift(published.digest)
         await records.images.save(await _pointed_at(records, image))
@@ -113,14 +114,15 @@ class DownloadLog:
 
 
 async def _pointed_at(records: Records, image: Image) -> Image:
-    """The image, with its name pointing to it where it is the latest version that is whole."""
-    if image.current:
-        return image
+    """The image, with its name pointing to it where it is the latest version that is whole.
+
+    A build that was replaced before does not come back: a mirror may have fallen behind.
+    """
     for other in await records.images.named(image.name, image.project_id):
-        if other.version > image.version and other.phase is ImagePhase.READY:
+        newer = other.version > image.version or any(str(d) in other.earlier for d in image.digests)
+        if newer and other.phase is ImagePhase.READY and other.id != image.id:
             return image
-        await records.images.save(other.evolve(current=False))
-    return image.evolve(current=True)
+    return await point_to(records, image)
 
 
 async def _abandon(records: Records, job: Job) -> None:

@@ -12,6 +12,9 @@ from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 
+# Of the digests that a name pointed to: enough to know a mirror that fell behind.
+MOST_REMEMBERED = 40
+
 
 def failure_of(error: LibraryError) -> Failure:
     return Failure(code=error.code, message=error.message, remedy=error.remedy)
@@ -109,6 +112,8 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
         virtual_size_bytes=published.facts.virtual_size_bytes,
         format=published.facts.format,
         digest=published.digest,
+        # What a draft was going to be is not what came.
+        release=image.release if image.digest else "",
         evidence=evidence,
         failure=None,
         updated_at=job.updated_at,
@@ -117,7 +122,7 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
 
 def believed(evidence: Evidence, order: DownloadOrder, job: Job) -> Evidence:
     """A node cannot claim more trust than its order can give, nor speak for another node."""
-    best = TrustLevel.PINNED if order.digest else TrustLevel.CHECKSUM
+    best = TrustLevel.PINNED if order.digest and not order.digest_source else TrustLevel.CHECKSUM
     if order.digest and job.kind is JobKind.IMPORT:
         # It stands in no catalogue: whoever imported it stated it.
         best, evidence = TrustLevel.CHECKSUM, replace(evidence, source=GIVEN)
@@ -126,6 +131,7 @@ def believed(evidence: Evidence, order: DownloadOrder, job: Job) -> Evidence:
     return replace(
         evidence,
         level=min(evidence.level, best),
+        source=order.digest_source or evidence.source,
         node_id=job.node_id,
         verified_at=evidence.verified_at or job.updated_at,
     )
@@ -149,6 +155,7 @@ def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
 
     The name goes on pointing where it does until they are there.
     """
+    replaced = [str(digest) for digest in latest.digests]
     return replace(
         latest,
         id=version_id,
@@ -160,6 +167,8 @@ def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
         progress_percent=0,
         digest="",
         release="",
+        newer="",
+        earlier=tuple(dict.fromkeys((*replaced, *latest.earlier)))[:MOST_REMEMBERED],
         evidence=None,
         failure=None,
         placements=(),

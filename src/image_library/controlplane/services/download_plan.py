@@ -22,6 +22,7 @@ from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.origin import shown_url
 from image_library.domain.progress import Progress
+from image_library.domain.publisher import PublisherAnswer, as_offered
 from image_library.domain.store import DownloadOrder
 
 _PROJECT = "default"
@@ -114,13 +115,37 @@ class Planner:
         image = next((i for i in versions if wished_name in ("", i.name)), None)
         if image is None:
             image = self._image(entry, variant, await _free_name(records, source, wished_name))
-        job, order = self._job(image, node), None
         if await holders(records, image, but=node.id):
-            # The same version, whatever its publisher offers by now.
-            job, order = replace(job, kind=JobKind.PLACE), copy_order(job, image)
+            return await self.copy(records, image, node)
+        heard = await records.refreshes.finding(entry.id, variant.architecture)
+        return await self.begin(records, image, variant, node=node, answer=heard.answer if heard else None)
+
+    async def copy(self, records: Records, image: Image, node: Node) -> Plan:
+        """Add a job that brings this very version from another node, whatever its publisher offers by now."""
+        job = replace(self._job(image, node), kind=JobKind.PLACE)
+        return await self._add(records, underway(image, job), job, copy_order(job, image))
+
+    async def begin(
+        self,
+        records: Records,
+        image: Image,
+        variant: Variant,
+        *,
+        node: Node,
+        answer: PublisherAnswer | None = None,
+    ) -> Plan:
+        """Add a job that brings the image to the node, as ``answer`` says that the publisher offers it."""
+        variant, digest_source = as_offered(variant, answer)
+        job = self._job(image, node)
         image = underway(image, job)
+        if not image.digest:
+            image = image.evolve(origin=shown_url(variant.url))
+        order = replace(_order(job, image, variant), digest_source=digest_source)
+        return await self._add(records, image, job, order)
+
+    async def _add(self, records: Records, image: Image, job: Job, order: DownloadOrder) -> Plan:
         await records.images.save(image)
-        await records.jobs.add(job, order or _order(job, image, variant))
+        await records.jobs.add(job, order)
         return Plan(job=job, image=image, fresh=True)
 
     def _image(self, entry: CatalogEntry, variant: Variant, name: str) -> Image:
@@ -136,7 +161,6 @@ class Planner:
                 entry.requirements, firmware=variant.firmware or entry.requirements.firmware
             ),
             format=variant.format,
-            origin=shown_url(variant.url),
             visibility=Visibility.PUBLIC,
             created_at=now,
             updated_at=now,

@@ -84,6 +84,14 @@ class Downloads:
                     return
                 await moved.wait()
 
+    async def ended(self, job_id: str) -> Job:
+        """The job at its end, when that comes.
+
+        Raises:
+            UnknownJob: there is none with this id.
+        """
+        return [job async for job in self.watch(job_id) if job.state.ended][-1]
+
     async def cancel(self, job_id: str) -> Job:
         """Ask for the job's end and answer with how it stands then; a finished job stays as it is."""
         job = await self.get(job_id)

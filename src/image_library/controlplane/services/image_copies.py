@@ -20,8 +20,9 @@ async def holders(records: Records, image: Image, *, but: str = "") -> tuple[Nod
 
 
 def readable_name(image: Image) -> str:
-    """The name of a node's readable link to it."""
-    return f"{image.name}.{_SUFFIXES.get(image.format, image.format.value)}"
+    """The name of a node's readable link to it: each version has its own."""
+    name = f"{image.name}@{image.version}" if image.version > 1 else image.name
+    return f"{name}.{_SUFFIXES.get(image.format, image.format.value)}"
 
 
 def copy_order(job: Job, image: Image) -> DownloadOrder:

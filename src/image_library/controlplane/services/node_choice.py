@@ -7,9 +7,12 @@ from collections import Counter
 from image_library.controlplane.ports.records import Records
 from image_library.domain.catalog import CatalogEntry
 from image_library.domain.errors import InvalidRequest, NoNodeReady, StorageFull, UnknownNode, printable
+from image_library.domain.image import Image
 from image_library.domain.node import Node, NodePhase
 
 _MIB = 1024**2
+# Free bytes that a node should have for any image: sizes that are told are not trusted.
+LEAST_ROOM = 256 * _MIB
 
 
 async def find_node(records: Records, named: str) -> Node:
@@ -57,6 +60,19 @@ async def choose_node(records: Records, entry: CatalogEntry, architecture: str) 
     return min(roomy, key=merit)
 
 
+async def choose_beside(records: Records, image: Image, needed: int) -> Node:
+    """A ready node for the next version: one that holds this one, else any; with ``needed`` bytes free.
+
+    Raises:
+        NoNodeReady: no node is ready.
+        StorageFull: none of them has the space.
+    """
+    ready = await _ready_nodes(records)
+    holding = {copy.node_id for copy in image.ready_placements}
+    candidates = [node for node in ready if node.id in holding] or ready
+    return await _roomiest(records, candidates, max(needed, LEAST_ROOM))
+
+
 async def roomiest_node(records: Records, needed: int) -> Node:
     """The ready node for ``needed`` bytes that come from somewhere else: the least busy, then the emptiest.
 
@@ -64,7 +80,14 @@ async def roomiest_node(records: Records, needed: int) -> Node:
         NoNodeReady: no node is ready.
         StorageFull: none of them has the space.
     """
-    ready = [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
+    return await _roomiest(records, await _ready_nodes(records), needed)
+
+
+async def _ready_nodes(records: Records) -> list[Node]:
+    return [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
+
+
+async def _roomiest(records: Records, ready: list[Node], needed: int) -> Node:
     if not ready:
         raise NoNodeReady("No node is ready to take the image.")
     roomy = [n for n in ready if n.disk_total_bytes == 0 or n.free_bytes >= needed]
@@ -85,7 +108,7 @@ def has_room(node: Node, entry: CatalogEntry, architecture: str) -> bool:
 def room_needed(node: Node, entry: CatalogEntry, architecture: str) -> int:
     """Bytes that should be free there; never less than 256 MiB, as the catalog's size is not trusted."""
     variant = entry.variant_for(architecture or architecture_of(node))
-    return max(variant.size_bytes if variant else 0, 256 * _MIB)
+    return max(variant.size_bytes if variant else 0, LEAST_ROOM)
 
 
 def architecture_of(node: Node) -> str:

@@ -19,6 +19,7 @@ from image_library.controlplane.adapters.database.changes import DatabaseChanges
 from image_library.controlplane.adapters.database.images import DatabaseImages
 from image_library.controlplane.adapters.database.jobs import DatabaseJobs
 from image_library.controlplane.adapters.database.nodes import DatabaseNodes
+from image_library.controlplane.adapters.database.refreshes import DatabaseRefreshes
 from image_library.controlplane.adapters.database.schema import bring_up_to_date
 from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.adapters.database.tombstones import DatabaseTombstones
@@ -42,6 +43,7 @@ class DatabaseRecords:
         self.vms = DatabaseVms(connection, self.stamp)
         self.changes = DatabaseChanges(connection)
         self.tombstones = DatabaseTombstones(connection)
+        self.refreshes = DatabaseRefreshes(connection)
 
 
 class SqliteDatabase:

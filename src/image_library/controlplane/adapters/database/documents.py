@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -24,7 +24,7 @@ def to_document(value: Any, *, but: frozenset[str] = frozenset()) -> Any:
         return {name: to_document(getattr(value, name)) for name in _names(type(value)) if name not in but}
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, tuple | frozenset):
         return [to_document(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
@@ -71,6 +71,8 @@ def _change(hint: Any) -> Change | None:
         return members.__getitem__
     if issubclass(hint, datetime):
         return datetime.fromisoformat
+    if issubclass(hint, date):
+        return date.fromisoformat
     return None
 
 

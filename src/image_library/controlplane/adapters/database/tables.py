@@ -169,6 +169,23 @@ vms = Table(
     Index("ix_vms_newest", "created_at", "id"),
 )
 
+# What each publisher was last heard to say.
+findings = Table(
+    "findings",
+    metadata,
+    Column("catalog_id", String, primary_key=True),
+    Column("architecture", String, primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+
+# What is to be done once a refresh's job has ended.
+landings = Table(
+    "landings",
+    metadata,
+    Column("job_id", String, primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+
 # What is gone, so that those who follow the library by sequence hear of it.
 removals = Table(
     "removals",

@@ -11,6 +11,7 @@ from image_library.controlplane.adapters.memory.changes import MemoryChanges
 from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
 from image_library.controlplane.adapters.memory.nodes import MemoryNodes
+from image_library.controlplane.adapters.memory.refreshes import MemoryRefreshes
 from image_library.controlplane.adapters.memory.tables import Tables
 from image_library.controlplane.adapters.memory.tombstones import MemoryTombstones
 from image_library.controlplane.adapters.memory.vms import MemoryVms
@@ -28,6 +29,7 @@ class MemoryRecords:
         self.vms = MemoryVms(tables)
         self.changes = MemoryChanges(tables)
         self.tombstones = MemoryTombstones(tables)
+        self.refreshes = MemoryRefreshes(tables)
 
 
 class MemoryDatabase:

@@ -12,6 +12,7 @@ from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.node import Node
 from image_library.domain.paging import Cursor, Key, Page, PageRequest, micros
+from image_library.domain.refresh import Finding, Landing
 from image_library.domain.store import DownloadOrder
 from image_library.domain.vm import Vm
 
@@ -36,6 +37,8 @@ class Tables:
     orders: dict[str, DownloadOrder] = field(default_factory=dict[str, DownloadOrder])
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     vms: dict[str, Vm] = field(default_factory=dict[str, Vm])
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict[tuple[str, str], Finding])
+    landings: dict[str, Landing] = field(default_factory=dict[str, Landing])
     # The sequence number at which something of a kind was removed.
     removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     removed_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
@@ -63,6 +66,8 @@ class Tables:
             orders=dict(self.orders),
             nodes=dict(self.nodes),
             vms=dict(self.vms),
+            findings=dict(self.findings),
+            landings=dict(self.landings),
             removed=dict(self.removed),
             removed_at=dict(self.removed_at),
             tombstones=dict(self.tombstones),

@@ -13,6 +13,7 @@ def upgrade() -> None:
     _images()
     _work()
     _machines()
+    _refreshes()
     _numbers()
     op.create_table(
         "meta",
@@ -122,6 +123,20 @@ def _machines() -> None:
     op.create_index("ix_vms_node_id", "vms", ["node_id"])
     op.create_index("ix_vms_image_id", "vms", ["image_id"])
     op.create_index("ix_vms_newest", "vms", ["created_at", "id"])
+
+
+def _refreshes() -> None:
+    op.create_table(
+        "findings",
+        sa.Column("catalog_id", sa.String, primary_key=True),
+        sa.Column("architecture", sa.String, primary_key=True),
+        sa.Column("document", sa.JSON, nullable=False),
+    )
+    op.create_table(
+        "landings",
+        sa.Column("job_id", sa.String, primary_key=True),
+        sa.Column("document", sa.JSON, nullable=False),
+    )
 
 
 def _numbers() -> None:
