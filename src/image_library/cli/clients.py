@@ -44,6 +44,13 @@ class Library:
         return ImageServiceClientSync(self.server.url, **self._options(seconds))
 
     @cached_property
+    def publishers(self) -> ImageServiceClientSync:
+        """The images' service for calls that wait for answers of publishers."""
+        from limiquantix.storage.v1.image_connect import ImageServiceClientSync
+
+        return ImageServiceClientSync(self.server.url, **self._options(900.0))
+
+    @cached_property
     def vms(self) -> VMServiceClientSync:
         from limiquantix.compute.v1.vm_connect import VMServiceClientSync
 

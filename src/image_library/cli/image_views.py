@@ -11,6 +11,7 @@ from limiquantix.storage.v1.image_pb import (
     Deprecation,
     Image,
     ImageCatalogEntry,
+    ImageCatalogVariant,
     ImageSpec,
     ImageStatus,
     OsInfo,
@@ -35,7 +36,7 @@ def catalog_rows(
     ]
 
 
-def support(entry: ImageCatalogEntry) -> str:
+def support(entry: ImageCatalogEntry | ImageStatus) -> str:
     """When the publisher's support ends; plainly marked once it has."""
     if entry.end_of_life:
         return f"{entry.support_ends} (ended)" if entry.support_ends else "ended"
@@ -47,7 +48,9 @@ def _here(status: CatalogDownloadStatus | None) -> str:
         return ""
     if status.status is CatalogDownloadStatus.Status.DOWNLOADING:
         return f"{status.progress_percent} %"
-    return "yes" if status.status is CatalogDownloadStatus.Status.READY else "failed"
+    if status.status is not CatalogDownloadStatus.Status.READY:
+        return "failed"
+    return f"yes, newer: {status.newer_release}" if status.newer_release else "yes"
 
 
 def image_rows(images: Iterable[Image], node_names: Mapping[str, str]) -> list[Sequence[str]]:
@@ -60,16 +63,29 @@ def image_rows(images: Iterable[Image], node_names: Mapping[str, str]) -> list[S
             node_names.get(p.node_id, p.node_id) for p in status.placements if p.state == "ready"
         )
         os = _os(image.spec.os if image.spec else None)
-        rows.append((image.name, os, image_state(image), trust(status.trust), size, disk, nodes, image.id))
+        name = titled(image)
+        rows.append((name, os, image_state(image), trust(status.trust), size, disk, nodes, image.id))
     return rows
+
+
+def titled(image: Image) -> str:
+    """The name, with the version where the name points to another one."""
+    return image.name if image.current or not image.version else f"{image.name}@{image.version}"
 
 
 def image_state(image: Image) -> str:
     """Its phase, and in brackets what else people should know at first sight."""
+    status = image.status or ImageStatus()
     deprecated = image.deprecation is not None and image.deprecation.deprecated
-    marks = {"deprecated": deprecated, "protected": image.protected, "hidden": image.hidden}
+    marks = {
+        f"newer: {status.newer_release}": bool(status.newer_release),
+        "support ended": status.end_of_life,
+        "deprecated": deprecated,
+        "protected": image.protected,
+        "hidden": image.hidden,
+    }
     said = ", ".join(word for word, true in marks.items() if true)
-    phase = _phase(image.status or ImageStatus())
+    phase = _phase(status)
     return f"{phase} ({said})" if said else phase
 
 
@@ -95,6 +111,10 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         ("description", image.description),
         *_words(image),
         ("catalog id", image.spec.catalog_id if image.spec else ""),
+        ("version", str(image.version or "")),
+        ("release", status.release),
+        ("newer", status.newer_release),
+        ("support ends", support(status)),
         ("os", _os(image.spec.os if image.spec else None)),
         ("user", image.spec.os.default_user if image.spec and image.spec.os else ""),
         ("format", state(image.spec.format) if image.spec else ""),
@@ -138,6 +158,14 @@ def _evidence(status: ImageStatus, node_names: Mapping[str, str]) -> list[tuple[
     ]
 
 
+def _newest(variant: ImageCatalogVariant) -> str:
+    """The newest build that the publisher was heard to have, and when."""
+    if not variant.asked_at:
+        return ""
+    published = f", published {variant.newest_published}" if variant.newest_published else ""
+    return f"{variant.newest_release or 'not told'}{published} (asked {variant.asked_at})"
+
+
 def entry_facts(entry: ImageCatalogEntry) -> list[tuple[str, str]]:
     needs = entry.requirements
     facts = [
@@ -154,5 +182,6 @@ def entry_facts(entry: ImageCatalogEntry) -> list[tuple[str, str]]:
         facts += [
             (f"{v.architecture} image", v.url),
             (f"{v.architecture} checksum", v.checksum_url or f"{v.checksum_type}:{v.checksum}"),
+            (f"{v.architecture} newest", _newest(v)),
         ]
     return facts

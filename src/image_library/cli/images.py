@@ -147,6 +147,40 @@ def download_image(
     download(session, request, wait=not no_wait)
 
 
+@command(app, "refresh")
+def refresh_images(
+    session: Session,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE]...", help="Image ids, names or catalog ids.", autocompletion=complete_images
+        ),
+    ] = None,
+    all_images: Annotated[
+        bool, typer.Option("--all", help="Every image of the catalog that is here.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    keep: Annotated[
+        int,
+        typer.Option(
+            "--keep",
+            metavar="N",
+            min=0,
+            help="How many versions stay, the newest included. Default: as the server is set, 3.",
+        ),
+    ] = 0,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Only start the downloads; 'jobs watch' follows them.")
+    ] = False,
+) -> None:
+    """Ask publishers for newer builds and fetch them beside the old ones, which VMs keep using."""
+    from image_library.cli.refreshing import refresh
+    from limiquantix.storage.v1.image_pb import RefreshImagesRequest
+
+    request = RefreshImagesRequest(images=images or [], all=all_images, dry_run=dry_run, keep=keep)
+    refresh(session, request, wait=not no_wait)
+
+
 @command(app, "scan")
 def scan_images(session: Session, node: NodeOption = "") -> None:
     """Look for image files that were put into a node's cloud-images folder."""

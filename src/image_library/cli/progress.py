@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from image_library.cli.output import Output, plain, stderr_console
 from image_library.cli.sizes import shown, shown_seconds
-from image_library.cli.streams import attended
+from image_library.cli.streams import attended, merged
 from image_library.cli.words import state
 from image_library.domain.errors import Internal, JobCancelled, LibraryError, ServerUnreachable, rebuild
 from limiquantix.storage.v1.image_pb import GetImportStatusRequest, ImportStatus
@@ -40,7 +40,7 @@ def follow(library: Library, job_id: str, out: Output) -> ImportStatus:
     """
     try:
         with chosen_view(out) as view:
-            last = _watched(library, job_id, view, out)
+            last = _shown(_states(library, job_id, out), view)[job_id]
     except KeyboardInterrupt:
         out.note(f"The job goes on in the background. Watch it: limiquantix jobs watch {job_id}")
         out.note(f"Cancel it: limiquantix jobs cancel {job_id}")
@@ -49,6 +49,21 @@ def follow(library: Library, job_id: str, out: Output) -> ImportStatus:
     if failed is not None:
         raise failed
     return last
+
+
+def follow_all(library: Library, job_ids: Sequence[str], out: Output) -> list[ImportStatus]:
+    """Shows the progress of several jobs until all have ended, well or not; their last states.
+
+    Ctrl-C leaves them running and says how to go on.
+    """
+    streams = [_states(library, job_id, out) for job_id in dict.fromkeys(job_ids)]
+    try:
+        with chosen_view(out) as view:
+            last = _shown(merged(streams), view)
+    except KeyboardInterrupt:
+        out.note("The jobs go on in the background. See them: limiquantix jobs list --active")
+        raise
+    return [last[job_id] for job_id in job_ids]
 
 
 def failure(status: ImportStatus) -> LibraryError | None:
@@ -65,16 +80,26 @@ def chosen_view(out: Output) -> View:
     return Bar() if sys.stderr.isatty() and not out.json else Lines(out=out)
 
 
-def _watched(library: Library, job_id: str, view: View, out: Output) -> ImportStatus:
+def _shown(states: Iterator[tuple[str, ImportStatus]], view: View) -> dict[str, ImportStatus]:
+    """The last state of each job."""
+    last: dict[str, ImportStatus] = {}
+    for job_id, status in attended(states):
+        last[job_id] = status
+        view.update(status)
+    return last
+
+
+def _states(library: Library, job_id: str, out: Output) -> Iterator[tuple[str, ImportStatus]]:
+    """The job's states, each with its id, up to its end and over restarts of the server."""
     last: ImportStatus | None = None
     watching = reconnecting(
         lambda: library.images.watch_import(GetImportStatusRequest(job_id=job_id)), out, seconds=PATIENCE
     )
-    for status in attended(watching):
+    for status in watching:
         last = status
-        view.update(status)
+        yield job_id, status
         if status.status in ENDED:
-            return status
+            return
     raise Internal(f"The server stopped telling about job {plain(job_id)} before it ended: {_stage(last)}.")
 
 
@@ -132,8 +157,8 @@ class Lines:
 
     out: Output
     clock: Callable[[], float] = time.monotonic
-    _stage: str = ""
-    _said_at: float = field(default=float("-inf"))
+    # Of each job, its stage and when something was last said of it.
+    _said: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
 
     def __enter__(self) -> Self:
         return self
@@ -146,17 +171,18 @@ class Lines:
     def update(self, status: ImportStatus) -> None:
         now = self.clock()
         ended = status.status in ENDED
-        if ended or status.stage != self._stage or now - self._said_at >= LINE_SECONDS:
-            self._stage, self._said_at = status.stage, now
+        stage, said_at = self._said.get(status.job_id, ("", float("-inf")))
+        if ended or status.stage != stage or now - said_at >= LINE_SECONDS:
+            self._said[status.job_id] = (status.stage, now)
             self.out.note(described(status))
 
 
 class Bar:
-    """A progress bar; speed and time left are the server's own numbers."""
+    """A progress bar for each job; speed and time left are the server's own numbers."""
 
     def __init__(self) -> None:
         self._progress = _bar()
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -168,11 +194,12 @@ class Bar:
         self._progress.stop()
 
     def update(self, status: ImportStatus) -> None:
-        if self._task is None:
-            self._task = self._progress.add_task("", total=None, what="", bytes="", speed="", left="")
+        if status.job_id not in self._tasks:
+            task = self._progress.add_task("", total=None, what="", bytes="", speed="", left="")
+            self._tasks[status.job_id] = task
         total = status.bytes_total or None
         self._progress.update(
-            self._task,
+            self._tasks[status.job_id],
             total=total,
             completed=status.bytes_downloaded,
             what=plain(f"{status.name or status.catalog_id}: {status.waiting_for or _stage(status)}"),

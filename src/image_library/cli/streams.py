@@ -10,7 +10,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 TURN_SECONDS = 0.25
@@ -39,6 +39,25 @@ def attended(stream: Iterator[T], *, seconds: float = math.inf) -> Iterator[T]:
         if isinstance(item, BaseException):
             raise item
         yield item
+
+
+def merged(streams: Sequence[Iterator[T]]) -> Iterator[T]:
+    """What all of them give, as it comes; raises what the first of them raises.
+
+    The threads that read them die with the program.
+    """
+    told: queue.Queue[T | BaseException] = queue.Queue()
+    for stream in streams:
+        threading.Thread(target=_read, args=(stream, told), name="stream", daemon=True).start()
+    left = len(streams)
+    while left:
+        item = told.get()
+        if isinstance(item, _Ended):
+            left -= 1
+        elif isinstance(item, BaseException):
+            raise item
+        else:
+            yield item
 
 
 def _read(stream: Iterator[T], told: queue.Queue[T | BaseException]) -> None:
