@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from grpc import aio
+from grpc import StatusCode, aio
 from protobuf.wkt import Empty
 
 from image_library.domain.changes import Changes
@@ -16,11 +16,13 @@ from image_library.domain.errors import LibraryError, Unauthenticated
 from image_library.domain.garbage import GarbageItem, GarbageOrder
 from image_library.domain.inventory import Inventory
 from image_library.domain.job import JobState
+from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.store import Download, DownloadOrder
 from image_library.wire.errors import to_grpc
 from image_library.wire.garbage import garbage_order_from_wire, garbage_to_wire
 from image_library.wire.inventory import inventory_to_wire
 from image_library.wire.node_daemon import adoption_from_wire, download_to_wire, order_from_wire
+from image_library.wire.publisher import answer_to_wire, question_from_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 from limiquantix.node.v1.node_daemon_pb_grpc import NodeDaemonServiceService
 from limiquantix.storage.v1.image_pb import ScanLocalImagesRequest
@@ -43,6 +45,9 @@ class FakeNodeDaemon(NodeDaemonServiceService):
     removed: list[str] = field(default_factory=list[str])
     garbage: list[GarbageItem] = field(default_factory=list[GarbageItem])
     garbage_orders: list[GarbageOrder] = field(default_factory=list[GarbageOrder])
+    # What publishers say here; none: the node is too old to ask them.
+    answer: PublisherAnswer | None = None
+    questions: list[PublisherQuestion] = field(default_factory=list[PublisherQuestion])
     _changes: Changes = field(default_factory=Changes)
 
     @asynccontextmanager
@@ -127,6 +132,16 @@ class FakeNodeDaemon(NodeDaemonServiceService):
         self.removed.append(request.digest)
         self._changes.notify("removed")
         return Empty()
+
+    async def ask_publisher(
+        self, request: pb.AskPublisherRequest, context: Context
+    ) -> pb.AskPublisherResponse:
+        await self._enter(context)
+        question = question_from_wire(request)
+        self.questions.append(question)
+        if self.answer is None:
+            await context.abort(StatusCode.UNIMPLEMENTED, "Method not implemented!")
+        return answer_to_wire(self.answer)
 
     async def _enter(self, context: Context) -> None:
         metadata = dict(context.invocation_metadata() or ())

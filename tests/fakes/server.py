@@ -67,6 +67,9 @@ from limiquantix.storage.v1.image_pb import (
     ListJobsRequest,
     ListJobsResponse,
     OsInfo,
+    RefreshImagesRequest,
+    RefreshImagesResponse,
+    RefreshResult,
     ScanLocalImagesRequest,
     ScanLocalImagesResponse,
     UpdateImageRequest,
@@ -150,6 +153,11 @@ class FakeLibrary:
     warnings: tuple[str, ...] = ()
     jobs: list[ImportStatus] = field(default_factory=list[ImportStatus])
     download: tuple[ImportStatus, ...] = DOWNLOAD
+    # What a refresh finds; its jobs go as "downloads" says by their ids, others as "download".
+    refreshed: list[RefreshResult] = field(default_factory=list[RefreshResult])
+    downloads: dict[str, tuple[ImportStatus, ...]] = field(
+        default_factory=dict[str, tuple[ImportStatus, ...]]
+    )
     stages: tuple[str, ...] = BOOT
     cloud_init_errors: tuple[str, ...] = ()
     console: tuple[bytes, ...] = ()
@@ -249,7 +257,7 @@ class Images(image_connect.ImageService):
 
     async def watch_import(self, request: GetImportStatusRequest, ctx: Any, /) -> AsyncIterator[ImportStatus]:
         self.library.note("watch_import", request)
-        for status in self.library.download:
+        for status in self.library.downloads.get(request.job_id, self.library.download):
             if status.status is ImportStatus.Status.COMPLETED and not self.library.images:
                 self.library.images.append(image_of(self.library.catalog[0]))
             yield status
@@ -257,6 +265,10 @@ class Images(image_connect.ImageService):
                 self.library.breaks -= 1
                 raise ConnectError(Code.UNAVAILABLE, "going down")
         await linger(self.library)
+
+    async def refresh_images(self, request: RefreshImagesRequest, ctx: Any, /) -> RefreshImagesResponse:
+        self.library.note("refresh", request)
+        return RefreshImagesResponse(results=self.library.refreshed)
 
     async def scan_local_images(
         self, request: ScanLocalImagesRequest, ctx: Any, /

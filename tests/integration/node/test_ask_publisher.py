@@ -18,6 +18,7 @@ from image_library.domain.errors import (
     InvalidChecksumFile,
     LibraryError,
     SourceNotFound,
+    SourceStalled,
 )
 from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.releases import IndexFormat, ReleaseIndex, ReleasePattern
@@ -224,6 +225,29 @@ async def test_what_is_waited_for_is_told(tmp_path: Path, published: Mirror) -> 
         found = await publisher.latest(QUESTION, waiting=lambda waiting: heard.append(waiting.what))
     assert found.version == "20260801.10"
     assert "127.0.0.1 cannot answer now (HTTP 429). Trying again in 1 s." in heard
+
+
+async def test_who_asks_does_not_wait_for_ever(tmp_path: Path, published: Mirror) -> None:
+    published.fault(PRODUCTS, faults.Status(429, retry_after="3600"))
+    async with workbench(tmp_path / "data", mirror=published.base_url) as bench:
+        publisher = AskPublisher(bench.fetcher, patience=1.0)
+        found = await publisher.latest(QUESTION)
+        assert (found.digest.hex, found.release) == (OFFERED, None)
+        assert "was not read within 1 s. 127.0.0.1 cannot answer now (HTTP 429)." in found.note
+        published.fault(SUMS, faults.Status(503, retry_after="3600"))
+        with pytest.raises(SourceStalled, match="SHA256SUMS was not read within 1 s"):
+            await publisher.latest(QUESTION)
+
+
+async def test_questions_that_are_asked_together_share_what_is_fetched(
+    tmp_path: Path, published: Mirror
+) -> None:
+    async with asking(tmp_path / "data", published) as publisher:
+        found = await asyncio.gather(*(publisher.latest(QUESTION) for _ in range(5)))
+        assert {answer.version for answer in found} == {"20260801.10"}
+        assert len(published.exchanges()) == 3
+        await publisher.latest(QUESTION)
+    assert len(published.exchanges()) == 6
 
 
 async def test_asking_can_be_given_up(tmp_path: Path, published: Mirror) -> None:

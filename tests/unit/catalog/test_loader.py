@@ -105,6 +105,13 @@ def test_the_guides_error_message_is_real() -> None:
     assert caught.value.message in DOCS.read_text()
 
 
+def test_a_file_may_say_when_it_was_written() -> None:
+    (entry,) = parse_entries("written = 2026-11-25\n" + ENTRY, source="own.toml")
+    assert entry.written == date(2026, 11, 25)
+    with pytest.raises(InvalidCatalog, match="'written' is a day"):
+        parse_entries("written = 'today'\n" + ENTRY, source="own.toml")
+
+
 def test_the_guide_names_every_field_that_may_stand_in_an_entry() -> None:
     fields = set(re.findall(r"^\| `(\w+)`", DOCS.read_text(), re.MULTILINE))
     source = (Path(__file__).parents[3] / "src/image_library/catalog/loader.py").read_text()

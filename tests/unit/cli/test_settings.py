@@ -56,6 +56,8 @@ def test_one_file_serves_all_programs(tmp_path: Path) -> None:
         ("auth = 'maybe'", "true or false is wanted"),
         ("allow_sources = [1]", "a list of texts is wanted"),
         ("accel = 'magic'", "auto or kvm or tcg is wanted"),
+        ("refresh = 'often'", "off or check or fetch is wanted"),
+        ("keep_versions = 'all'", "a whole number is wanted"),
         ("max_virtual_size = 'huge'", "is not a size"),
         ("= x", "is not TOML"),
         ("\x00", "is not TOML"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from image_library.cli.streams import attended
+from image_library.cli.streams import attended, merged
 
 
 def silent(until: threading.Event) -> Iterator[str]:
@@ -36,3 +36,22 @@ def test_a_silent_stream_is_not_waited_for_beyond_the_time() -> None:
     with pytest.raises(TimeoutError):
         next(told)
     until.set()
+
+
+def test_merged_gives_what_all_give_and_ends_after_the_last() -> None:
+    nothing: list[str] = []
+    assert sorted(merged([iter(["a", "b"]), iter(["c"]), iter(nothing)])) == ["a", "b", "c"]
+    assert list(merged(list[Iterator[str]]())) == []
+
+
+def test_merged_does_not_wait_for_a_silent_one() -> None:
+    until = threading.Event()
+    told = merged([silent(until), iter(["second"])])
+    assert sorted(next(told) for _ in range(2)) == ["first", "second"]
+    until.set()
+    assert list(told) == []
+
+
+def test_merged_raises_what_one_of_them_raises() -> None:
+    with pytest.raises(ValueError, match="broken"):
+        list(merged([failing(), iter(["second"])]))

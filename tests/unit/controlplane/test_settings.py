@@ -45,6 +45,9 @@ def test_elsewhere_needs_tls_and_authentication(listen: str, tmp_path: Path) -> 
         {"tls_cert": Path("/no"), "tls_key": Path("/no")},
         {"database_url": "mysql://x"},
         {"heartbeat_seconds": 0},
+        {"refresh": "sometimes"},
+        {"refresh_hours": 0},
+        {"keep_versions": 0},
         {"node_ca": Path("/no")},
     ],
 )

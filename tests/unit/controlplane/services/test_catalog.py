@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from image_library.domain.catalog import Support
 from image_library.domain.errors import UnknownImage
 from image_library.domain.image import Failure, ImagePhase
 from image_library.domain.offer import OfferState
@@ -62,6 +63,12 @@ async def test_support_ends_the_day_after_its_last() -> None:
         )
     )
     assert [o.end_of_life for o in await plane.catalog.offers()] == [False, True, False]
+
+
+async def test_an_image_is_supported_as_its_entry_is() -> None:
+    plane = Plane(a_catalog(an_entry("over", support_ends=date(2026, 11, 22)), an_entry("open")))
+    supports = [plane.catalog.support_of(an_image(catalog_id=name)) for name in ("over", "open", "gone", "")]
+    assert supports == [Support(ends=date(2026, 11, 22), ended=True), Support(), Support(), Support()]
 
 
 async def test_offers_can_be_of_one_family(plane: Plane) -> None:
