@@ -7,6 +7,7 @@ from typing import Any
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.publisher_desk import PublisherDesk
 from image_library.controlplane.services.refresh_moves import RefreshMoves
+from image_library.controlplane.services.refresh_spread import Spreading
 from image_library.controlplane.services.refresh_targets import RefreshTargets
 from image_library.controlplane.services.refresh_versions import Pruning
 from image_library.controlplane.services.refreshes import Refreshes
@@ -25,6 +26,9 @@ class RefreshPlane(VmPlane):
             targets=RefreshTargets(images=self.images, catalog=self.catalog),
             desk=PublisherDesk(self.publishers),
             moves=RefreshMoves(planner=planner, clock=self.clock, new_id=self.new_id),
+            spreading=Spreading(
+                database=self.database, planner=planner, downloads=self.downloads, runs=self.runs
+            ),
             pruning=Pruning(database=self.database, deletions=self.deletions),
             downloads=self.downloads,
             runs=self.runs,

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,34 @@ def here(publisher: Publisher, data_dir: Path) -> Iterator[Installation]:
         installation = Installation(program, env)
         installation.run("download", "debian-12")
         yield installation
+
+
+def test_other_nodes_get_the_new_version_from_the_first(
+    publisher: Publisher, data_dir: Path, tmp_path: Path
+) -> None:
+    env = environment(data_dir, mirror=publisher.mirror.base_url)
+    token = str(data_dir / "join-token")
+    homes = [tmp_path / name for name in ("one", "two")]
+    with ExitStack() as stack:
+        start = ("controlplane", "--json", "--listen", "127.0.0.1:0")
+        program = stack.enter_context(Program.start(start, env))
+        here = Installation(program, env)
+        join = ("node", "--json", "--control-plane", program.url, "--join-token-file", token)
+        for home in homes:
+            own = {"LIMIQUANTIX_DATA_DIR": str(home), "LIMIQUANTIX_HOSTNAME": home.name}
+            stack.enter_context(Program.start(join, env | own))
+            here.run("download", "debian-12", "--node", home.name)
+        fetched = publisher.mirror.bytes_sent(URL)
+        publisher.publish(2)
+        result = here.refresh("--keep", "1")
+        assert "and from there to" in result["message"]
+        wait_for_versions(here, [2])
+        new = here.image("debian-12")
+        assert len(new["status"]["placements"]) == 2
+        assert new["status"]["trust"] == "TRUST_LEVEL_CHECKSUM"
+        for home in homes:
+            assert blob(home, new).read_bytes() == publisher.build(2).read_bytes()
+    assert publisher.mirror.bytes_sent(URL) - fetched == publisher.build(2).stat().st_size
 
 
 def blob(data_dir: Path, image: Json) -> Path:

@@ -20,7 +20,7 @@ from image_library.domain.errors import (
     UnknownImage,
 )
 from image_library.domain.image import Failure, Image, ImagePhase
-from image_library.domain.job import Job, JobState
+from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import NodePhase
 from image_library.domain.os_info import OsInfo
 from image_library.domain.publisher import PublisherAnswer
@@ -360,7 +360,7 @@ async def test_the_node_that_has_the_image_gets_the_newer_one(held: RefreshPlane
     result = await refreshed(held)
     assert result.job is not None
     assert result.job.node_id == "node-1"
-    assert result.message.endswith("It goes to node-1.example; node-2.example has the old version still.")
+    assert result.message.endswith("It goes to node-1.example, and from there to node-2.example.")
 
 
 LASTING = "https://example.org/{build}/debian-12.qcow2"
@@ -420,7 +420,7 @@ async def test_an_index_that_leads_gives_url_and_digest_and_is_the_evidence(pinn
     assert new.evidence.source == INDEX.url
 
     # Another node gets the same build, not the one in the catalog.
-    await pinned.know(a_node("node-2"))
+    await pinned.know(a_node(phase=NodePhase.OFFLINE), a_node("node-2"))
     job, image = await pinned.downloads.start(DownloadWish(catalog_id="debian-12", node="node-2"))
     await settle()
     assert (image.id, pinned.nodes.journal[job.id].order.url) == (new.id, led(23).url)
@@ -430,7 +430,7 @@ async def test_a_catalog_that_is_ahead_of_what_was_heard_wins(pinned: RefreshPla
     await refreshed(pinned, replace(DEBIAN, dry_run=True))
     variant = replace(PINNED, url=LASTING.replace("{build}", "20261125"))
     newer = RefreshPlane(a_catalog(an_entry(variants=(variant,))), database=pinned.database)
-    await newer.know(a_node("node-2"))
+    await newer.know(a_node(phase=NodePhase.OFFLINE), a_node("node-2"))
     job, _ = await newer.downloads.start(DownloadWish(catalog_id="debian-12", node="node-2"))
     await settle()
     order = newer.nodes.journal[job.id].order
@@ -447,6 +447,98 @@ async def test_without_its_index_a_pinned_image_may_be_old(pinned: RefreshPlane)
     result = await refreshed(pinned)
     assert result.report.freshness is Freshness.UNKNOWN
     assert result.message.endswith("The index was not used: it is gone.")
+
+
+# Other nodes
+
+
+async def spreading(plane: RefreshPlane) -> dict[str, Job]:
+    """The copies that are being made, by node."""
+    async with plane.database.read() as records:
+        return {job.node_id: job for job in await records.jobs.live() if job.kind is JobKind.PLACE}
+
+
+def copied(number: int) -> dict[str, Any]:
+    """What a node says when it has copied build ``number`` from another one."""
+    digest = f"{number:064x}"
+    evidence = an_evidence(algorithm="sha256", expected=digest, actual=digest, source="library")
+    return {
+        "state": JobState.READY,
+        "published": a_published_image(digest=f"sha256:{digest}", evidence=evidence),
+    }
+
+
+@pytest.fixture
+async def everywhere(held: RefreshPlane) -> RefreshPlane:
+    """Six nodes have build 1, one of them is away, a seventh has it not; the publisher has build 2."""
+    copies = tuple(a_copy(f"node-{n}", path=f"/{n}") for n in range(1, 7))
+    nodes = [a_node(f"node-{n}") for n in range(1, 8)]
+    nodes[5] = a_node("node-6", phase=NodePhase.OFFLINE)
+    await held.know(*nodes, of_build(1, placements=copies))
+    held.publishers.offer(offered(2))
+    return held
+
+
+async def test_the_other_nodes_get_it_from_the_first_a_few_at_a_time(everywhere: RefreshPlane) -> None:
+    await landed(everywhere, await refreshed(everywhere, replace(DEBIAN, keep=1)), 2)
+    first = await spreading(everywhere)
+    assert sorted(first) == ["node-2", "node-3", "node-4", "node-5"]
+    order = everywhere.nodes.journal[first["node-2"].id].order
+    assert (order.url, order.library_digest, order.filename) == (
+        "",
+        f"sha256:{2:064x}",
+        "debian-12@2.qcow2",
+    )
+    # The old version stays until everybody has the new one.
+    assert sorted(await versions(everywhere)) == [1, 2]
+    for job in first.values():
+        everywhere.nodes.say(job.id, **copied(2))
+    await settle(400)
+    new = await pointed_at(everywhere)
+    assert sorted(copy.node_id for copy in new.ready_placements) == [f"node-{n}" for n in range(1, 6)]
+    assert new.trust is TrustLevel.CHECKSUM
+    assert sorted(await versions(everywhere)) == [2]
+    assert len(everywhere.nodes.journal) == 5
+
+
+async def test_a_copy_that_fails_keeps_the_others_from_nothing(everywhere: RefreshPlane) -> None:
+    await landed(everywhere, await refreshed(everywhere, replace(DEBIAN, keep=1)), 2)
+    first = await spreading(everywhere)
+    full = Failure(code="storage.full", message="Full.")
+    everywhere.nodes.say(first["node-2"].id, state=JobState.FAILED, failure=full)
+    for node_id in ("node-3", "node-4", "node-5"):
+        everywhere.nodes.say(first[node_id].id, **copied(2))
+    await settle(400)
+    ready = (await pointed_at(everywhere)).ready_placements
+    assert sorted(copy.node_id for copy in ready) == ["node-1", "node-3", "node-4", "node-5"]
+    assert sorted(await versions(everywhere)) == [2]
+
+
+async def test_more_nodes_than_turns_are_all_served(everywhere: RefreshPlane) -> None:
+    await everywhere.know(a_node("node-6"))
+    await landed(everywhere, await refreshed(everywhere), 2)
+    first = await spreading(everywhere)
+    assert len(first) == 4
+    everywhere.nodes.say(first["node-2"].id, **copied(2))
+    await settle(200)
+    assert "node-6" in await spreading(everywhere)
+
+
+async def test_a_restart_while_copies_are_made_makes_none_twice(everywhere: RefreshPlane) -> None:
+    await landed(everywhere, await refreshed(everywhere), 2)
+    first = await spreading(everywhere)
+    await everywhere.close()
+    again = RefreshPlane(database=everywhere.database, nodes=everywhere.nodes)
+    await again.downloads.resume()
+    await again.refreshes.resume()
+    await settle(200)
+    assert await spreading(again) == first
+    for job in first.values():
+        again.nodes.say(job.id, **copied(2))
+    await settle(400)
+    async with again.database.read() as records:
+        assert await records.refreshes.landings() == ()
+    await again.close()
 
 
 # Going back
@@ -474,7 +566,8 @@ async def test_that_is_known_also_after_the_old_version_went(held: RefreshPlane)
 async def test_another_node_that_gets_an_old_build_does_not_bring_it_back(held: RefreshPlane) -> None:
     held.publishers.offer(offered(2))
     await landed(held, await refreshed(held, replace(DEBIAN, keep=1)), 2)
-    await held.know(a_node("node-2"))
+    # No other node can give it a copy: it fetches from the publisher.
+    await held.know(a_node(phase=NodePhase.OFFLINE), a_node("node-2"))
     job, _ = await held.downloads.start(DownloadWish(catalog_id="debian-12", node="node-2"))
     await settle()
     held.nodes.say(job.id, **arriving(1))
@@ -542,10 +635,13 @@ async def test_a_node_that_was_away_lets_its_copy_go_when_it_is_back(held: Refre
     )
     held.publishers.offer(offered(2))
     held.nodes.away.add("node-2")
-    await landed(held, await refreshed(held, replace(DEBIAN, keep=1)), 2)
+    result = await refreshed(held, replace(DEBIAN, keep=1))
+    await held.know(a_node("node-2", phase=NodePhase.OFFLINE))
+    await landed(held, result, 2)
     assert sorted(await versions(held)) == [2]
     assert held.nodes.removed == [("node-1", f"sha256:{1:064x}")]
     held.nodes.away.clear()
+    await held.know(a_node("node-2"))
     await held.deletions.go_on()
     assert held.nodes.removed[1:] == [("node-2", f"sha256:{1:064x}")]
 
