@@ -72,10 +72,11 @@ class Plane:
         self.runs = DownloadRuns(
             records=self.written, gateway=self.nodes, changes=self.changes, clock=self.clock
         )
+        self.planner = Planner(clock=self.clock, new_id=self.new_id)
         self.downloads = Downloads(
             database=self.database,
             catalog=self.catalog,
-            planner=Planner(clock=self.clock, new_id=self.new_id),
+            planner=self.planner,
             runs=self.runs,
             changes=self.changes,
         )

@@ -31,6 +31,7 @@ from image_library.controlplane.handlers.image_service import ImageHandlers
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.interceptors import Errors, Undivided
 from image_library.controlplane.handlers.node_service import NodeHandlers
+from image_library.controlplane.handlers.pool_service import PoolHandlers
 from image_library.controlplane.handlers.server import serving
 from image_library.controlplane.handlers.uploads import UploadHandlers
 from image_library.controlplane.handlers.vm_service import VmHandlers
@@ -45,6 +46,7 @@ from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.eviction import Evictions
 from image_library.controlplane.services.garbage import Garbage
 from image_library.controlplane.services.image_bytes import ImageBytes
 from image_library.controlplane.services.image_edits import ImageEdits
@@ -53,6 +55,8 @@ from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
+from image_library.controlplane.services.placing import Placements
+from image_library.controlplane.services.pools import Pools
 from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.publisher_desk import PublisherDesk
 from image_library.controlplane.services.refresh_moves import RefreshMoves
@@ -76,7 +80,7 @@ from image_library.wire.paging import PageTokens
 from limiquantix.compute.v1.node_connect import NodeServiceASGIApplication
 from limiquantix.compute.v1.vm_connect import VMServiceASGIApplication
 from limiquantix.storage.v1.image_connect import ImageServiceASGIApplication
-from limiquantix.storage.v1.pool_connect import StoragePoolService, StoragePoolServiceASGIApplication
+from limiquantix.storage.v1.pool_connect import StoragePoolServiceASGIApplication
 from limiquantix.storage.v1.volume_connect import VolumeService, VolumeServiceASGIApplication
 
 log = structlog.get_logger()
@@ -128,6 +132,9 @@ class ImageParts:
     usages: ImageUsages
     garbage: Garbage
     adoptions: Adoptions
+    evictions: Evictions
+    placements: Placements
+    pools: Pools
 
 
 @asynccontextmanager
@@ -190,6 +197,8 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     stack.push_async_callback(undivided.close)
     await parts.downloads.resume()
     refreshes = await _refreshing(stack, world, parts, settings)
+    stack.push_async_callback(parts.placements.close)
+    await parts.placements.resume()
     _run_beside(stack, parts.nodes.watch(), "node-watch")
     _run_beside(stack, parts.watch.run(), "library-watch")
     _run_beside(stack, parts.deletions.run(), "deletions")
@@ -220,6 +229,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     written = DownloadLog(database=database, clock=clock, new_id=new_id)
     runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock)
     images = ImageService(database=database, catalog=catalog)
+    planner = Planner(clock=clock, new_id=new_id)
     inventory = InventoryService(
         database=database, gateway=gateway, changes=changes, clock=clock, new_id=new_id
     )
@@ -229,7 +239,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         downloads=Downloads(
             database=database,
             catalog=catalog,
-            planner=Planner(clock=clock, new_id=new_id),
+            planner=planner,
             runs=runs,
             changes=changes,
         ),
@@ -251,6 +261,17 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
         adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
+        placements=Placements(
+            database=database,
+            images=images,
+            catalog=catalog,
+            planner=planner,
+            runs=runs,
+            clock=clock,
+            new_id=new_id,
+        ),
+        evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
+        pools=Pools(database),
         nodes=NodeService(
             database=database,
             gateway=gateway,
@@ -359,19 +380,17 @@ def _image_applications(
             garbage=parts.garbage,
             adoptions=parts.adoptions,
             refreshes=refreshes,
+            placements=parts.placements,
+            evictions=parts.evictions,
             tokens=pages,
         )
     )
     return [
         ImageServiceASGIApplication(images, interceptors=chain),
         NodeServiceASGIApplication(NodeHandlers(nodes=parts.nodes, tokens=pages), interceptors=chain),
-        StoragePoolServiceASGIApplication(_Pools(), interceptors=chain),
+        StoragePoolServiceASGIApplication(PoolHandlers(parts.pools, pages), interceptors=chain),
         VolumeServiceASGIApplication(_Volumes(), interceptors=chain),
     ]
-
-
-class _Pools(StoragePoolService):
-    """Every RPC answers UNIMPLEMENTED, as generated."""
 
 
 class _Volumes(VolumeService):

@@ -71,6 +71,9 @@ class Job:
     # Since when it waits for exactly that; kept by ``evolve``.
     waiting_since: datetime | None = None
     tries: Tries = Tries()
+    # The placement on many nodes that it is part of, and how many of those jobs run at a time.
+    group: str = ""
+    at_a_time: int = 0
     # The job that this one repeats.
     retry_of: str = ""
     path: str = ""

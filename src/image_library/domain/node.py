@@ -42,6 +42,10 @@ class Node:
     updated_at: datetime
 
     @property
+    def is_ready(self) -> bool:
+        return self.phase is NodePhase.READY
+
+    @property
     def free_bytes(self) -> int:
         return max(0, self.disk_total_bytes - self.disk_used_bytes)
 

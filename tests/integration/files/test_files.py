@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
-import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.fakes.node_images import Qcow2
-from tests.integration.files.conftest import Farm
 from tests.support.mirror import Mirror
 from tests.support.processes import COMMAND, Program, environment, run_cli
 from tests.support.rpc import Json, rpc, rpc_stream
@@ -127,8 +126,6 @@ def test_what_is_not_there_is_said(up: Program, path: str, status: int, code: st
 
 
 def _decoded(body: bytes) -> bytes:
-    import base64
-
     return base64.b64decode(json.loads(body)["details"][0]["value"] + "==")
 
 
@@ -185,29 +182,3 @@ def test_what_cannot_be_written_is_said(up: Program, tmp_path: Path, name: str) 
     done = run_cli(["images", "export", "debian-12", str(tmp_path / name)], env_of(up))
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-
-
-def test_a_second_node_copies_from_the_first(tmp_path: Path, publisher: Mirror) -> None:
-    with ExitStack() as stack:
-        farm = Farm(tmp_path, stack, mirror=publisher.base_url)
-        before = publisher.bytes_sent(f"{DEBIAN}/{NAME}")
-        for name in ("one", "two"):
-            farm.start_node(name)
-            job = call(farm.control_plane, "DownloadImage", {"catalogId": "debian-12", "nodeId": name})[
-                "jobId"
-            ]
-            last = ended(farm.control_plane, job)
-            assert last["status"] == "COMPLETED", last
-        assert publisher.bytes_sent(f"{DEBIAN}/{NAME}") == before + len(IMAGE)
-        image = call(farm.control_plane, "GetImage", {"id": "debian-12"})
-        status = image["status"]
-        assert [copy["state"] for copy in status["placements"]] == ["ready", "ready"]
-        assert status["trust"] == "TRUST_LEVEL_CHECKSUM"
-        (blob,) = (path for path in (farm.data("two") / "blobs").rglob(DIGEST))
-        assert blob.read_bytes() == IMAGE
-        # With one holder gone the other serves.
-        farm.nodes["one"].process.send_signal(signal.SIGSTOP)
-        try:
-            assert fetch(farm.control_plane, f"/blobs/sha256/{DIGEST}", Range="bytes=0-9")[2] == IMAGE[:10]
-        finally:
-            farm.nodes["one"].process.send_signal(signal.SIGCONT)

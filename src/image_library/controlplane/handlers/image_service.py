@@ -10,6 +10,7 @@ from image_library.controlplane.handlers.image_filter import image_filter
 from image_library.controlplane.handlers.image_jobs import JobHandlers
 from image_library.controlplane.handlers.image_lifecycle import LifecycleHandlers
 from image_library.controlplane.handlers.image_messages import ImageMessages
+from image_library.controlplane.handlers.image_placement import PlacementHandlers
 from image_library.controlplane.handlers.image_refresh import RefreshHandlers
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.image_watch import WatchHandlers
@@ -25,7 +26,12 @@ Context = RequestContext[Any, Any]
 
 
 class ImageHandlers(
-    JobHandlers, LifecycleHandlers, RefreshHandlers, WatchHandlers, image_connect.ImageService
+    JobHandlers,
+    LifecycleHandlers,
+    PlacementHandlers,
+    RefreshHandlers,
+    WatchHandlers,
+    image_connect.ImageService,
 ):
     def __init__(self, services: ImageServices) -> None:
         self._services = services
@@ -63,6 +69,7 @@ class ImageHandlers(
         wish = DownloadWish(
             catalog_id=request.catalog_id,
             node=request.node_id,
+            pool=request.storage_pool_id,
             name=request.name,
             architecture=request.architecture,
         )

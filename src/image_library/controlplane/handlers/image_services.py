@@ -8,12 +8,14 @@ from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.eviction import Evictions
 from image_library.controlplane.services.garbage import Garbage
 from image_library.controlplane.services.image_edits import ImageEdits
 from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
+from image_library.controlplane.services.placing import Placements
 from image_library.controlplane.services.refreshes import Refreshes
 from image_library.wire.paging import PageTokens
 
@@ -30,5 +32,7 @@ class ImageServices:
     usages: ImageUsages
     garbage: Garbage
     adoptions: Adoptions
+    placements: Placements
+    evictions: Evictions
     tokens: PageTokens
     refreshes: Refreshes

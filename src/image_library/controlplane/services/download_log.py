@@ -17,10 +17,11 @@ from image_library.controlplane.services.download_outcome import (
     next_version,
     underway,
 )
+from image_library.controlplane.services.image_copies import copy_order
 from image_library.controlplane.services.version_names import point_to, released
 from image_library.domain.errors import Internal, LibraryError, UnknownJob
 from image_library.domain.image import Image, ImagePhase
-from image_library.domain.job import Job, JobState
+from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 
@@ -39,6 +40,10 @@ class DownloadLog:
             job = await records.jobs.get(job_id)
             order = await records.jobs.order(job_id)
             node = await records.nodes.get(job.node_id) if job else None
+            if job and order and job.kind is JobKind.PLACE and not order.library_digest:
+                # When it was planned, nobody knew yet which version it would be.
+                image = await records.images.get(job.image_id)
+                order = copy_order(job, image) if image else None
         if job is None or order is None or node is None:
             raise UnknownJob(f"The job {job_id} is not whole in the database.")
         return job, order, node

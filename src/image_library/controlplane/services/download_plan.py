@@ -14,6 +14,7 @@ from image_library.controlplane.services.node_choice import (
     find_node,
     no_variant,
 )
+from image_library.controlplane.services.pools import node_of_pool
 from image_library.domain.catalog import CatalogEntry, Variant
 from image_library.domain.errors import NameTaken
 from image_library.domain.identity import valid_name
@@ -34,6 +35,8 @@ class DownloadWish:
 
     catalog_id: str
     node: str = ""
+    # The node whose store it is, where none is named.
+    pool: str = ""
     name: str = ""
     architecture: str = ""
 
@@ -58,14 +61,11 @@ class Planner:
         """Find or add the job and its image.
 
         Raises:
-            UnknownNode, NoNodeReady, StorageFull: there is no node for it.
+            UnknownNode, UnknownPool, NoNodeReady, StorageFull: there is no node for it.
             InvalidRequest: the entry has no image for the architecture.
             InvalidName, NameTaken: the wished name cannot be given.
         """
-        named = wish.node
-        node = (
-            await find_node(records, named) if named else await choose_node(records, entry, wish.architecture)
-        )
+        node = await _node(records, entry, wish)
         architecture = wish.architecture or architecture_of(node)
         variant = entry.variant_for(architecture)
         if variant is None:
@@ -179,6 +179,14 @@ class Planner:
             created_at=now,
             updated_at=now,
         )
+
+
+async def _node(records: Records, entry: CatalogEntry, wish: DownloadWish) -> Node:
+    if wish.node:
+        return await find_node(records, wish.node)
+    if wish.pool:
+        return await node_of_pool(records, wish.pool)
+    return await choose_node(records, entry, wish.architecture)
 
 
 async def _versions(records: Records, entry: CatalogEntry, architecture: str) -> list[Image]:

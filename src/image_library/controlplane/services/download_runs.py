@@ -79,6 +79,9 @@ class DownloadRuns:
         self._tasks[job.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
 
+    def follows(self, job_id: str) -> bool:
+        return job_id in self._runs
+
     def live(self) -> tuple[Job, ...]:
         """Every job that is followed, as it is known this moment."""
         return tuple(run.job for run in self._runs.values())

@@ -16,6 +16,7 @@ from image_library.domain.errors import UnknownJob, printable
 from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.paging import Page, PageRequest
+from image_library.domain.placing import awaits_turn
 
 log = structlog.get_logger()
 
@@ -53,10 +54,11 @@ class Downloads:
     async def resume(self) -> None:
         """Take up every job that had not ended when the control plane did.
 
-        An upload that still waits for bytes is its uploader's to take up.
+        An upload that still waits for bytes is its uploader's to take up, a job of a placement that
+        waits for its turn the placement's.
         """
         async with self._database.read() as records:
-            live = [job for job in await records.jobs.live() if not receives(job)]
+            live = [j for j in await records.jobs.live() if not receives(j) and not awaits_turn(j)]
         for job in live:
             self._runs.start(job)
         if live:

@@ -150,6 +150,22 @@ class UnknownNode(LibraryError):
     remedy_default = "See 'limiquantix nodes list'."
 
 
+class UnknownPool(LibraryError):
+    """No storage pool with this id."""
+
+    code = "pool.unknown"
+    kind = Kind.NOT_FOUND
+    remedy_default = "Every node's store is a pool; 'limiquantix nodes show NODE' names it."
+
+
+class LastCopy(LibraryError):
+    """No other node has the image."""
+
+    code = "image.last_copy"
+    kind = Kind.PRECONDITION
+    remedy_default = "Place it elsewhere first, or say that the last copy may go too."
+
+
 class UnknownVm(LibraryError):
     """No VM with this id or name."""
 
