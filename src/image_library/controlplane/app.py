@@ -243,16 +243,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             runs=runs,
             changes=changes,
         ),
-        uploads=Uploads(
-            database=database,
-            planner=UploadPlanner(clock=clock, new_id=new_id, limits=_limits(settings)),
-            nodes=GrpcNodeUploads(world.channels),
-            records=written,
-            runs=runs,
-            changes=changes,
-            clock=clock,
-            expiry=timedelta(hours=settings.upload_expiry_hours),
-        ),
+        uploads=_uploads(world, settings, written, runs),
         watch=LibraryWatch(database=database, runs=runs, clock=clock),
         images=images,
         inventory=inventory,
@@ -284,8 +275,18 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     )
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib)
+def _uploads(world: World, settings: Settings, written: DownloadLog, runs: DownloadRuns) -> Uploads:
+    limits = Limits(largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib)
+    return Uploads(
+        database=world.database,
+        planner=UploadPlanner(clock=world.clock, new_id=new_id, limits=limits),
+        nodes=GrpcNodeUploads(world.channels),
+        records=written,
+        runs=runs,
+        changes=world.changes,
+        clock=world.clock,
+        expiry=timedelta(hours=settings.upload_expiry_hours),
+    )
 
 
 def _deletions(world: World, images: ImageService, vm_records: VmRecords) -> Deletions:
