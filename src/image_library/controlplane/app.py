@@ -1,4 +1,4 @@
-"""The control plane put together, and taken apart again. The only file that knows all of its parts."""
+"""The control plane put together, and taken apart again. With ``parts``, all that knows who needs whom."""
 
 from __future__ import annotations
 
@@ -17,13 +17,9 @@ from image_library.controlplane.adapters.data_dir import held_data_dir, kept_tok
 from image_library.controlplane.adapters.database.database import open_database
 from image_library.controlplane.adapters.listening import listening_socket, url_of
 from image_library.controlplane.adapters.node_channels import NodeChannels
-from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
 from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
 from image_library.controlplane.adapters.node_gateway_publishers import GrpcPublishers
-from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
-from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
 from image_library.controlplane.adapters.system_clock import SystemClock, new_id
-from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.handlers.auth import Auth, Tokens
 from image_library.controlplane.handlers.http_access import HttpAccess
 from image_library.controlplane.handlers.image_files import ImageFiles
@@ -36,28 +32,10 @@ from image_library.controlplane.handlers.server import serving
 from image_library.controlplane.handlers.uploads import UploadHandlers
 from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
+from image_library.controlplane.parts import ImageParts, World, image_parts, vm_service
 from image_library.controlplane.ports.clock import Clock
-from image_library.controlplane.ports.records import Database
-from image_library.controlplane.services.adoptions import Adoptions
-from image_library.controlplane.services.catalog import CatalogService
-from image_library.controlplane.services.clearing import Clearing
-from image_library.controlplane.services.deletions import Deletions
-from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_plan import Planner
-from image_library.controlplane.services.download_runs import DownloadRuns
-from image_library.controlplane.services.downloads import Downloads
-from image_library.controlplane.services.eviction import Evictions
-from image_library.controlplane.services.garbage import Garbage
 from image_library.controlplane.services.image_bytes import ImageBytes
-from image_library.controlplane.services.image_edits import ImageEdits
-from image_library.controlplane.services.image_usage import ImageUsages
-from image_library.controlplane.services.images import ImageService
-from image_library.controlplane.services.inventory import InventoryService
-from image_library.controlplane.services.library_watch import LibraryWatch
-from image_library.controlplane.services.nodes import NodeService
-from image_library.controlplane.services.placing import Placements
-from image_library.controlplane.services.pools import Pools
-from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.publisher_desk import PublisherDesk
 from image_library.controlplane.services.refresh_moves import RefreshMoves
 from image_library.controlplane.services.refresh_schedule import RefreshSchedule
@@ -65,16 +43,8 @@ from image_library.controlplane.services.refresh_spread import Spreading
 from image_library.controlplane.services.refresh_targets import RefreshTargets
 from image_library.controlplane.services.refresh_versions import Pruning
 from image_library.controlplane.services.refreshes import Refreshes
-from image_library.controlplane.services.upload_plan import Limits, UploadPlanner
-from image_library.controlplane.services.uploads import Uploads
-from image_library.controlplane.services.vm_followers import VmFollowers
-from image_library.controlplane.services.vm_launch import VmLaunches
-from image_library.controlplane.services.vm_orders import VmOrders
 from image_library.controlplane.services.vm_records import VmRecords
-from image_library.controlplane.services.vm_source import VmSources
-from image_library.controlplane.services.vms import VmService
 from image_library.controlplane.settings import Settings
-from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
 from image_library.wire.paging import PageTokens
 from limiquantix.compute.v1.node_connect import NodeServiceASGIApplication
@@ -97,44 +67,11 @@ class ControlPlaneHandle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """What all services share."""
-
-    database: Database
-    catalog: Catalog
-    channels: NodeChannels
-    changes: Changes
-    clock: Clock
-
-
-@dataclass(frozen=True, kw_only=True)
 class Doors:
     """What the web application opens: RPC services and plain HTTP."""
 
     applications: list[RpcApplication]
     plain: list[Route]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageParts:
-    """The services around images and nodes."""
-
-    catalog: CatalogService
-    downloads: Downloads
-    uploads: Uploads
-    runs: DownloadRuns
-    images: ImageService
-    inventory: InventoryService
-    watch: LibraryWatch
-    nodes: NodeService
-    edits: ImageEdits
-    deletions: Deletions
-    usages: ImageUsages
-    garbage: Garbage
-    adoptions: Adoptions
-    evictions: Evictions
-    placements: Placements
-    pools: Pools
 
 
 @asynccontextmanager
@@ -222,86 +159,6 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     )
 
 
-def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> ImageParts:
-    database, clock, changes = world.database, world.clock, world.changes
-    gateway = GrpcNodeGateway(world.channels)
-    catalog = CatalogService(catalog=world.catalog, database=database, clock=clock)
-    written = DownloadLog(database=database, clock=clock, new_id=new_id)
-    runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock)
-    images = ImageService(database=database, catalog=catalog)
-    planner = Planner(clock=clock, new_id=new_id)
-    inventory = InventoryService(
-        database=database, gateway=gateway, changes=changes, clock=clock, new_id=new_id
-    )
-    return ImageParts(
-        catalog=catalog,
-        runs=runs,
-        downloads=Downloads(
-            database=database,
-            catalog=catalog,
-            planner=planner,
-            runs=runs,
-            changes=changes,
-        ),
-        uploads=_uploads(world, settings, written, runs),
-        watch=LibraryWatch(database=database, runs=runs, clock=clock),
-        images=images,
-        inventory=inventory,
-        edits=ImageEdits(database=database, images=images, catalog=catalog, clock=clock),
-        deletions=_deletions(world, images, vm_records),
-        usages=ImageUsages(database=database, images=images),
-        garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
-        adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
-        placements=Placements(
-            database=database,
-            images=images,
-            catalog=catalog,
-            planner=planner,
-            runs=runs,
-            clock=clock,
-            new_id=new_id,
-        ),
-        evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
-        pools=Pools(database),
-        nodes=NodeService(
-            database=database,
-            gateway=gateway,
-            vm_reports=vm_records,
-            changes=changes,
-            clock=clock,
-            new_id=new_id,
-            heartbeat_seconds=settings.heartbeat_seconds,
-        ),
-    )
-
-
-def _uploads(world: World, settings: Settings, written: DownloadLog, runs: DownloadRuns) -> Uploads:
-    limits = Limits(largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib)
-    return Uploads(
-        database=world.database,
-        planner=UploadPlanner(clock=world.clock, new_id=new_id, limits=limits),
-        nodes=GrpcNodeUploads(world.channels),
-        records=written,
-        runs=runs,
-        changes=world.changes,
-        clock=world.clock,
-        expiry=timedelta(hours=settings.upload_expiry_hours),
-    )
-
-
-def _deletions(world: World, images: ImageService, vm_records: VmRecords) -> Deletions:
-    gateway = GrpcNodeGateway(world.channels)
-    return Deletions(
-        database=world.database,
-        images=images,
-        clearing=Clearing(database=world.database, gateway=gateway, clock=world.clock),
-        vms=vm_records,
-        nodes=GrpcNodeVms(world.channels),
-        changes=world.changes,
-        clock=world.clock,
-    )
-
-
 async def _refreshing(
     stack: AsyncExitStack, world: World, parts: ImageParts, settings: Settings
 ) -> Refreshes:
@@ -327,42 +184,6 @@ async def _refreshing(
         schedule = RefreshSchedule(refreshes=refreshes, clock=clock, every=every, fetch=fetch)
         _run_beside(stack, schedule.run(), "refresh-schedule")
     return refreshes
-
-
-def vm_service(world: World, records: VmRecords, parts: ImageParts) -> VmService:
-    database, clock, changes = world.database, world.clock, world.changes
-    nodes = GrpcNodeVms(world.channels)
-    followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
-    return VmService(
-        database=database,
-        records=records,
-        orders=VmOrders(
-            database=database,
-            records=records,
-            sources=VmSources(
-                database=database,
-                catalog=world.catalog,
-                names=parts.images,
-                downloads=parts.downloads,
-                adoptions=parts.adoptions,
-            ),
-            renderer=SeedRenderer(YamlDocuments()),
-            clock=clock,
-            new_id=new_id,
-        ),
-        launches=VmLaunches(
-            database=database,
-            records=records,
-            nodes=nodes,
-            followers=followers,
-            changes=changes,
-            clock=clock,
-        ),
-        followers=followers,
-        nodes=nodes,
-        changes=changes,
-        clock=clock,
-    )
 
 
 def _image_applications(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
@@ -120,9 +121,12 @@ class Planner:
         heard = await records.refreshes.finding(entry.id, variant.architecture)
         return await self.begin(records, image, variant, node=node, answer=heard.answer if heard else None)
 
-    async def copy(self, records: Records, image: Image, node: Node) -> Plan:
-        """Add a job that brings this very version from another node, whatever its publisher offers by now."""
-        job = replace(self._job(image, node), kind=JobKind.PLACE)
+    async def copy(self, records: Records, image: Image, node: Node, **more: Any) -> Plan:
+        """Add a job that brings this very version from another node, whatever its publisher offers by now.
+
+        ``more`` are further facts of the job.
+        """
+        job = replace(self._job(image, node), kind=JobKind.PLACE, **more)
         return await self._add(records, underway(image, job), job, copy_order(job, image))
 
     async def begin(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.catalog import CatalogService
-from image_library.controlplane.services.download_outcome import underway
 from image_library.controlplane.services.download_plan import DownloadWish, Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
-from image_library.controlplane.services.image_copies import copy_order, holders
+from image_library.controlplane.services.image_copies import holders
 from image_library.controlplane.services.image_usage import live_jobs
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.node_choice import find_node
@@ -115,31 +115,18 @@ class Placements:
             needed, free = image.size_bytes // _MIB, node.free_bytes // _MIB
             full = StorageFull(f"{node.hostname} has {free} MiB free, and {needed} MiB are needed.")
             return PlacementResult(node=node, outcome=Outcome.REFUSED, error=full)
-        job = self._job(image, node, group, at_a_time)
         # Saved one by one: each adds its own copy to what the last one saved.
         latest = await records.images.get(image.id) or image
-        await records.images.save(underway(latest, job))
-        await records.jobs.add(job, copy_order(job, image))
-        return PlacementResult(node=node, outcome=Outcome.STARTED, job_id=job.id)
+        plan = await self._planner.copy(records, latest, node, **self._turn(group, at_a_time))
+        return PlacementResult(node=node, outcome=Outcome.STARTED, job_id=plan.job.id)
 
-    def _job(self, image: Image, node: Node, group: str, at_a_time: int) -> Job:
-        now = self._clock.now()
-        return Job(
-            id=self._new_id(),
-            kind=JobKind.PLACE,
-            image_id=image.id,
-            image_name=image.name,
-            catalog_id=image.catalog_id,
-            node_id=node.id,
-            pool_id=node.store_id,
-            architecture=image.os.architecture,
-            group=group,
-            at_a_time=at_a_time,
-            waiting_for=turn(at_a_time),
-            waiting_since=now,
-            created_at=now,
-            updated_at=now,
-        )
+    def _turn(self, group: str, at_a_time: int) -> dict[str, Any]:
+        return {
+            "group": group,
+            "at_a_time": at_a_time,
+            "waiting_for": turn(at_a_time),
+            "waiting_since": self._clock.now(),
+        }
 
     async def resume(self) -> None:
         """Go on with every placement that was under way when the control plane ended."""
