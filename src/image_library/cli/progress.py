@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -27,6 +27,9 @@ PATIENCE = 60.0
 LINE_SECONDS = 1.0
 T = TypeVar("T")
 ENDED = (ImportStatus.Status.COMPLETED, ImportStatus.Status.FAILED)
+# Host names by node id, for jobs that differ in their nodes only.
+Hosts = Mapping[str, str]
+NO_HOSTS: Hosts = {}
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -51,14 +54,16 @@ def follow(library: Library, job_id: str, out: Output) -> ImportStatus:
     return last
 
 
-def follow_all(library: Library, job_ids: Sequence[str], out: Output) -> list[ImportStatus]:
+def follow_all(
+    library: Library, job_ids: Sequence[str], out: Output, hosts: Hosts = NO_HOSTS
+) -> list[ImportStatus]:
     """Shows the progress of several jobs until all have ended, well or not; their last states.
 
     Ctrl-C leaves them running and says how to go on.
     """
     streams = [_states(library, job_id, out) for job_id in dict.fromkeys(job_ids)]
     try:
-        with chosen_view(out) as view:
+        with chosen_view(out, hosts) as view:
             last = _shown(merged(streams), view)
     except KeyboardInterrupt:
         out.note("The jobs go on in the background. See them: limiquantix jobs list --active")
@@ -76,8 +81,8 @@ def failure(status: ImportStatus) -> LibraryError | None:
     return rebuild(status.error_code, said, remedy=plain(status.error_remedy))
 
 
-def chosen_view(out: Output) -> View:
-    return Bar() if sys.stderr.isatty() and not out.json else Lines(out=out)
+def chosen_view(out: Output, hosts: Hosts = NO_HOSTS) -> View:
+    return Bar(hosts) if sys.stderr.isatty() and not out.json else Lines(out=out, hosts=hosts)
 
 
 def _shown(states: Iterator[tuple[str, ImportStatus]], view: View) -> dict[str, ImportStatus]:
@@ -130,9 +135,9 @@ def reconnecting(
             sleep(1.0)
 
 
-def described(status: ImportStatus) -> str:
+def described(status: ImportStatus, hosts: Hosts = NO_HOSTS) -> str:
     """One line: what, stage, percent, bytes, speed and time left."""
-    parts = [f"{status.name or status.catalog_id or status.job_id}: {_stage(status)}"]
+    parts = [f"{_called(status, hosts)}: {_stage(status)}"]
     if status.bytes_total:
         parts.append(f"{status.progress_percent} %")
         parts.append(f"{shown(status.bytes_downloaded)} of {shown(status.bytes_total)}")
@@ -147,6 +152,11 @@ def described(status: ImportStatus) -> str:
     return plain(", ".join(parts))
 
 
+def _called(status: ImportStatus, hosts: Hosts) -> str:
+    name = status.name or status.catalog_id or status.job_id
+    return f"{name} on {hosts[status.node_id]}" if status.node_id in hosts else name
+
+
 def _stage(status: ImportStatus | None) -> str:
     return (status.stage or state(status.status)) if status is not None else "nothing was told"
 
@@ -156,6 +166,7 @@ class Lines:
     """A line at each new stage, and otherwise about one a second."""
 
     out: Output
+    hosts: Hosts = field(default_factory=dict[str, str])
     clock: Callable[[], float] = time.monotonic
     # Of each job, its stage and when something was last said of it.
     _said: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
@@ -174,13 +185,14 @@ class Lines:
         stage, said_at = self._said.get(status.job_id, ("", float("-inf")))
         if ended or status.stage != stage or now - said_at >= LINE_SECONDS:
             self._said[status.job_id] = (status.stage, now)
-            self.out.note(described(status))
+            self.out.note(described(status, self.hosts))
 
 
 class Bar:
     """A progress bar for each job; speed and time left are the server's own numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Hosts = NO_HOSTS) -> None:
+        self._hosts = hosts
         self._progress = _bar()
         self._tasks: dict[str, TaskID] = {}
 
@@ -202,7 +214,7 @@ class Bar:
             self._tasks[status.job_id],
             total=total,
             completed=status.bytes_downloaded,
-            what=plain(f"{status.name or status.catalog_id}: {status.waiting_for or _stage(status)}"),
+            what=plain(f"{_called(status, self._hosts)}: {status.waiting_for or _stage(status)}"),
             bytes=f"{shown(status.bytes_downloaded)} / {shown(total)}" if total else "",
             speed=f"{shown(status.download_speed)}/s" if status.download_speed else "",
             left=f"{shown_seconds(status.eta_seconds)} left" if status.eta_seconds else "",

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import typer
-
-from image_library.cli.output import as_json
-from image_library.cli.progress import described, failure, follow_all
+from image_library.cli.results import settle
 from image_library.cli.session import Session
 from image_library.domain.errors import LibraryError, rebuild
-from limiquantix.storage.v1.image_pb import ImportStatus, RefreshImagesRequest, RefreshResult
+from limiquantix.storage.v1.image_pb import RefreshImagesRequest, RefreshResult
 
 COLUMNS = ("IMAGE", "ARCHITECTURE", "OUTCOME", "WHAT", "JOB")
 
@@ -19,25 +16,10 @@ def refresh(session: Session, request: RefreshImagesRequest, *, wait: bool) -> N
     """Asks, shows what came out, and follows the downloads if told to. Fails when one of them fails."""
     results = session.library.publishers.refresh_images(request).results
     if not session.json:
-        session.out.table(
-            COLUMNS, [_row(result) for result in results], empty="No image of the catalog is here."
-        )
+        empty = "No image of the catalog is here."
+        session.out.table(COLUMNS, [_row(result) for result in results], empty=empty)
     jobs = [result.job_id for result in results if result.job_id]
-    ended = follow_all(session.library, jobs, session.out) if wait and jobs else []
-    document = {
-        "results": [as_json(result) for result in results],
-        "jobs": [as_json(status) for status in ended],
-    }
-    trouble = _trouble(results, ended)
-    if trouble is not None:
-        raise typer.Exit(session.out.error(trouble, beside=document))
-    if session.json:
-        session.out.document(document)
-        return
-    for status in ended:
-        session.out.line(described(status))
-    if jobs and not wait:
-        session.out.note("Watch them: limiquantix jobs list --active")
+    settle(session, results, jobs=jobs, refused=_refused(results), wait=wait)
 
 
 def _row(result: RefreshResult) -> Sequence[str]:
@@ -45,9 +27,9 @@ def _row(result: RefreshResult) -> Sequence[str]:
     return (result.name, result.architecture, outcome, result.message, result.job_id)
 
 
-def _trouble(results: Sequence[RefreshResult], ended: Sequence[ImportStatus]) -> LibraryError | None:
-    """The first download that failed, or that could not be begun."""
+def _refused(results: Sequence[RefreshResult]) -> LibraryError | None:
+    """The first download that could not be begun."""
     for result in results:
         if result.outcome == "newer" and result.error_code:
             return rebuild(result.error_code, f"{result.name}: {result.message}")
-    return next((error for status in ended if (error := failure(status))), None)
+    return None
