@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from image_library.controlplane.ports.jobs import JobFilter
 from image_library.controlplane.ports.nodes import NodeFilter
 from image_library.controlplane.ports.records import Database
 from image_library.domain.image import Failure
@@ -45,10 +46,10 @@ async def test_live_jobs_are_told_from_ended_ones(database: Database) -> None:
     async with database.read() as records:
         assert [job.id for job in await records.jobs.live()] == ["j0", "j2"]
         assert [job.id for job in await records.jobs.of_image("image-1")] == ["j2", "j1", "j0"]
-        active = await records.jobs.list(PageRequest(), active_only=True)
+        active = await records.jobs.list(JobFilter(active_only=True), PageRequest())
         assert ([job.id for job in active.items], active.total) == (["j2", "j0"], 2)
-        first = await records.jobs.list(PageRequest(size=2), active_only=False)
-        rest = await records.jobs.list(PageRequest(size=2, after=first.next), active_only=False)
+        first = await records.jobs.list(JobFilter(), PageRequest(size=2))
+        rest = await records.jobs.list(JobFilter(), PageRequest(size=2, after=first.next))
         assert [job.id for job in (*first.items, *rest.items)] == ["j2", "j1", "j0"]
 
 

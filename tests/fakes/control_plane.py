@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,10 +18,13 @@ from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.garbage import Garbage
+from image_library.controlplane.services.history import History
 from image_library.controlplane.services.image_edits import ImageEdits
 from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.imports import Imports
 from image_library.controlplane.services.inventory import InventoryService
+from image_library.controlplane.services.job_retry import RetryPlanner
 from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
 from image_library.domain.catalog import Catalog
@@ -48,7 +51,7 @@ class Reports:
 
 
 class Plane:
-    """Everything wired; ``restarted`` is the same database under a new process."""
+    """Everything wired; ``before`` is the process before this one, in the same world."""
 
     def __init__(
         self,
@@ -57,14 +60,15 @@ class Plane:
         database: Database | None = None,
         nodes: FakeNodes | None = None,
         prefix: str = "id",
+        before: Plane | None = None,
     ) -> None:
-        self.database: Database = database or MemoryDatabase()
-        self.clock = ManualClock()
-        self.nodes = nodes or FakeNodes()
+        self.database: Database = before.database if before else database or MemoryDatabase()
+        self.clock = before.clock if before else ManualClock()
+        self.nodes = before.nodes if before else nodes or FakeNodes()
         self.changes = Changes()
         self.reports = Reports()
         numbers = count(1)
-        self.new_id = lambda: f"{prefix}-{next(numbers)}"
+        self.new_id: Callable[[], str] = before.new_id if before else lambda: f"{prefix}-{next(numbers)}"
         self.catalog = CatalogService(
             catalog=catalog or a_catalog(), database=self.database, clock=self.clock
         )
@@ -77,11 +81,20 @@ class Plane:
             database=self.database,
             catalog=self.catalog,
             planner=self.planner,
+            retries=RetryPlanner(clock=self.clock, new_id=self.new_id),
             runs=self.runs,
             changes=self.changes,
         )
         self.watch = LibraryWatch(database=self.database, runs=self.runs, clock=self.clock)
         self.images = ImageService(database=self.database, catalog=self.catalog)
+        self.imports = Imports(
+            database=self.database,
+            catalog=catalog or a_catalog(),
+            runs=self.runs,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+        self.history = History(database=self.database, clock=self.clock, job_days=30)
         self.inventory = InventoryService(
             database=self.database,
             gateway=self.nodes,
@@ -137,6 +150,10 @@ class Plane:
                         await records.jobs.add(value, an_order(value.id, image_id=value.image_id))
                     case Vm():
                         await records.vms.save(value)
+
+    async def names(self) -> tuple[str, ...]:
+        async with self.database.read() as records:
+            return await records.images.names()
 
     async def image(self, image_id: str) -> Image:
         async with self.database.read() as records:

@@ -47,6 +47,7 @@ from limiquantix.storage.v1.image_pb import (
     DeleteImageRequest,
     DownloadImageRequest,
     DownloadImageResponse,
+    ExplainJobRequest,
     GarbageItem,
     GetCatalogDownloadStatusRequest,
     GetCatalogDownloadStatusResponse,
@@ -61,7 +62,10 @@ from limiquantix.storage.v1.image_pb import (
     ImageStatus,
     ImageUsage,
     ImageUser,
+    ImportImageRequest,
+    ImportImageResponse,
     ImportStatus,
+    JobExplanation,
     ListImagesRequest,
     ListImagesResponse,
     ListJobsRequest,
@@ -70,6 +74,7 @@ from limiquantix.storage.v1.image_pb import (
     RefreshImagesRequest,
     RefreshImagesResponse,
     RefreshResult,
+    RetryImportRequest,
     ScanLocalImagesRequest,
     ScanLocalImagesResponse,
     UpdateImageRequest,
@@ -170,6 +175,9 @@ class FakeLibrary:
     # How often WatchImport breaks off after its first message before it goes on.
     breaks: int = 0
     requests: list[Any] = field(default_factory=list[Any])
+    explanation: JobExplanation = field(default_factory=JobExplanation)
+    # The idempotency keys of imports.
+    keys: list[str] = field(default_factory=list[str])
 
     def asked(self, kind: type[T]) -> list[T]:
         return [request for request in self.requests if isinstance(request, kind)]
@@ -279,6 +287,20 @@ class Images(image_connect.ImageService):
     async def list_jobs(self, request: ListJobsRequest, ctx: Any, /) -> ListJobsResponse:
         self.library.note("list_jobs", request)
         return ListJobsResponse(jobs=self.library.jobs, total_count=len(self.library.jobs))
+
+    async def import_image(self, request: ImportImageRequest, ctx: Any, /) -> ImportImageResponse:
+        self.library.note("import", request)
+        self.library.keys.append(ctx.request_headers.get("idempotency-key", ""))
+        image = image_of(debian(), ready=False)
+        return ImportImageResponse(job_id="job-1", image=image)
+
+    async def retry_import(self, request: RetryImportRequest, ctx: Any, /) -> ImportStatus:
+        self.library.note("retry", request)
+        return progress("queued", status=ImportStatus.Status.PENDING, retry_of=request.job_id)
+
+    async def explain_job(self, request: ExplainJobRequest, ctx: Any, /) -> JobExplanation:
+        self.library.note("explain", request)
+        return self.library.explanation
 
     async def cancel_import(self, request: CancelImportRequest, ctx: Any, /) -> ImportStatus:
         self.library.note("cancel", request)

@@ -75,8 +75,6 @@ async def test_a_host_of_the_settings_is_answered(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     "method",
     [
-        f"{IMAGES}/CreateImage",
-        f"{IMAGES}/ImportImage",
         "limiquantix.storage.v1.StoragePoolService/CreatePool",
         "limiquantix.storage.v1.VolumeService/ListVolumes",
         "limiquantix.compute.v1.VMService/ConvertToTemplate",

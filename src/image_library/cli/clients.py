@@ -67,6 +67,7 @@ class Library:
         from pyqwest import SyncClient
 
         from image_library.cli.answers import OurErrors
+        from image_library.cli.repeating import Repeating
         from image_library.cli.transport import HttpTransport
 
         transport = HttpTransport(
@@ -74,7 +75,7 @@ class Library:
         )
         return {
             "http_client": SyncClient(transport),
-            "interceptors": (OurErrors(self.server.url),),
+            "interceptors": (Repeating(), OurErrors(self.server.url)),
             "accept_compression": (),
             "send_compression": None,
         }

@@ -118,6 +118,7 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         ("os", _os(image.spec.os if image.spec else None)),
         ("user", image.spec.os.default_user if image.spec and image.spec.os else ""),
         ("format", state(image.spec.format) if image.spec else ""),
+        ("from", status.origin),
         ("size", shown(status.size_bytes) if status.size_bytes else ""),
         ("disk", shown(status.virtual_size_bytes) if status.virtual_size_bytes else ""),
         ("digest", status.digest),
@@ -148,13 +149,19 @@ def _evidence(status: ImageStatus, node_names: Mapping[str, str]) -> list[tuple[
     proof = status.evidence
     if proof is None:
         return facts
+    where = f"{at(proof.verified_at)} on {node_names.get(proof.node_id, proof.node_id)}"
+    actual = f"{proof.algorithm}:{proof.actual}" if proof.actual else ""
+    if not proof.expected:
+        nothing = "nothing was known to compare the bytes with"
+        note = f"{nothing}; {proof.source}" if proof.source else nothing
+        return [*facts, ("measured", actual), ("note", note), ("fetched", where)]
     return [
         *facts,
-        ("expected", f"{proof.algorithm}:{proof.expected}" if proof.expected else ""),
-        ("actual", f"{proof.algorithm}:{proof.actual}" if proof.actual else ""),
+        ("expected", f"{proof.algorithm}:{proof.expected}"),
+        ("actual", actual),
         ("according to", proof.source),
         ("signed by", proof.key_fingerprint),
-        ("verified", f"{at(proof.verified_at)} on {node_names.get(proof.node_id, proof.node_id)}"),
+        ("verified", where),
     ]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Annotated
 
 import typer
 
+from image_library.cli.completion import complete_images
 from image_library.cli.session import Session, command
 
 app = typer.Typer(no_args_is_help=True, help="Downloads and other long work.")
@@ -17,34 +17,33 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id; '
 def list_jobs(
     session: Session,
     active: Annotated[bool, typer.Option("--active", help="Only jobs that have not ended.")] = False,
+    image: Annotated[
+        str,
+        typer.Option("--image", metavar="IMAGE", help="Only this image's.", autocompletion=complete_images),
+    ] = "",
+    node: Annotated[str, typer.Option("--node", metavar="NODE", help="Only this node's.")] = "",
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind", metavar="KIND", help="import, download, upload, place, ...; may be given several times."
+        ),
+    ] = None,
 ) -> None:
     """List jobs, newest first."""
-    from image_library.cli.clients import PAGE, pages
+    from image_library.cli.job_views import job_rows, jobs_of
+    from image_library.cli.lookup import the_image, the_node
     from image_library.cli.output import as_json
-    from image_library.cli.progress import failure
-    from image_library.cli.words import ago
     from limiquantix.storage.v1.image_pb import ListJobsRequest
 
-    images = session.library.images
-    answers = pages(
-        lambda token: images.list_jobs(ListJobsRequest(active_only=active, page_size=PAGE, page_token=token))
-    )
-    jobs = list(chain.from_iterable(answer.jobs for answer in answers))
+    wanted = ListJobsRequest(active_only=active, kinds=kind or [])
+    wanted.image_id = the_image(session.library, image).id if image else ""
+    wanted.node_id = the_node(session.library, node) if node else ""
+    jobs = list(jobs_of(session.library, wanted))
     if session.json:
         session.out.document({"jobs": [as_json(job) for job in jobs]})
         return
-    rows = [
-        (
-            job.job_id,
-            job.name or job.catalog_id,
-            job.stage,
-            f"{job.progress_percent} %",
-            ago(job.created_at),
-            str(failure(job) or job.waiting_for),
-        )
-        for job in jobs
-    ]
-    session.out.table(("JOB", "IMAGE", "STAGE", "DONE", "STARTED", ""), rows, empty="There are no jobs.")
+    columns = ("JOB", "KIND", "IMAGE", "STAGE", "DONE", "STARTED", "")
+    session.out.table(columns, job_rows(jobs), empty="There are no jobs.")
 
 
 @command(app, "watch")
@@ -72,3 +71,40 @@ def cancel_job(session: Session, job: JobArgument) -> None:
         session.out.document(as_json(status))
     else:
         session.out.line(described(status))
+
+
+@command(app, "retry")
+def retry_job(
+    session: Session,
+    job: JobArgument,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Only start it; 'jobs watch' follows it.")
+    ] = False,
+) -> None:
+    """Do what a failed or cancelled job was to do. Asking twice makes one new job."""
+    from image_library.cli.output import as_json
+    from image_library.cli.progress import described, follow
+    from limiquantix.storage.v1.image_pb import RetryImportRequest
+
+    status = session.library.images.retry_import(RetryImportRequest(job_id=job))
+    if not no_wait:
+        status = follow(session.library, status.job_id, session.out)
+    if session.json:
+        session.out.document(as_json(status))
+    else:
+        session.out.line(status.job_id if no_wait else described(status))
+
+
+@command(app, "explain")
+def explain_job(session: Session, job: JobArgument) -> None:
+    """Say in words what a job does, what it waits for, and what comes next."""
+    from image_library.cli.job_views import explanation_lines
+    from image_library.cli.output import as_json
+    from limiquantix.storage.v1.image_pb import ExplainJobRequest
+
+    said = session.library.images.explain_job(ExplainJobRequest(job_id=job))
+    if session.json:
+        session.out.document(as_json(said))
+        return
+    for line in explanation_lines(said):
+        session.out.line(line)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from image_library.cli.clients import PAGE, Library, pages
-from image_library.domain.errors import AmbiguousImage, UnknownImage, UnknownVm, printable
+from image_library.domain.errors import AmbiguousImage, UnknownImage, UnknownNode, UnknownVm, printable
 from limiquantix.compute.v1.node_pb import ListNodesRequest
 from limiquantix.compute.v1.vm_pb import ListVMsRequest, VirtualMachine
 from limiquantix.storage.v1.image_pb import (
@@ -53,6 +53,15 @@ def node_names(library: Library) -> dict[str, str]:
     answers = pages(lambda token: client.list_nodes(ListNodesRequest(page_size=PAGE, page_token=token)))
     nodes = chain.from_iterable(answer.nodes for answer in answers)
     return {node.id: node.hostname for node in nodes if node.hostname}
+
+
+def the_node(library: Library, wanted: str) -> str:
+    """The id of the node with this id or host name. Raises UnknownNode."""
+    names = node_names(library)
+    found = next((node_id for node_id, name in names.items() if wanted in (node_id, name)), "")
+    if not found:
+        raise UnknownNode(f"There is no node '{printable(wanted)}'.", field="node")
+    return found
 
 
 def catalog(library: Library) -> list[ImageCatalogEntry]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +26,7 @@ from image_library.controlplane.handlers.image_service import ImageHandlers
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.interceptors import Errors, Undivided
 from image_library.controlplane.handlers.node_service import NodeHandlers
+from image_library.controlplane.handlers.once import Once
 from image_library.controlplane.handlers.pool_service import PoolHandlers
 from image_library.controlplane.handlers.server import serving
 from image_library.controlplane.handlers.uploads import UploadHandlers
@@ -34,6 +34,7 @@ from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
 from image_library.controlplane.parts import ImageParts, World, image_parts, vm_service
 from image_library.controlplane.ports.clock import Clock
+from image_library.controlplane.services.beside import run_beside
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.image_bytes import ImageBytes
 from image_library.controlplane.services.publisher_desk import PublisherDesk
@@ -43,6 +44,7 @@ from image_library.controlplane.services.refresh_spread import Spreading
 from image_library.controlplane.services.refresh_targets import RefreshTargets
 from image_library.controlplane.services.refresh_versions import Pruning
 from image_library.controlplane.services.refreshes import Refreshes
+from image_library.controlplane.services.repeated_calls import RepeatedCalls
 from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.settings import Settings
 from image_library.domain.changes import Changes
@@ -136,19 +138,22 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     refreshes = await _refreshing(stack, world, parts, settings)
     stack.push_async_callback(parts.placements.close)
     await parts.placements.resume()
-    _run_beside(stack, parts.nodes.watch(), "node-watch")
-    _run_beside(stack, parts.watch.run(), "library-watch")
-    _run_beside(stack, parts.deletions.run(), "deletions")
-    _run_beside(stack, parts.garbage.run(settings.gc_interval_hours), "garbage")
+    run_beside(stack, parts.nodes.watch(), "node-watch")
+    run_beside(stack, parts.watch.run(), "library-watch")
+    run_beside(stack, parts.deletions.run(), "deletions")
+    run_beside(stack, parts.garbage.run(settings.gc_interval_hours), "garbage")
+    await parts.history.tidy()
+    run_beside(stack, parts.history.watch(), "history")
     pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
     # The outermost first: errors see everything, and nobody gets past auth.
     auth = Auth(tokens, required=not settings.no_auth)
-    chain = (Errors(), auth, undivided)
+    once = Once(RepeatedCalls(database=world.database, clock=world.clock))
+    chain = (Errors(), auth, undivided, once)
     vms = vm_service(world, vm_records, parts)
     stack.push_async_callback(vms.close)
     await vms.resume()
     vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)
-    _run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
+    run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
     access = HttpAccess(auth)
     uploads = UploadHandlers(parts.uploads, access, largest_bytes=settings.max_upload_gib << 30)
     nodes = GrpcNodeImages(world.channels)
@@ -182,7 +187,7 @@ async def _refreshing(
     if settings.refresh != "off":
         every, fetch = timedelta(hours=settings.refresh_hours), settings.refresh == "fetch"
         schedule = RefreshSchedule(refreshes=refreshes, clock=clock, every=every, fetch=fetch)
-        _run_beside(stack, schedule.run(), "refresh-schedule")
+        run_beside(stack, schedule.run(), "refresh-schedule")
     return refreshes
 
 
@@ -193,6 +198,7 @@ def _image_applications(
         ImageServices(
             catalog=parts.catalog,
             downloads=parts.downloads,
+            imports=parts.imports,
             images=parts.images,
             inventory=parts.inventory,
             watch=parts.watch,
@@ -217,14 +223,3 @@ def _image_applications(
 
 class _Volumes(VolumeService):
     """Every RPC answers UNIMPLEMENTED, as generated."""
-
-
-def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
-    """A task that runs until the stack is unwound."""
-    task = asyncio.create_task(work, name=name)
-
-    async def ended() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(ended)

@@ -23,10 +23,13 @@ from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.eviction import Evictions
 from image_library.controlplane.services.garbage import Garbage
+from image_library.controlplane.services.history import History
 from image_library.controlplane.services.image_edits import ImageEdits
 from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.imports import Imports
 from image_library.controlplane.services.inventory import InventoryService
+from image_library.controlplane.services.job_retry import RetryPlanner
 from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
 from image_library.controlplane.services.placing import Placements
@@ -64,6 +67,8 @@ class ImageParts:
     downloads: Downloads
     uploads: Uploads
     runs: DownloadRuns
+    imports: Imports
+    history: History
     images: ImageService
     inventory: InventoryService
     watch: LibraryWatch
@@ -83,9 +88,9 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     gateway = GrpcNodeGateway(world.channels)
     catalog = CatalogService(catalog=world.catalog, database=database, clock=clock)
     written = DownloadLog(database=database, clock=clock, new_id=new_id)
-    runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock)
+    patience = timedelta(hours=settings.job_patience_hours)
+    runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock, patience=patience)
     images = ImageService(database=database, catalog=catalog)
-    planner = Planner(clock=clock, new_id=new_id)
     inventory = InventoryService(
         database=database, gateway=gateway, changes=changes, clock=clock, new_id=new_id
     )
@@ -95,10 +100,13 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         downloads=Downloads(
             database=database,
             catalog=catalog,
-            planner=planner,
+            planner=Planner(clock=clock, new_id=new_id),
+            retries=RetryPlanner(clock=clock, new_id=new_id),
             runs=runs,
             changes=changes,
         ),
+        imports=Imports(database=database, catalog=world.catalog, runs=runs, clock=clock, new_id=new_id),
+        history=History(database=database, clock=clock, job_days=settings.job_history_days),
         uploads=_uploads(world, settings, written, runs),
         watch=LibraryWatch(database=database, runs=runs, clock=clock),
         images=images,
@@ -108,15 +116,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
         adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
-        placements=Placements(
-            database=database,
-            images=images,
-            catalog=catalog,
-            planner=planner,
-            runs=runs,
-            clock=clock,
-            new_id=new_id,
-        ),
+        placements=_placements(world, images, catalog, runs),
         evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
         pools=Pools(database),
         nodes=NodeService(
@@ -128,6 +128,20 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             new_id=new_id,
             heartbeat_seconds=settings.heartbeat_seconds,
         ),
+    )
+
+
+def _placements(
+    world: World, images: ImageService, catalog: CatalogService, runs: DownloadRuns
+) -> Placements:
+    return Placements(
+        database=world.database,
+        images=images,
+        catalog=catalog,
+        planner=Planner(clock=world.clock, new_id=new_id),
+        runs=runs,
+        clock=world.clock,
+        new_id=new_id,
     )
 
 

@@ -46,6 +46,10 @@ class Settings:
     refresh_hours: int = 24
     # Of a catalogue image, those that nothing uses.
     keep_versions: int = KEPT_VERSIONS
+    # A job whose node stays away for longer fails.
+    job_patience_hours: int = 24
+    # Jobs that ended longer ago are forgotten.
+    job_history_days: int = 30
     # Empty: SQLite in the data directory.
     database_url: str = ""
     # What nodes and we show each other; empty: made at the first start, in <data-dir>/join-token.
@@ -107,6 +111,9 @@ class Settings:
             raise InvalidSettings("refresh_hours must be 1 to 8784.", field="refresh_hours")
         if not 1 <= self.keep_versions <= 1000:
             raise InvalidSettings("keep_versions must be 1 to 1000.", field="keep_versions")
+        for name, most in (("job_patience_hours", 24 * 365), ("job_history_days", 3650)):
+            if not 1 <= getattr(self, name) <= most:
+                raise InvalidSettings(f"{name} must be 1 to {most}.", field=name)
         for path in (self.tls_cert, self.tls_key, self.node_ca):
             if path is not None and not path.is_file():
                 raise InvalidSettings(f"There is no file {path}.", field="tls_cert")

@@ -71,7 +71,7 @@ def parse_digest(text: str, *, algorithm: str = "") -> Digest:
             disagrees with ``algorithm``.
     """
     prefix, _, digits = text.strip().lower().rpartition(":")
-    named = {_algorithm_name(name) for name in (prefix, algorithm) if name}
+    named = {known_algorithm(name) for name in (prefix, algorithm) if name}
     if len(named) > 1:
         raise InvalidDigest(f"The digest is '{printable(prefix)}', not {algorithm}.", field="checksum")
     chosen = named.pop() if named else _algorithm_of_length(len(digits))
@@ -80,7 +80,12 @@ def parse_digest(text: str, *, algorithm: str = "") -> Digest:
     return Digest(algorithm=chosen, hex=digits)
 
 
-def _algorithm_name(name: str) -> str:
+def known_algorithm(name: str) -> str:
+    """The name "sha256" or "sha512", however it is spelled.
+
+    Raises:
+        InvalidDigest: it is another algorithm.
+    """
     plain = name.strip().lower().replace("-", "")
     if plain not in _HEX_LENGTHS:
         raise InvalidDigest(f"Digests of kind '{printable(name)}' are not used.", field="checksum_type")
@@ -125,7 +130,7 @@ def find_checksum(text: str, *, filename: str, algorithm: str, sidecar: bool = F
         ChecksumMissing: no row for this file name.
         InvalidDigest: ``algorithm`` is neither sha256 nor sha512.
     """
-    wanted = (_algorithm_name(algorithm),) if algorithm else _STRONGEST_FIRST
+    wanted = (known_algorithm(algorithm),) if algorithm else _STRONGEST_FIRST
     found = _read(text)
     if not any(row.algorithm in _HEX_LENGTHS for row in found):
         raise InvalidChecksumFile("The checksum file holds no sha256 or sha512 digest.")

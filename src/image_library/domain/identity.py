@@ -6,6 +6,8 @@ import re
 
 from image_library.domain.errors import InvalidHostname, InvalidName, InvalidUser, printable
 
+_EXTENSIONS = re.compile(r"(\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|iso|ova))+$", re.IGNORECASE)
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -20,6 +22,12 @@ def valid_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InvalidName(f"'{printable(name)}' is not a valid name.", field="name")
     return name
+
+
+def name_of_file(filename: str) -> str:
+    """What an image that came as this file may be called; empty where no name is left."""
+    stem = _EXTENSIONS.sub("", filename.replace("\\", "/").rpartition("/")[2])
+    return _NOT_IN_NAMES.sub("-", stem).strip("-._")[:56].strip("-._")
 
 
 def valid_hostname(hostname: str) -> str:

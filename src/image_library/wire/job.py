@@ -1,10 +1,16 @@
-"""Jobs on the wire, as ImportStatus."""
+"""Jobs on the wire: as they are, and in words."""
 
 from __future__ import annotations
 
-from image_library.domain.job import Job, JobState
+from collections.abc import Iterable
+
+from image_library.domain.errors import InvalidRequest, printable
+from image_library.domain.explanation import Explanation
+from image_library.domain.job import Job, JobKind, JobState
 from image_library.wire.times import time_to_wire
-from limiquantix.storage.v1.image_pb import ImportStatus
+from limiquantix.storage.v1.image_pb import ImportStatus, JobExplanation
+
+_KINDS = {kind.value: kind for kind in JobKind}
 
 # What an old client sees of each state; "stage" carries the state's own word.
 STATUSES = {
@@ -48,3 +54,34 @@ def job_to_wire(job: Job) -> ImportStatus:
         status.error_code = job.failure.code
         status.error_remedy = job.failure.remedy
     return status
+
+
+def kinds_from_wire(words: Iterable[str]) -> frozenset[JobKind]:
+    """The kinds with these words.
+
+    Raises:
+        InvalidRequest: a word is none of the contract's.
+    """
+    said = [word.lower() for word in words]
+    unknown = next((word for word in said if word not in _KINDS), None)
+    if unknown is not None:
+        raise InvalidRequest(
+            f"There are no jobs of kind '{printable(unknown)}'.",
+            remedy=f"Use {', '.join(_KINDS)}.",
+            field="kinds",
+        )
+    return frozenset(_KINDS[word] for word in said)
+
+
+def explanation_to_wire(said: Explanation) -> JobExplanation:
+    return JobExplanation(
+        job_id=said.job_id,
+        summary=said.summary,
+        steps=list(said.steps),
+        waiting_for=said.waiting_for,
+        waiting_since=time_to_wire(said.waiting_since),
+        attempt=said.tries.attempt,
+        attempts=said.tries.attempts,
+        next_try_at=time_to_wire(said.tries.next_at),
+        next_source=said.next_source,
+    )

@@ -68,6 +68,20 @@ def exact_family(family: image_pb.OsInfo.OsFamily) -> OsFamily:
     return known(family, _FAMILIES_BACK, field="os_family")
 
 
+def requirements_from_wire(message: image_pb.ImageRequirements | None) -> Requirements:
+    """What the message says; no number is the least that there is."""
+    if message is None:
+        return Requirements()
+    return Requirements(
+        min_cpu=message.min_cpu or Requirements().min_cpu,
+        min_memory_mib=message.min_memory_mib,
+        min_disk_gib=message.min_disk_gib,
+        firmware=tuple(message.supported_firmware),
+        secure_boot=message.requires_secure_boot,
+        tpm=message.requires_tpm,
+    )
+
+
 def requirements_to_wire(needs: Requirements) -> image_pb.ImageRequirements:
     return image_pb.ImageRequirements(
         min_cpu=needs.min_cpu,

@@ -136,7 +136,7 @@ def test_a_long_reason_leaves_the_other_columns_whole(cli: Cli, library: FakeLib
     failed = progress("failed", status=ImportStatus.Status.FAILED, error_message="x" * 600 + ".")
     library.jobs = [failed]
     head, row = cli("jobs", "list").out.splitlines()
-    assert head.split() == ["JOB", "IMAGE", "STAGE", "DONE", "STARTED"]
+    assert head.split() == ["JOB", "KIND", "IMAGE", "STAGE", "DONE", "STARTED"]
     assert row.startswith(f"{failed.job_id}  ")
     assert "x" * 600 in row
 

@@ -54,7 +54,9 @@ async def test_what_is_here_is_not_fetched_again_and_its_evidence_grows(
         assert len(mirror.exchanges(URL)) == 1
         less = await bench.finish(order())
         assert less.published is not None
-        assert less.published.evidence.level is TrustLevel.PINNED
+        assert less.published.evidence.level is TrustLevel.CHECKSUM
+        kept = await bench.store.find(less.published.digest)
+        assert kept.evidence.level is TrustLevel.PINNED
 
 
 async def test_what_is_here_is_not_taken_for_another_format(tmp_path: Path, mirror: Mirror) -> None:

@@ -343,3 +343,13 @@ def test_every_written_row_is_found_again(names: list[str]) -> None:
     text = "".join(f"{digits}  {name}\n" for name, digits in digests.items())
     for name, digits in digests.items():
         assert find_checksum(text, filename=name, algorithm="sha256").hex == digits
+
+
+def test_without_a_kind_the_strongest_digest_of_the_file_counts() -> None:
+    text = f"{A256}  x\n{A512}  x\n{'1' * 64}  y\n"
+    assert find_checksum(text, filename="x", algorithm="").hex == A512
+    assert find_checksum(text, filename="y", algorithm="").algorithm == "sha256"
+    with pytest.raises(ChecksumMissing, match="no sha512 or sha256 row for 'z'"):
+        find_checksum(text, filename="z", algorithm="")
+    with pytest.raises(InvalidChecksumFile, match="different digests"):
+        find_checksum(f"{text}{'2' * 64}  y\n", filename="y", algorithm="")

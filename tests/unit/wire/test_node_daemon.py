@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +16,7 @@ from image_library.domain.errors import (
 )
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
-from image_library.domain.progress import Progress
+from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.node_daemon import (
@@ -47,8 +48,17 @@ IMAGE = PublishedImage(
 )
 
 
-def test_an_order_arrives_as_it_was_sent() -> None:
-    assert order_from_wire(order_to_wire(ORDER)) == ORDER
+@pytest.mark.parametrize(
+    "order",
+    [
+        ORDER,
+        replace(ORDER, checksum_algorithm=""),
+        replace(ORDER, checksum_algorithm="sha256", checksum_url="", unverified=True),
+    ],
+    ids=["checksum file", "of any kind", "unverified"],
+)
+def test_an_order_arrives_as_it_was_sent(order: DownloadOrder) -> None:
+    assert order_from_wire(order_to_wire(order)) == order
 
 
 @pytest.mark.parametrize(
@@ -60,6 +70,7 @@ def test_an_order_arrives_as_it_was_sent() -> None:
             state=JobState.FETCHING,
             progress=Progress(done=3, total=10, speed=2, eta_seconds=4),
             waiting_for="better times",
+            tries=Tries(attempt=2, attempts=8, next_at=NOW),
         ),
         Download(order=ORDER, state=JobState.READY, progress=Progress(done=10, total=10), published=IMAGE),
         Download(

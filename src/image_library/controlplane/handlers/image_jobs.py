@@ -9,7 +9,8 @@ from typing import Any
 from connectrpc.request import RequestContext
 
 from image_library.controlplane.handlers.image_services import ImageServices
-from image_library.wire.job import job_to_wire
+from image_library.controlplane.ports.jobs import JobFilter
+from image_library.wire.job import explanation_to_wire, job_to_wire, kinds_from_wire
 from limiquantix.storage.v1 import image_pb as pb
 
 Context = RequestContext[Any, Any]
@@ -31,11 +32,27 @@ class JobHandlers:
     async def cancel_import(self, request: pb.CancelImportRequest, ctx: Context, /) -> pb.ImportStatus:
         return job_to_wire(await self._services.downloads.cancel(request.job_id))
 
+    async def retry_import(self, request: pb.RetryImportRequest, ctx: Context, /) -> pb.ImportStatus:
+        return job_to_wire(await self._services.downloads.retry(request.job_id))
+
+    async def explain_job(self, request: pb.ExplainJobRequest, ctx: Context, /) -> pb.JobExplanation:
+        return explanation_to_wire(await self._services.downloads.explain(request.job_id))
+
     async def list_jobs(self, request: pb.ListJobsRequest, ctx: Context, /) -> pb.ListJobsResponse:
         asked = self._services.tokens.page_request(request)
-        page = await self._services.downloads.list(asked, active_only=request.active_only)
+        page = await self._services.downloads.list(_filter(request), asked)
         return pb.ListJobsResponse(
             jobs=[job_to_wire(job) for job in page.items],
             next_page_token=self._services.tokens.token(page.next, request),
             total_count=page.total,
         )
+
+
+def _filter(request: pb.ListJobsRequest) -> JobFilter:
+    """Raises InvalidRequest: a kind is none of the contract's."""
+    return JobFilter(
+        active_only=request.active_only,
+        image_id=request.image_id,
+        node_id=request.node_id,
+        kinds=kinds_from_wire(request.kinds),
+    )

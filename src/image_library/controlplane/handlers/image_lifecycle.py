@@ -9,6 +9,7 @@ from protobuf.wkt import Empty
 
 from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
+from image_library.controlplane.handlers.once import key_of
 from image_library.controlplane.services.deletions import ImageDeletion
 from image_library.wire.garbage import garbage_to_wire
 from image_library.wire.image_update import update_from_wire
@@ -24,8 +25,8 @@ class LifecycleHandlers:
     _messages: ImageMessages
 
     async def update_image(self, request: pb.UpdateImageRequest, ctx: Context, /) -> pb.Image:
-        image = await self._services.edits.update(request.id, update_from_wire(request))
-        return self._messages.of(image)
+        update = update_from_wire(request)
+        return self._messages.of(await self._services.edits.update(request.id, update, key=key_of(ctx)))
 
     async def delete_image(self, request: pb.DeleteImageRequest, ctx: Context, /) -> Empty:
         flatten = request.cascade == pb.DeleteImageRequest.Cascade.FLATTEN
@@ -46,4 +47,4 @@ class LifecycleHandlers:
         )
 
     async def adopt_image(self, request: pb.AdoptImageRequest, ctx: Context, /) -> pb.ImportStatus:
-        return job_to_wire(await self._services.adoptions.start(request.image))
+        return job_to_wire(await self._services.adoptions.start(request.image, key=key_of(ctx)))

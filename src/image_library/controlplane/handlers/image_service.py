@@ -7,6 +7,7 @@ from typing import Any
 from connectrpc.request import RequestContext
 
 from image_library.controlplane.handlers.image_filter import image_filter
+from image_library.controlplane.handlers.image_imports import ImportHandlers
 from image_library.controlplane.handlers.image_jobs import JobHandlers
 from image_library.controlplane.handlers.image_lifecycle import LifecycleHandlers
 from image_library.controlplane.handlers.image_messages import ImageMessages
@@ -26,6 +27,7 @@ Context = RequestContext[Any, Any]
 
 
 class ImageHandlers(
+    ImportHandlers,
     JobHandlers,
     LifecycleHandlers,
     PlacementHandlers,

@@ -13,6 +13,7 @@ from image_library.controlplane.services.garbage import Garbage
 from image_library.controlplane.services.image_edits import ImageEdits
 from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.imports import Imports
 from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.placing import Placements
@@ -24,6 +25,7 @@ from image_library.wire.paging import PageTokens
 class ImageServices:
     catalog: CatalogService
     downloads: Downloads
+    imports: Imports
     images: ImageService
     inventory: InventoryService
     watch: LibraryWatch

@@ -9,6 +9,7 @@ from typing import Any
 from connectrpc.request import RequestContext
 from protobuf.wkt import Empty
 
+from image_library.controlplane.handlers.once import key_of
 from image_library.controlplane.ports.vms import VmFilter
 from image_library.controlplane.services.vms import Deletion, VmService
 from image_library.domain.paging import Page
@@ -29,7 +30,7 @@ class VmHandlers(vm_connect.VMService):
         self._tokens = tokens
 
     async def create_vm(self, request: pb.CreateVMRequest, ctx: Context, /) -> pb.VirtualMachine:
-        return vm_to_wire(await self._vms.create(wish_from_wire(request)))
+        return vm_to_wire(await self._vms.create(wish_from_wire(request), key=key_of(ctx)))
 
     async def get_vm(self, request: pb.GetVMRequest, ctx: Context, /) -> pb.VirtualMachine:
         return vm_to_wire(await self._vms.get(request.id))

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from image_library.domain.job import Job
+from image_library.domain.job import Job, JobKind
 from image_library.domain.paging import Page, PageRequest
 from image_library.domain.store import DownloadOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list; empty values filter nothing, and all that is given must match."""
+
+    active_only: bool = False
+    image_id: str = ""
+    node_id: str = ""
+    # One of them must match.
+    kinds: frozenset[JobKind] = frozenset()
 
 
 class Jobs(Protocol):
@@ -32,6 +45,17 @@ class Jobs(Protocol):
         """Every job for that image, newest first."""
         ...
 
-    async def list(self, page: PageRequest, *, active_only: bool) -> Page[Job]:
+    async def retries_of(self, job_id: str) -> tuple[Job, ...]:
+        """The jobs that repeat it, newest first."""
+        ...
+
+    async def prune(self, before: datetime, *, keep: int, most: int) -> int:
+        """Drop ended jobs that last changed before that moment, and the oldest of more than ``keep``.
+
+        At most ``most`` at once; how many they were.
+        """
+        ...
+
+    async def list(self, matching: JobFilter, page: PageRequest) -> Page[Job]:
         """Newest first."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
+from image_library.controlplane.ports.calls import Calls
 from image_library.controlplane.ports.changes import LibraryChanges
 from image_library.controlplane.ports.images import Images
 from image_library.controlplane.ports.jobs import Jobs
@@ -41,6 +42,9 @@ class Records(Protocol):
 
     @property
     def refreshes(self) -> Refreshes: ...
+
+    @property
+    def calls(self) -> Calls: ...
 
 
 class Database(Protocol):

@@ -27,8 +27,10 @@ class Adoptions:
         self._clock = clock
         self._new_id = new_id
 
-    async def start(self, name: str) -> Job:
+    async def start(self, name: str, *, key: str = "") -> Job:
         """The job that adopts the image's file where it lies; asking twice makes one job.
+
+        The job that a call with the same key has begun is the answer also once it has ended.
 
         Raises:
             UnknownImage, AmbiguousImage: there is none, or several.
@@ -36,10 +38,16 @@ class Adoptions:
             ImageNotReady: its file is on no node.
         """
         async with self._database.write() as records:
-            image = await self._images.get_in(records, name)
-            live = await live_jobs(records, image.id)
-            job = live[0] if live else await self._new(records, image)
-        self._runs.start(job)
+            made = await records.calls.made(key)
+            known = await records.jobs.get(made["job"]) if made else None
+            if known is None:
+                image = await self._images.get_in(records, name)
+                live = await live_jobs(records, image.id)
+                known = live[0] if live else await self._new(records, image)
+                await records.calls.note(key, job=known.id)
+            job = known
+        if not job.state.ended:
+            self._runs.start(job)
         return self._runs.latest(job)
 
     async def _new(self, records: Records, image: Image) -> Job:

@@ -23,6 +23,7 @@ from image_library.domain.errors import Internal, LibraryError, UnknownJob
 from image_library.domain.image import Image, ImagePhase
 from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
+from image_library.domain.progress import Tries
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 
 log = structlog.get_logger()
@@ -78,7 +79,8 @@ class DownloadLog:
 
     async def _close(self, job: Job, state: JobState, error: LibraryError | None) -> Job:
         failure = failure_of(error) if error else CANCELLED
-        done = job.evolve(state=state, failure=failure, waiting_for="", updated_at=self._clock.now())
+        now = self._clock.now()
+        done = job.evolve(state=state, failure=failure, waiting_for="", tries=Tries(), updated_at=now)
         async with self._database.write() as records:
             await _abandon(records, done)
             await records.jobs.save(done)

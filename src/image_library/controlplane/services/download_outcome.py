@@ -21,8 +21,8 @@ def failure_of(error: LibraryError) -> Failure:
 
 
 CANCELLED = failure_of(JobCancelled("The download was cancelled."))
-# Where an expected digest came from that an import was given.
-GIVEN = "import"
+# Their digests stand in no catalogue: whoever brought the bytes stated them.
+_STATED = (JobKind.IMPORT, JobKind.UPLOAD)
 _UNMEASURED = "The node's evidence is not the digest of what it published."
 
 
@@ -123,9 +123,8 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
 def believed(evidence: Evidence, order: DownloadOrder, job: Job) -> Evidence:
     """A node cannot claim more trust than its order can give, nor speak for another node."""
     best = TrustLevel.PINNED if order.digest and not order.digest_source else TrustLevel.CHECKSUM
-    if order.digest and job.kind is JobKind.IMPORT:
-        # It stands in no catalogue: whoever imported it stated it.
-        best, evidence = TrustLevel.CHECKSUM, replace(evidence, source=GIVEN)
+    if order.digest and job.kind in _STATED:
+        best, evidence = TrustLevel.CHECKSUM, replace(evidence, source=job.kind.value)
     if order.unverified:
         best = TrustLevel.UNVERIFIED
     return replace(

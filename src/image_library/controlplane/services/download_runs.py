@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
@@ -18,6 +19,7 @@ from image_library.domain.changes import Changed, Changes
 from image_library.domain.errors import Internal, LibraryError, NodeUnreachable, UnknownJob
 from image_library.domain.job import Job
 from image_library.domain.node import Node
+from image_library.domain.progress import Tries
 from image_library.domain.store import Download, DownloadOrder
 
 log = structlog.get_logger()
@@ -28,6 +30,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Faults of our own in a row, after which a job is given up rather than tried for ever.
 MOST_FAULTS = 3
 CANCEL_PATIENCE_SECONDS = 10.0
+# However long a node was away before: this long a new process of ours waits for it itself.
+LEAST_PATIENCE_SECONDS = 300.0
 
 
 # The key under which ``Changes`` tells that some node is back, or has bytes that are not wanted any more.
@@ -54,6 +58,8 @@ class _Run:
 
     job: Job
     saved_at: float = float("-inf")
+    # Since when this process knows the node to be away.
+    away_since: float = float("inf")
     cancel_wanted: bool = False
     reason: LibraryError | None = None
     cancel_told: bool = False
@@ -62,11 +68,21 @@ class _Run:
 
 
 class DownloadRuns:
-    def __init__(self, *, records: DownloadLog, gateway: NodeGateway, changes: Changes, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        records: DownloadLog,
+        gateway: NodeGateway,
+        changes: Changes,
+        clock: Clock,
+        patience: timedelta = timedelta(hours=24),
+    ) -> None:
+        """``patience``: a job whose node stays away for longer fails."""
         self._log = records
         self._gateway = gateway
         self._changes = changes
         self._clock = clock
+        self._patience = patience
         self._runs: dict[str, _Run] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -167,6 +183,7 @@ class DownloadRuns:
                 return await self._listen(run, order, reports)
         except NodeUnreachable:
             await self._wait_for(run, node)
+            self._judge_absence(run, node)
             return False
 
     async def _load(self, run: _Run) -> tuple[Job, DownloadOrder, Node]:
@@ -193,6 +210,7 @@ class DownloadRuns:
         if download.state.ended:
             self._over(run, await self._log.end(run.job, order, download))
             return
+        run.away_since = float("inf")
         before = run.job
         run.job = progressed(before, download, self._clock.now())
         self._changes.notify(job_key(run.job.id))
@@ -208,9 +226,22 @@ class DownloadRuns:
     async def _wait_for(self, run: _Run, node: Node) -> None:
         waiting = f"node {node.hostname}, which does not answer"
         if run.job.waiting_for != waiting:
-            run.job = run.job.evolve(waiting_for=waiting, updated_at=self._clock.now())
+            run.job = run.job.evolve(waiting_for=waiting, tries=Tries(), updated_at=self._clock.now())
             self._changes.notify(job_key(run.job.id))
             await self._save(run, now=True)
+
+    def _judge_absence(self, run: _Run, node: Node) -> None:
+        """Raises NodeUnreachable when the node has been away too long, by the clock and our own count."""
+        run.away_since = min(run.away_since, self._clock.monotonic())
+        counted = self._clock.monotonic() - run.away_since
+        since = run.job.waiting_since or self._clock.now()
+        long_ago = self._clock.now() - since >= self._patience
+        if long_ago and counted >= min(LEAST_PATIENCE_SECONDS, self._patience.total_seconds()):
+            hours = self._patience.total_seconds() / 3600
+            raise NodeUnreachable(
+                f"Node {node.hostname} has not answered for {hours:g} hours.",
+                remedy=f"When it is back: 'limiquantix jobs retry {run.job.id}'.",
+            )
 
     async def _tell(self, run: _Run) -> None:
         """Tell the node that the job is not wanted; an away node is told later."""

@@ -6,13 +6,16 @@ from collections.abc import AsyncGenerator
 
 import structlog
 
+from image_library.controlplane.ports.jobs import JobFilter
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.download_plan import DownloadWish, Planner
 from image_library.controlplane.services.download_runs import DownloadRuns, job_key
+from image_library.controlplane.services.job_retry import RetryPlanner
 from image_library.controlplane.services.upload_plan import receives
 from image_library.domain.changes import Changes
 from image_library.domain.errors import UnknownJob, printable
+from image_library.domain.explanation import Explanation, explain
 from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.paging import Page, PageRequest
@@ -28,12 +31,14 @@ class Downloads:
         database: Database,
         catalog: CatalogService,
         planner: Planner,
+        retries: RetryPlanner,
         runs: DownloadRuns,
         changes: Changes,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._planner = planner
+        self._retries = retries
         self._runs = runs
         self._changes = changes
 
@@ -101,8 +106,37 @@ class Downloads:
             await self._runs.cancel(job)
         return await self.get(job_id)
 
-    async def list(self, page: PageRequest, *, active_only: bool) -> Page[Job]:
+    async def retry(self, job_id: str) -> Job:
+        """The job that does what a failed or cancelled one was to do; asking twice makes one.
+
+        Raises:
+            As ``RetryPlanner.plan``.
+        """
+        async with self._database.write() as records:
+            plan = await self._retries.plan(records, job_id)
+        if plan.fresh:
+            log.info("job_repeated", job_id=plan.job.id, retry_of=job_id)
+            self._runs.start(plan.job)
+        return self._runs.latest(plan.job)
+
+    async def explain(self, job_id: str) -> Explanation:
+        """The job in words.
+
+        Raises:
+            UnknownJob: there is none with this id.
+        """
+        job = await self.get(job_id)
+        async with self._database.read() as records:
+            order = await records.jobs.order(job_id)
+            node = await records.nodes.get(job.node_id)
+            retries = await records.jobs.retries_of(job_id)
+        if order is None:
+            raise UnknownJob(f"There is no job '{printable(job_id)}'.", field="job_id")
+        retried_by = retries[0].id if retries else ""
+        return explain(job, order, node=node.hostname if node else job.node_id, retried_by=retried_by)
+
+    async def list(self, matching: JobFilter, page: PageRequest) -> Page[Job]:
         """Newest first."""
         async with self._database.read() as records:
-            found = await records.jobs.list(page, active_only=active_only)
+            found = await records.jobs.list(matching, page)
         return found.map(self._runs.latest)

@@ -62,6 +62,8 @@ class Evictions:
         async with self._database.write() as records:
             image = await self._images.get_in(records, wish.image)
             nodes = await _having(records, image, wish)
+            if not nodes:
+                return image
             await _refuse_needed(records, image, nodes, last_copy_too=wish.last_copy_too)
             # From here on no VM is built on them.
             hidden = _in_state(image, nodes, PlacementState.UNAVAILABLE)

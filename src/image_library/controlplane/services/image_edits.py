@@ -26,8 +26,10 @@ class ImageEdits:
         self._catalog = catalog
         self._clock = clock
 
-    async def update(self, name: str, update: ImageUpdate) -> Image:
+    async def update(self, name: str, update: ImageUpdate, *, key: str = "") -> Image:
         """The image as it is then. A new name is the name of every version; all else is this version's.
+
+        What a call with the same key has changed already is not changed again.
 
         Raises:
             UnknownImage: there is none, or none like the replacement.
@@ -37,6 +39,10 @@ class ImageEdits:
             InvalidName, InvalidCharacter, InvalidUser, InvalidRequest: a value cannot be kept.
         """
         async with self._database.write() as records:
+            made = await records.calls.made(key)
+            known = await records.images.get(made["image"]) if made else None
+            if known is not None:
+                return known
             before = await self._images.get_in(records, name)
             if before.phase is ImagePhase.DELETING:
                 raise ImageDeleting(f"'{before.title}' is being deleted.", field="id")
@@ -48,6 +54,7 @@ class ImageEdits:
             if after.name != before.name:
                 await self._rename(records, before, after.name)
             await records.images.save(after.evolve(updated_at=self._clock.now()))
+            await records.calls.note(key, image=after.id)
             kept = await records.images.get(after.id)
         log.info("image_updated", image_id=after.id, fields=sorted(update.values), revision=after.revision)
         return kept or after

@@ -8,13 +8,12 @@ from datetime import datetime
 
 from image_library.controlplane.ports.records import Records
 from image_library.domain.errors import InvalidRequest, NameTaken, printable
+from image_library.domain.identity import name_of_file
 from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, PlacementState
 from image_library.domain.inventory import ReportedImage
 from image_library.domain.node import Node
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_EXTENSION = re.compile(r"\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|iso|ova)$", re.IGNORECASE)
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 # Where qemu-img's name differs from ours.
 _FORMATS_OF_QEMU = {"vpc": "vhd"}
 _LONGEST_PATH = 4096
@@ -109,8 +108,7 @@ def _copy(node: Node, entry: ReportedImage) -> Placement:
 
 async def _free_name(records: Records, entry: ReportedImage) -> str:
     """The file's name without its ending, made valid, and made longer as far as it is taken."""
-    stem = _EXTENSION.sub("", entry.filename or entry.path.rsplit("/", 1)[-1])
-    plain = _NOT_IN_NAMES.sub("-", stem).strip("-._")[:56].strip("-._") or "image"
+    plain = name_of_file(entry.filename or entry.path) or "image"
     for candidate in [plain, *(f"{plain}-{number}" for number in range(2, 100_000))]:
         if not await records.images.named(candidate, _PROJECT):
             return candidate

@@ -100,6 +100,29 @@ async def _roomiest(records: Records, ready: list[Node], needed: int) -> Node:
     return min(roomy, key=lambda node: (busy[node.id], -node.free_bytes, node.id))
 
 
+async def wished_node(records: Records, *, named: str, pool_id: str, needed: int) -> Node:
+    """The node that is named, or whose store is named as a storage pool; without either, the roomiest.
+
+    Raises:
+        UnknownNode: there is none.
+        InvalidRequest: the two names mean different nodes.
+        NoNodeReady, StorageFull: none was named and none fits.
+    """
+    node = await find_node(records, named) if named else None
+    if not pool_id:
+        return node or await roomiest_node(records, needed)
+    keeper = next((n for n in await records.nodes.all() if n.store_id == pool_id), None)
+    if keeper is None:
+        raise UnknownNode(f"No node has the storage pool '{printable(pool_id)}'.", field="storage_pool_id")
+    if node is not None and node.id != keeper.id:
+        raise InvalidRequest(
+            f"The storage pool '{printable(pool_id)}' is on {keeper.hostname}, not on {node.hostname}.",
+            remedy="Give one of the two.",
+            field="storage_pool_id",
+        )
+    return keeper
+
+
 def has_room(node: Node, entry: CatalogEntry, architecture: str) -> bool:
     """Whether the variant fits; a size or a disk that is not known is given the chance."""
     return node.disk_total_bytes == 0 or node.free_bytes >= room_needed(node, entry, architecture)

@@ -49,7 +49,13 @@ class VmOrders:
         self._clock = clock
         self._new_id = new_id
 
-    async def place(self, wish: VmWish) -> Vm:
+    async def made(self, key: str) -> Vm | None:
+        """The VM that a call with this key has made, where it is still there."""
+        async with self._database.read() as records:
+            made = await records.calls.made(key)
+            return await records.vms.get(made["vm"]) if made else None
+
+    async def place(self, wish: VmWish, *, key: str = "") -> Vm:
         """The VM, recorded as PROVISIONING: bound to its version, or to the job that brings it.
 
         Everything that can be refused is refused before a download is begun and before the row is there.
@@ -66,6 +72,7 @@ class VmOrders:
             firmware = firmware_for(wish, placed.image.requirements)
             vm = await bound_if_ready(records, _at(vm, placed).evolve(firmware=firmware))
             await records.vms.save(vm)
+            await records.calls.note(key, vm=vm.id)
         return vm
 
     async def place_again(self, vm: Vm) -> Vm:

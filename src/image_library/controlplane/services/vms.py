@@ -83,13 +83,18 @@ class VmService:
         """Fulfils ``VmReportSink``."""
         await self._records.record(node_id, reports, complete=complete)
 
-    async def create(self, wish: VmWish) -> Vm:
+    async def create(self, wish: VmWish, *, key: str = "") -> Vm:
         """The VM: made and started where its image is there, otherwise recorded and waiting for a download.
+
+        One that a call with the same key made already is the answer.
 
         Raises:
             LibraryError: anything about the wish that cannot be; nothing is left behind.
         """
-        vm = await self._orders.place(wish)
+        made = await self._orders.made(key)
+        if made is not None:
+            return await self._shown(made)
+        vm = await self._orders.place(wish, key=key)
         log.info("vm_recorded", vm_id=vm.id, node_id=vm.node_id, image_id=vm.image_id, job_id=vm.job_id)
         if vm.has_image:
             return await self._launches.now(vm)

@@ -316,3 +316,27 @@ class JobCancelled(LibraryError):
     code = "job.cancelled"
     kind = Kind.CANCELLED
     remedy_default = "Start it again when you want it."
+
+
+class JobNotFailed(LibraryError):
+    """Only a job that failed or was cancelled can be tried again."""
+
+    code = "job.not_failed"
+    kind = Kind.PRECONDITION
+    remedy_default = "Follow it with 'limiquantix jobs watch JOB', or cancel it first."
+
+
+class JobNotRepeatable(LibraryError):
+    """What the job worked on is no longer there, so that it cannot be done again from its record."""
+
+    code = "job.not_repeatable"
+    kind = Kind.PRECONDITION
+    remedy_default = "Begin anew, such as with a new upload."
+
+
+class IdempotencyConflict(LibraryError):
+    """The idempotency key was used before, for another RPC or another request."""
+
+    code = "idempotency.conflict"
+    kind = Kind.INVALID
+    remedy_default = "Use a new key for every new request; keep it only to repeat the very same one."

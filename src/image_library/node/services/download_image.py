@@ -25,6 +25,7 @@ from image_library.domain.image import Failure
 from image_library.domain.job import JobState
 from image_library.domain.progress import Progress, SpeedMeter, Tries, Waiting
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
+from image_library.domain.trust import Evidence
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
 from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part, Publication
@@ -219,7 +220,10 @@ class Downloads:
             flight.publishing = True
             await self._enter(flight, JobState.PUBLISHING)
             image = await self._adoption.publish(
-                file, sha256, key=flight.key, complete=lambda image: self._completed(flight, image)
+                file,
+                sha256,
+                key=flight.key,
+                complete=lambda image: self._completed(flight, image, image.evidence),
             )
             self._announce(flight, image)
 
@@ -242,12 +246,13 @@ class Downloads:
                 part, name=order.filename, declared=order.format, size=size
             )
             await self._enter(flight, JobState.PUBLISHING)
+            proof = verified.expected.evidence(now=self._clock.now(), node_id=self._node_id)
             publication = Publication(
                 digests=verified.digests,
                 facts=facts,
                 filename=order.filename,
-                evidence=verified.expected.evidence(now=self._clock.now(), node_id=self._node_id),
-                complete=lambda image: self._completed(flight, image),
+                evidence=proof,
+                complete=lambda image: self._completed(flight, image, proof),
             )
             image = await self._store.publish(part, publication)
         except (StorageFull, StoreNotWritable, StoreChanged):
@@ -273,12 +278,16 @@ class Downloads:
             # They were removed this moment.
             flight.publishing = False
             return False
-        await self._journal.save(*self._completed(flight, image))
+        await self._journal.save(*self._completed(flight, image, evidence))
         self._announce(flight, image)
         return True
 
-    def _completed(self, flight: Flight, image: PublishedImage) -> tuple[Download, ...]:
-        """The members as they are once the image is published; nobody sees them before it is durable."""
+    def _completed(self, flight: Flight, image: PublishedImage, proof: Evidence) -> tuple[Download, ...]:
+        """The members as they are once the image is published; nobody sees them before it is durable.
+
+        Each tells its own proof, also where the image had a better one.
+        """
+        image = replace(image, evidence=proof)
         progress = Progress(done=image.size_bytes, total=image.size_bytes)
         return tuple(
             d.evolve(state=JobState.READY, waiting_for="", tries=Tries(), progress=progress, published=image)

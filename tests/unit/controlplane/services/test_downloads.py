@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from image_library.controlplane.ports.jobs import JobFilter
 from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.controlplane.services.download_runs import node_key
 from image_library.domain.errors import (
@@ -326,7 +327,7 @@ async def test_the_list_shows_the_newest_word(plane: Plane) -> None:
     await settle()
     plane.nodes.say(job.id, progress=Progress(done=77, total=100))
     await settle()
-    page = await plane.downloads.list(PageRequest(), active_only=True)
+    page = await plane.downloads.list(JobFilter(active_only=True), PageRequest())
     assert [(j.id, j.progress.percent) for j in page.items] == [(job.id, 77)]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from image_library.controlplane.adapters.database import tables
+from image_library.controlplane.adapters.database.calls import DatabaseCalls
 from image_library.controlplane.adapters.database.changes import DatabaseChanges
 from image_library.controlplane.adapters.database.images import DatabaseImages
 from image_library.controlplane.adapters.database.jobs import DatabaseJobs
@@ -44,6 +45,7 @@ class DatabaseRecords:
         self.changes = DatabaseChanges(connection)
         self.tombstones = DatabaseTombstones(connection)
         self.refreshes = DatabaseRefreshes(connection)
+        self.calls = DatabaseCalls(connection)
 
 
 class SqliteDatabase:

@@ -138,6 +138,7 @@ jobs = Table(
     Column("updated_at", Moment, nullable=False),
     Index("ix_jobs_newest", "created_at", "id"),
     Index("ix_jobs_live", "ended", "created_at"),
+    Index("ix_jobs_ended", "ended", "updated_at"),
 )
 
 nodes = Table(
@@ -207,6 +208,15 @@ tombstones = Table(
     # The ids of the nodes that have not removed it yet.
     Column("waiting", JSON, nullable=False),
     Column("cleared_at", Moment, index=True),
+)
+
+# What was asked and answered under a caller's idempotency key.
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("document", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False, index=True),
 )
 
 # One row: the number of the last transaction that changed something. Its lock also orders the writers.

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, asynccontextmanager
 
+from image_library.controlplane.adapters.memory.calls import MemoryCalls
 from image_library.controlplane.adapters.memory.changes import MemoryChanges
 from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
@@ -30,6 +31,7 @@ class MemoryRecords:
         self.changes = MemoryChanges(tables)
         self.tombstones = MemoryTombstones(tables)
         self.refreshes = MemoryRefreshes(tables)
+        self.calls = MemoryCalls(tables)
 
 
 class MemoryDatabase:

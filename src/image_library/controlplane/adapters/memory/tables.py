@@ -13,6 +13,7 @@ from image_library.domain.job import Job
 from image_library.domain.node import Node
 from image_library.domain.paging import Cursor, Key, Page, PageRequest, micros
 from image_library.domain.refresh import Finding, Landing
+from image_library.domain.repeats import KnownCall
 from image_library.domain.store import DownloadOrder
 from image_library.domain.vm import Vm
 
@@ -39,6 +40,7 @@ class Tables:
     vms: dict[str, Vm] = field(default_factory=dict[str, Vm])
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict[tuple[str, str], Finding])
     landings: dict[str, Landing] = field(default_factory=dict[str, Landing])
+    calls: dict[str, KnownCall] = field(default_factory=dict[str, KnownCall])
     # The sequence number at which something of a kind was removed.
     removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     removed_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
@@ -68,6 +70,7 @@ class Tables:
             vms=dict(self.vms),
             findings=dict(self.findings),
             landings=dict(self.landings),
+            calls=dict(self.calls),
             removed=dict(self.removed),
             removed_at=dict(self.removed_at),
             tombstones=dict(self.tombstones),

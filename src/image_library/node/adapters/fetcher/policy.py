@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,12 +17,9 @@ from image_library.domain.errors import (
     UrlNotAllowed,
     printable,
 )
+from image_library.domain.source_url import PORTS, scheme_not_allowed, split_source
 
 MOST_REDIRECTS = 5
-_LONGEST = 2048
-_PORTS = {"https": 443, "http": 80}
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%a-z]+\]")
-_TEXT = re.compile(r"[!-~]+")
 
 Origin = tuple[str, int]
 
@@ -118,12 +114,10 @@ class SourcePolicy:
         Raises:
             UrlNotAllowed, AddressDenied
         """
-        parts = _split(url)
+        parts = split_source(url)
         if self._mirror:
-            if parts.scheme not in _PORTS:
-                raise _scheme_not_allowed(parts.scheme)
             path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-            parts = _split(f"{self._mirror}/{parts.netloc}{path}")
+            parts = split_source(f"{self._mirror}/{parts.netloc}{path}")
         return self._hop(parts, number=0, http_will_do=http_will_do)
 
     def redirected(self, hop: Hop, location: str, *, http_will_do: bool) -> Hop:
@@ -139,7 +133,7 @@ class SourcePolicy:
                 f"{hop.host} redirects for the {number}th time; at most {MOST_REDIRECTS} do."
             )
         try:
-            parts = _split(urljoin(hop.url, location))
+            parts = split_source(urljoin(hop.url, location))
             after = self._hop(parts, number=number, http_will_do=http_will_do)
         except UrlNotAllowed as error:
             raise RedirectDenied(
@@ -170,7 +164,7 @@ class SourcePolicy:
             if not (http_will_do or (host, port) == self._mirror_origin):
                 raise UrlNotAllowed(f"{host} is to be fetched from over http, and no digest is known.")
         elif parts.scheme != "https":
-            raise _scheme_not_allowed(parts.scheme)
+            raise scheme_not_allowed(parts.scheme)
         address = literal(host)
         if address is not None and not self.trusts(host, port):
             self.judge_address(str(address), host)
@@ -205,37 +199,15 @@ def proxies_from(environment: Mapping[str, str]) -> Proxies:
     )
 
 
-def _split(url: str) -> SplitResult:
-    if len(url) > _LONGEST or not _TEXT.fullmatch(url) or "\\" in url:
-        raise UrlNotAllowed(f"'{printable(url, 60)}' is not a URL that can be fetched.", field="url")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise UrlNotAllowed(f"'{printable(url, 60)}' is not a URL: {error}.", field="url") from error
-    if parts.scheme not in _PORTS:
-        raise _scheme_not_allowed(parts.scheme)
-    if "@" in parts.netloc:
-        raise UrlNotAllowed(f"The URL for {parts.hostname} carries a user name.", field="url")
-    if not _HOST.fullmatch(parts.netloc.removesuffix(f":{parts.port}")):
-        raise UrlNotAllowed("The URL names no host that could be looked up.", field="url")
-    return parts
-
-
 def _origin(parts: SplitResult) -> Origin:
-    return (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
+    return (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
 
 
 def _mirror_parts(mirror: str) -> SplitResult:
     try:
-        return _split(mirror)
+        return split_source(mirror)
     except LibraryError as error:
         raise InvalidSettings(f"The mirror cannot be used: {error.message}", field="mirror") from error
-
-
-def _scheme_not_allowed(scheme: str) -> UrlNotAllowed:
-    named = f"{printable(scheme, 20)} URLs are" if scheme else "A URL without https is"
-    return UrlNotAllowed(f"{named} not fetched.", field="url")
 
 
 def _covers(pattern: str, host: str) -> bool:

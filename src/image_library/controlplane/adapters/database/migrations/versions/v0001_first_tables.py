@@ -86,6 +86,14 @@ def _work() -> None:
         op.create_index(f"ix_jobs_{name}", "jobs", [name])
     op.create_index("ix_jobs_newest", "jobs", ["created_at", "id"])
     op.create_index("ix_jobs_live", "jobs", ["ended", "created_at"])
+    op.create_index("ix_jobs_ended", "jobs", ["ended", "updated_at"])
+    op.create_table(
+        "calls",
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_calls_created_at", "calls", ["created_at"])
 
 
 def _machines() -> None:

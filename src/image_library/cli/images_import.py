@@ -1,0 +1,78 @@
+"""``images import``: an image from any URL."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from image_library.cli.images import NodeOption, app
+from image_library.cli.session import Session, command
+
+_OS = "Operating system"
+
+
+@command(app, "import")
+def import_image(
+    session: Session,
+    url: Annotated[str, typer.Argument(metavar="URL", help="An https URL of a qcow2 or raw image.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Default: the file's name.")] = "",
+    checksum: Annotated[
+        str,
+        typer.Option(
+            "--checksum", metavar="DIGEST", help="sha256 or sha512 that the bytes must have, in hexadecimal."
+        ),
+    ] = "",
+    checksum_file_url: Annotated[
+        str,
+        typer.Option("--checksum-file-url", metavar="URL", help="The publisher's checksum file instead."),
+    ] = "",
+    description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is.")] = "",
+    project: Annotated[str, typer.Option("--project", metavar="PROJECT", help="Who owns it.")] = "",
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be given several times.")
+    ] = None,
+    visibility: Annotated[
+        str, typer.Option("--visibility", metavar="WHO", help="private, project or public.")
+    ] = "private",
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="qcow2 or raw; default: as the URL says.")
+    ] = "",
+    node: NodeOption = "",
+    os_family: Annotated[
+        str,
+        typer.Option(
+            "--os-family", metavar="FAMILY", help="linux, windows, bsd or other.", rich_help_panel=_OS
+        ),
+    ] = "",
+    os_distribution: Annotated[
+        str,
+        typer.Option(
+            "--os-distribution",
+            metavar="NAME",
+            help="Such as debian.",
+            rich_help_panel=_OS,
+        ),
+    ] = "",
+    os_version: Annotated[
+        str, typer.Option("--os-version", metavar="VERSION", help="Such as 12.", rich_help_panel=_OS)
+    ] = "",
+    os_architecture: Annotated[
+        str, typer.Option("--os-architecture", metavar="ARCH", help="Such as x86_64.", rich_help_panel=_OS)
+    ] = "",
+    os_user: Annotated[
+        str, typer.Option("--os-user", metavar="USER", help="Who logs in.", rich_help_panel=_OS)
+    ] = "",
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Only start it; 'jobs watch' follows it.")
+    ] = False,
+) -> None:
+    """Import an image from a URL. Without a checksum nothing proves what it is: it stays unverified."""
+    from image_library.cli.importing import OsWords, import_from, request_for
+
+    os = OsWords(os_family, os_distribution, os_version, os_architecture, os_user)
+    request = request_for(url=url, name=name, labels=label or [], visibility=visibility, os=os)
+    request.checksum, request.checksum_url = checksum, checksum_file_url
+    request.description, request.project_id = description, project
+    request.format, request.node_id = format_, node
+    import_from(session, request, wait=not no_wait)

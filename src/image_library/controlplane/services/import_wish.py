@@ -1,0 +1,148 @@
+"""What somebody wants to import, judged before anything is recorded: the source, its proof, its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from image_library.domain.checksum import known_algorithm, parse_digest
+from image_library.domain.errors import InvalidName, InvalidRequest, printable
+from image_library.domain.identity import name_of_file, valid_name
+from image_library.domain.image import ImageFormat, Requirements, Visibility
+from image_library.domain.os_detection import detect_os
+from image_library.domain.os_info import OsInfo
+from image_library.domain.source_url import file_name, judge_source
+
+_FORMATS = {"qcow2": ImageFormat.QCOW2, "raw": ImageFormat.RAW}
+# Endings that say that the bytes are neither.
+_OTHERS = frozenset(
+    ["vmdk", "vhd", "vhdx", "vdi", "ova", "iso", "xz", "gz", "bz2", "zst", "zip", "7z", "tar", "tgz"]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What is said of a new image; empty fields are chosen by us."""
+
+    name: str = ""
+    description: str = ""
+    project_id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    visibility: Visibility = Visibility.PRIVATE
+    os: OsInfo = OsInfo()
+    requirements: Requirements = Requirements()
+    catalog_id: str = ""
+    format: ImageFormat | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportWish:
+    """A source, and what is said of the image that it is to become."""
+
+    image: Description
+    url: str
+    checksum: str = ""
+    checksum_type: str = ""
+    checksum_url: str = ""
+    # Id or host name of a node, and the id of a node's store.
+    node: str = ""
+    pool_id: str = ""
+    # The format's name.
+    format: str = ""
+    # The caller's idempotency key.
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSource:
+    """Where the bytes come from, and what proves them; a node can be asked for it as it is."""
+
+    url: str
+    filename: str
+    format: ImageFormat
+    # "sha256" or "sha512"; empty: the strongest that the checksum file has.
+    algorithm: str = ""
+    digest: str = ""
+    checksum_url: str = ""
+
+    @property
+    def unverified(self) -> bool:
+        return not (self.digest or self.checksum_url)
+
+
+def judged(wish: ImportWish) -> ImportSource:
+    """The source of the wish.
+
+    Raises:
+        UrlNotAllowed, InvalidDigest, InvalidRequest: no node would fetch it so.
+    """
+    algorithm, digest = _proof(wish)
+    judge_source(wish.url, proved=bool(digest or wish.checksum_url))
+    if wish.checksum_url:
+        judge_source(wish.checksum_url, proved=False, field="checksum_url")
+    filename = file_name(wish.url)
+    return ImportSource(
+        url=wish.url,
+        filename=filename,
+        format=wish.image.format or _format(wish.format, filename),
+        algorithm=algorithm,
+        digest=digest,
+        checksum_url=wish.checksum_url,
+    )
+
+
+def _proof(wish: ImportWish) -> tuple[str, str]:
+    """Algorithm and digest; without a checksum the digest is empty."""
+    named = known_algorithm(wish.checksum_type) if wish.checksum_type else ""
+    if not wish.checksum:
+        return (named, "") if wish.checksum_url else ("sha256", "")
+    if wish.checksum_url:
+        raise InvalidRequest(
+            "Both a checksum and a checksum file are given.", remedy="Give one of them.", field="checksum_url"
+        )
+    digest = parse_digest(wish.checksum, algorithm=named)
+    return digest.algorithm, digest.hex
+
+
+def _format(named: str, filename: str) -> ImageFormat:
+    if named:
+        return known_format(named.lower())
+    ending = filename.rpartition(".")[2].lower()
+    if ending in _OTHERS:
+        raise InvalidRequest(
+            f"'{printable(filename)}' is a {ending} file by its name, which nodes do not take.",
+            remedy="Import a qcow2 or raw image; if it is one, say so in 'format'.",
+            field="format",
+        )
+    return _FORMATS.get(ending, ImageFormat.QCOW2)
+
+
+def known_format(named: str) -> ImageFormat:
+    """The format with this name, if nodes take it. Raises InvalidRequest."""
+    if named not in _FORMATS:
+        raise InvalidRequest(
+            f"The format '{printable(named)}' is not taken.", remedy="Use qcow2 or raw.", field="format"
+        )
+    return _FORMATS[named]
+
+
+def name_for(wished: str, filename: str) -> str:
+    """The wished name, or the file's.
+
+    Raises:
+        InvalidName: it cannot be one, or neither gives one.
+    """
+    name = wished or name_of_file(filename)
+    if not name:
+        raise InvalidName("Neither the request nor the URL names the image.", field="name")
+    return valid_name(name)
+
+
+def told_os(said: OsInfo, filename: str) -> OsInfo:
+    """What is said, and what the file's name adds to it where it speaks of the same system."""
+    seen = detect_os(filename)
+    if said.distribution not in ("", seen.distribution) or said.version not in ("", seen.version):
+        return replace(said, architecture=said.architecture or seen.architecture)
+    nothing = OsInfo()
+    names = [f.name for f in fields(OsInfo)]
+    return replace(seen, **{n: getattr(said, n) for n in names if getattr(said, n) != getattr(nothing, n)})
