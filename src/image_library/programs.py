@@ -125,6 +125,7 @@ def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSe
         no_auth=not settings.auth,
         allowed_hosts=settings.allowed_hosts,
         catalog_file=settings.catalog,
+        database_url=settings.database_url,
         tls_cert=settings.tls_cert,
         tls_key=settings.tls_key,
         node_ca=settings.tls_ca if apart else None,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from image_library.domain.os_info import OsFamily, OsInfo
 from image_library.domain.paging import Order, Page, PageRequest, SortKey
 from image_library.domain.trust import TrustLevel
 from tests.fakes.control_values import NOW, a_copy, a_node, a_vm, an_evidence, an_image
+from tests.support.postgres import Server, say
 
 WORDS = ("debian", "Debian-12", "web_1", "a%b", "rocky")
 NODES = ("node-1", "node-2")
@@ -148,6 +150,36 @@ def sorted_by_hand(values: list[Image], order: Order) -> list[str]:
     return [image.id for image in ordered]
 
 
+Opener = Callable[[], AbstractAsyncContextManager[Database]]
+
+
+@pytest.fixture(scope="module", params=["memory", "sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest) -> Generator[Opener]:
+    """Opens an empty database, for one example after the other."""
+    if request.param == "memory":
+        yield lambda: nullcontext(MemoryDatabase())
+    elif request.param == "sqlite":
+        yield _in_a_new_file
+    else:
+        server: Server = request.getfixturevalue("postgres")
+        with server.database() as url:
+            yield lambda: _emptied(url)
+
+
+@asynccontextmanager
+async def _in_a_new_file() -> AsyncGenerator[Database]:
+    with TemporaryDirectory() as folder:
+        async with open_database(Path(folder) / "c.db") as database:
+            yield database
+
+
+@asynccontextmanager
+async def _emptied(url: str) -> AsyncGenerator[Database]:
+    async with open_database(url) as database:
+        say(url, "TRUNCATE images, nodes, vms, removals CASCADE")
+        yield database
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     values=images(),
@@ -156,45 +188,67 @@ def sorted_by_hand(values: list[Image], order: Order) -> list[str]:
     size=st.integers(1, 4),
     order=orders,
 )
-def test_the_database_lists_what_memory_lists(
-    values: list[Image], matching: ImageFilter, kept: frozenset[str], size: int, order: Order
+def test_every_keeper_lists_what_memory_lists(
+    empty: Opener, values: list[Image], matching: ImageFilter, kept: frozenset[str], size: int, order: Order
 ) -> None:
     matching = narrowed(matching, kept)
 
     async def compare() -> None:
         memory = MemoryDatabase()
         await filled(memory, values)
-        with TemporaryDirectory() as folder:
-            async with open_database(Path(folder) / "c.db") as database:
-                await filled(database, values)
-                expected = await all_pages(memory, matching, size=size, order=order)
-                assert await all_pages(database, matching, size=size, order=order) == expected
-                everything = ImageFilter(all_versions=True, hidden_too=True)
-                listed = await all_pages(database, everything, size=size, order=order)
-                assert listed == sorted_by_hand(values, order)
+        async with empty() as database:
+            await filled(database, values)
+            expected = await all_pages(memory, matching, size=size, order=order)
+            assert await all_pages(database, matching, size=size, order=order) == expected
+            everything = ImageFilter(all_versions=True, hidden_too=True)
+            listed = await all_pages(database, everything, size=size, order=order)
+            assert listed == sorted_by_hand(values, order)
 
     asyncio.run(compare())
 
 
-async def test_rows_that_come_and_go_between_pages_disturb_nobody_else(database: Database) -> None:
+# After each page: how large a new image is, and which of the others goes.
+turns = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 14)), max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(happenings=turns, size=st.integers(1, 4), order=orders)
+def test_rows_that_come_and_go_between_pages_disturb_nobody_else(
+    empty: Opener, happenings: list[tuple[int, int]], size: int, order: Order
+) -> None:
     values = [an_image(f"i{n}", name=f"n{n % 3}-{n}", size_bytes=n % 3) for n in range(12)]
-    await filled(database, values)
-    for order in (Order(key=SortKey.SIZE_BYTES, descending=False), Order(key=SortKey.NAME)):
-        seen: list[str] = []
-        page: Page[Image] | None = None
-        turn = 0
-        while page is None or page.next is not None:
-            async with database.read() as records:
-                page = await records.images.list(
-                    ImageFilter(), PageRequest(size=3, order=order, after=page.next if page else None)
-                )
-            seen += [image.id for image in page.items]
-            turn += 1
-            async with database.write() as records:
-                await records.images.save(an_image(f"late{turn}-{order.key.value}", size_bytes=turn % 3))
-        staying = [image_id for image_id in seen if image_id.startswith("i")]
-        assert sorted(staying) == sorted(image.id for image in values)
+
+    async def follow() -> None:
+        async with empty() as database:
+            await filled(database, values)
+            seen, gone = await listed_meanwhile(database, list(happenings), size=size, order=order)
         assert len(set(seen)) == len(seen)
+        staying = {image.id for image in values} - gone
+        assert staying <= set(seen)
+        there = [image for image in values if image.id in staying]
+        assert [image_id for image_id in seen if image_id in staying] == sorted_by_hand(there, order)
+
+    asyncio.run(follow())
+
+
+async def listed_meanwhile(
+    database: Database, happenings: list[tuple[int, int]], *, size: int, order: Order
+) -> tuple[list[str], set[str]]:
+    """The ids of all pages, and of those that went while they were read."""
+    seen, gone = list[str](), set[str]()
+    page: Page[Image] | None = None
+    while page is None or page.next is not None:
+        request = PageRequest(size=size, order=order, after=page.next if page else None)
+        async with database.read() as records:
+            page = await records.images.list(ImageFilter(), request)
+        seen += [image.id for image in page.items]
+        if happenings:
+            new_size, leaving = happenings.pop()
+            async with database.write() as records:
+                await records.images.save(an_image(f"late{len(happenings)}", size_bytes=new_size))
+                await records.images.remove(f"i{leaving}")
+            gone.add(f"i{leaving}")
+    return seen, gone
 
 
 @pytest.mark.parametrize("text", ["size", "name; drop", "name desc desc", "created_at upwards"])

@@ -16,7 +16,7 @@ from image_library.domain.job import JobState
 from image_library.domain.node import NodePhase
 from image_library.domain.paging import PageRequest
 from image_library.domain.progress import Progress
-from tests.fakes.control_values import NOW, a_job, a_node, an_image, an_order
+from tests.fakes.control_values import NOW, a_job, a_node, a_vm, an_image, an_order
 
 JOB = a_job(
     catalog_id="debian-12",
@@ -113,3 +113,42 @@ async def test_a_secret_is_made_once(database: Database) -> None:
     first, again, other = [await database.secret(name) for name in ("a", "a", "b")]
     assert first == again != other
     assert len(bytes.fromhex(first)) == 32
+
+
+async def test_the_number_that_lists_of_images_go_by_counts_images_and_vms_only(database: Database) -> None:
+    seen: list[tuple[int, int]] = []
+    for kind in ("node", "image", "job", "job then image", "vm", "node", "image goes"):
+        async with database.write() as records:
+            match kind:
+                case "node":
+                    await records.nodes.save(a_node())
+                case "image":
+                    await records.images.save(an_image())
+                case "job":
+                    await records.jobs.add(JOB, an_order())
+                case "job then image":
+                    await records.jobs.save(JOB)
+                    await records.images.save(an_image())
+                case "vm":
+                    await records.vms.save(a_vm())
+                case _:
+                    await records.images.remove("image-1")
+        seen.append((await database.sequence(), await database.images_sequence()))
+    assert seen == [(1, 0), (2, 2), (3, 2), (4, 4), (5, 5), (6, 5), (7, 7)]
+
+
+async def given_up(database: Database) -> None:
+    async with database.write() as records:
+        await records.images.save(an_image("two"))
+        raise KeyError
+
+
+async def test_a_transaction_that_is_given_up_leaves_the_numbers_as_they_were(database: Database) -> None:
+    async with database.write() as records:
+        await records.images.save(an_image("one"))
+    with pytest.raises(KeyError):
+        await given_up(database)
+    assert (await database.sequence(), await database.images_sequence()) == (1, 1)
+    async with database.write() as records:
+        await records.images.save(an_image("three"))
+    assert (await database.sequence(), await database.images_sequence()) == (2, 2)

@@ -134,5 +134,8 @@ class SteppedDatabase:
     async def sequence(self) -> int:
         return await self._database.sequence()
 
+    async def images_sequence(self) -> int:
+        return await self._database.images_sequence()
+
     async def secret(self, name: str) -> str:
         return await self._database.secret(name)

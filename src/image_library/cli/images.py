@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from image_library.cli.completion import complete_catalog, complete_images
+from image_library.cli.images_list import list_images
 from image_library.cli.session import Session, command
 
 app = typer.Typer(no_args_is_help=True, help="Images: what publishers offer and what is here.")
@@ -71,23 +72,7 @@ def show_catalog(session: Session) -> None:
     session.out.table(columns, catalog_rows(entries, here.statuses), empty="The catalog is empty.")
 
 
-@command(app, "list")
-def list_images(
-    session: Session,
-    hidden: Annotated[bool, typer.Option("--hidden", help="Hidden images too.")] = False,
-) -> None:
-    """List the images that are here, with their trust and their nodes."""
-    from image_library.cli.image_views import image_rows
-    from image_library.cli.lookup import all_images, node_names
-    from image_library.cli.output import as_json
-
-    images = list(all_images(session.library, hidden_too=hidden))
-    if session.json:
-        session.out.document({"images": [as_json(image) for image in images]})
-        return
-    columns = ("NAME", "OS", "STATE", "TRUST", "SIZE", "DISK", "NODES", "ID")
-    empty = "There are no images yet. See 'limiquantix images catalog'."
-    session.out.table(columns, image_rows(images, node_names(session.library)), empty=empty)
+command(app, "list")(list_images)
 
 
 @command(app, "show")

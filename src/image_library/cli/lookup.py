@@ -42,6 +42,19 @@ def _listed(library: Library, asked: ListImagesRequest) -> Iterator[Image]:
     return chain.from_iterable(answer.images for answer in pages(page))
 
 
+def some_images(library: Library, query: ListImagesRequest, *, limit: int = 0) -> ListImagesResponse:
+    """As many images as are wanted (0: all) from the query's page on, as one answer."""
+    found: list[Image] = []
+    while True:
+        query.page_size = min(PAGE, limit - len(found)) if limit else PAGE
+        answer = library.images.list_images(query)
+        found += answer.images
+        query.page_token = answer.next_page_token
+        if not query.page_token or (limit and len(found) >= limit):
+            answer.images = found
+            return answer
+
+
 def all_vms(library: Library) -> Iterator[VirtualMachine]:
     answers = pages(lambda token: library.vms.list_v_ms(ListVMsRequest(page_size=PAGE, page_token=token)))
     return chain.from_iterable(answer.vms for answer in answers)

@@ -35,6 +35,12 @@ NoAuthOption = Annotated[
 CatalogOption = Annotated[
     Path | None, typer.Option("--catalog", metavar="FILE", help="Catalog entries to add or replace.")
 ]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url", metavar="URL", help="postgresql://… instead of SQLite; not with a password."
+    ),
+]
 AllowedHostOption = Annotated[
     list[str] | None,
     typer.Option("--allowed-host", metavar="NAME", help="A further Host header that is answered."),
@@ -77,6 +83,7 @@ def up(
     mirror: MirrorOption = None,
     allow_source: AllowSourceOption = None,
     catalog: CatalogOption = None,
+    database_url: DatabaseOption = None,
     allowed_host: AllowedHostOption = None,
     no_auth: NoAuthOption = None,
     accel: AccelOption = None,
@@ -96,6 +103,7 @@ def up(
         mirror=mirror,
         allow_sources=tuple(allow_source or ()),
         catalog=catalog,
+        database_url=database_url,
         allowed_hosts=tuple(allowed_host or ()),
         auth=_auth(no_auth),
         accel=accel,
@@ -111,6 +119,7 @@ def controlplane(
     session: Session,
     listen: ListenOption = None,
     catalog: CatalogOption = None,
+    database_url: DatabaseOption = None,
     allowed_host: AllowedHostOption = None,
     no_auth: NoAuthOption = None,
     join_token_file: JoinTokenOption = None,
@@ -127,6 +136,7 @@ def controlplane(
         config,
         listen=listen,
         catalog=catalog,
+        database_url=database_url,
         allowed_hosts=tuple(allowed_host or ()),
         auth=_auth(no_auth),
         join_token_file=join_token_file,

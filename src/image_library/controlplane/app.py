@@ -84,7 +84,7 @@ async def run_control_plane(
 
     Raises:
         InvalidSettings, ListenDenied, PortTaken, DataDirBusy, StoreNotWritable, StorageFull,
-        SchemaTooNew, InvalidCatalog: it cannot start like this.
+        SchemaTooNew, DatabaseBusy, DatabaseUnavailable, InvalidCatalog: it cannot start like this.
     """
     settings = settings.checked()
     catalog = load_catalog(settings.catalog_file)
@@ -96,7 +96,7 @@ async def run_control_plane(
         )
         sock = stack.enter_context(listening_socket(settings.listen_host, settings.listen_port))
         world = World(
-            database=await stack.enter_async_context(open_database(settings.database_path)),
+            database=await stack.enter_async_context(open_database(settings.database)),
             catalog=catalog,
             channels=_channels(settings, tokens),
             changes=Changes(),

@@ -12,6 +12,7 @@ from image_library.domain.refresh import KEPT_VERSIONS
 DEFAULT_LISTEN = "127.0.0.1:8006"
 SQLITE = "sqlite:///"
 REFRESH_MODES = ("off", "check", "fetch")
+POSTGRESQL = ("postgresql://", "postgres://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +51,8 @@ class Settings:
     job_patience_hours: int = 24
     # Jobs that ended longer ago are forgotten.
     job_history_days: int = 30
-    # Empty: SQLite in the data directory.
-    database_url: str = ""
+    # "sqlite:///PATH" or "postgresql://…", which may hold a password; empty: SQLite in the data directory.
+    database_url: str = field(default="", repr=False)
     # What nodes and we show each other; empty: made at the first start, in <data-dir>/join-token.
     join_token: str = field(default="", repr=False)
 
@@ -64,12 +65,14 @@ class Settings:
         return int(self.listen.rpartition(":")[2])
 
     @property
-    def database_path(self) -> Path:
-        return Path(self.database_url.removeprefix(SQLITE)) if self.database_url else self._own_database
-
-    @property
-    def _own_database(self) -> Path:
-        return self.data_dir / "controlplane.db"
+    def database(self) -> Path | str:
+        """SQLite's file, or the URL of a PostgreSQL database."""
+        if not self.database_url:
+            return self.data_dir / "controlplane.db"
+        for scheme in POSTGRESQL:
+            if self.database_url.startswith(scheme):
+                return POSTGRESQL[0] + self.database_url.removeprefix(scheme)
+        return Path(self.database_url.removeprefix(SQLITE))
 
     def checked(self) -> Settings:
         """These settings, if they can be used together.
@@ -94,8 +97,11 @@ class Settings:
             raise InvalidSettings(f"'{printable(self.listen)}' is not HOST:PORT.", field="listen")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InvalidSettings("tls_cert and tls_key belong together.", field="tls_cert")
-        if self.database_url and not self.database_url.startswith(SQLITE):
-            raise InvalidSettings(f"The database URL must start with {SQLITE}.", field="database_url")
+        schemes = (SQLITE, *POSTGRESQL)
+        if self.database_url and not self.database_url.startswith(schemes):
+            raise InvalidSettings(
+                f"The database URL must start with {SQLITE} or {POSTGRESQL[0]}.", field="database_url"
+            )
         if not 1 <= self.heartbeat_seconds <= 3600:
             raise InvalidSettings("heartbeat_seconds must be 1 to 3600.", field="heartbeat_seconds")
         for name in ("max_upload_gib", "project_quota_gib"):

@@ -7,7 +7,7 @@ import pytest
 from image_library.domain.errors import ImageInUse, NodeUnreachable
 from limiquantix.compute.v1.node_pb import Node, NodeFacts, NodeStatus
 from limiquantix.compute.v1.vm_pb import StopVMRequest, VirtualMachine, VmStatus
-from limiquantix.storage.v1.image_pb import DownloadImageRequest, ImportStatus
+from limiquantix.storage.v1.image_pb import DownloadImageRequest, ImageStatus, ImportStatus, ListImagesRequest
 from tests.fakes.server import WHOLE, FakeLibrary, debian, image_of, progress
 from tests.integration.cli.conftest import Cli
 
@@ -47,6 +47,38 @@ def test_every_page_of_a_list_is_asked_for(cli: Cli, library: FakeLibrary) -> No
         f"image-{n}" for n in range(5)
     ]
     assert len(cli("images", "list").out.splitlines()) == 6
+
+
+def test_a_list_is_asked_for_what_was_meant(cli: Cli, library: FakeLibrary) -> None:
+    library.nodes.append(Node(id="n1", hostname="alpha"))
+    ended = cli(
+        *("images", "list", "--where", "node=alpha", "--where", "phase=ready", "--order", "name"),
+        *("--all-versions", "--hidden"),
+    )
+    assert "There are no images like this." in ended.err
+    [asked] = library.asked(ListImagesRequest)
+    assert (asked.node_id, asked.phases, asked.order_by) == ("n1", [ImageStatus.Phase.READY], "name")
+    assert asked.all_versions
+    assert asked.hidden_too
+    refused = cli("images", "list", "--where", "colour=red", "--json")
+    assert (refused.code, refused.document["error"]["field"]) == (2, "where")
+
+
+def test_a_list_with_a_limit_tells_how_to_go_on(cli: Cli, library: FakeLibrary) -> None:
+    library.images = [image_of(debian(id=f"image-{n}"), image_id=f"img-{n}") for n in range(5)]
+    first = cli("images", "list", "--limit", "2")
+    assert len(first.out.splitlines()) == 3
+    assert "5 in all. Go on with --page-token 2" in first.err
+    rest = cli("images", "list", "--page-token", "2", "--json").document
+    assert [image["name"] for image in rest["images"]] == ["image-2", "image-3", "image-4"]
+    assert (rest["totalCount"], rest["nextPageToken"]) == (5, "")
+
+
+def test_a_version_that_no_name_points_to_is_told_by_its_number(cli: Cli, library: FakeLibrary) -> None:
+    library.images = [image_of(debian(), image_id="new"), image_of(debian(), image_id="old")]
+    library.images[0].version, library.images[0].current, library.images[1].version = 2, True, 1
+    names = [line.split()[0] for line in cli("images", "list").out.splitlines()[1:]]
+    assert names == ["debian-12", "debian-12@1"]
 
 
 def test_an_empty_list_says_so_beside_the_answer(cli: Cli) -> None:

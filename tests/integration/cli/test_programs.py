@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.postgres import Server, say
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -150,3 +152,28 @@ def test_launch_starts_a_server_that_stays(tmp_path: Path) -> None:
     finally:
         with suppress(ProcessLookupError):
             os.kill(server["pid"], signal.SIGKILL)
+
+
+def test_the_state_may_be_in_postgresql(postgres: Server, tmp_path: Path) -> None:
+    with postgres.database() as url:
+        password = url.partition("@")[0].rpartition(":")[2]
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data/settings.toml").write_text(f'database_url = "{url}"\n')
+        with running(
+            tmp_path, "controlplane", "--data-dir", str(tmp_path / "data"), "--listen", "127.0.0.1:0"
+        ):
+            listed = called(tmp_path, "images", "list", "--json", "--data-dir", str(tmp_path / "data"))
+            assert json.loads(listed.stdout)["totalCount"] == 0
+            assert say(url, "SELECT count(*) FROM alembic_version") == [(1,)]
+    assert not (tmp_path / "data/controlplane.db").exists()
+    assert password not in (tmp_path / "log").read_text()
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
+    url = "postgresql://me:s3cret@127.0.0.1:1/library"
+    listen = ("--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "data"))
+    for more, option in (({}, ("--database-url", url)), ({"LIMIQUANTIX_DATABASE_URL": url}, ())):
+        ended = called(tmp_path, "controlplane", *listen, *option, "--json", **more)
+        assert json.loads(ended.stdout)["error"]["code"] == "server.database_unavailable"
+        assert ended.returncode == 8
+        assert "s3cret" not in ended.stdout + ended.stderr

@@ -59,8 +59,13 @@ def test_what_cannot_be_used_is_said(wrong: dict[str, Any]) -> None:
 
 
 def test_the_database_lies_in_the_data_directory_unless_given() -> None:
-    assert settings().database_path == Path("/data/controlplane.db")
-    assert settings(database_url="sqlite:////other/x.db").database_path == Path("/other/x.db")
+    assert settings().database == Path("/data/controlplane.db")
+    assert settings(database_url="sqlite:////other/x.db").database == Path("/other/x.db")
+    assert settings(database_url="postgres://me@box/library").database == "postgresql://me@box/library"
+
+
+def test_the_database_password_is_not_shown() -> None:
+    assert "s3cret" not in repr(settings(database_url="postgresql://me:s3cret@box/library"))
 
 
 def test_a_secret_does_not_print() -> None:

@@ -35,6 +35,11 @@ def image_filter(request: pb.ListImagesRequest) -> ImageFilter:
     return ImageFilter(**_plain(request), **_sets(request))
 
 
+def support_ended(request: pb.ListImagesRequest) -> bool | None:
+    """A filter that needs the catalogue."""
+    return request.support_ended if request.has_field("support_ended") else None
+
+
 def _plain(request: pb.ListImagesRequest) -> dict[str, Any]:
     values = {name: getattr(request, name) for name in _PLAIN}
     values |= {name: getattr(request, name) for name in _YES_OR_NO if request.has_field(name)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectrpc.request import RequestContext
 
-from image_library.controlplane.handlers.image_filter import image_filter
+from image_library.controlplane.handlers.image_filter import image_filter, support_ended
 from image_library.controlplane.handlers.image_imports import ImportHandlers
 from image_library.controlplane.handlers.image_jobs import JobHandlers
 from image_library.controlplane.handlers.image_lifecycle import LifecycleHandlers
@@ -46,6 +46,7 @@ class ImageHandlers(
         page = await self._services.images.list(
             image_filter(request),
             self._services.tokens.page_request(request, Order.parse(request.order_by)),
+            support_ended=support_ended(request),
         )
         return pb.ListImagesResponse(
             images=[self._messages.of(image) for image in page.items],

@@ -62,6 +62,10 @@ class Database(Protocol):
         """The number of the last committed change of an image, a job, a node or a VM."""
         ...
 
+    async def images_sequence(self) -> int:
+        """The number of the last committed change that lists of images show: of an image or a VM."""
+        ...
+
     def follow(self) -> AbstractContextManager[Changed]:
         """A bell that rings after every commit that changed an image, a job, a node or a VM."""
         ...

@@ -28,6 +28,12 @@ class CatalogService:
     def ids(self) -> tuple[str, ...]:
         return self._catalog.ids
 
+    @property
+    def ended_ids(self) -> frozenset[str]:
+        """Of the entries whose publishers' support has ended by today."""
+        today = self._clock.now().date()
+        return frozenset(entry.id for entry in self._catalog.entries if entry.ended_support(today))
+
     def find(self, catalog_id: str) -> CatalogEntry | None:
         return self._catalog.find(catalog_id)
 

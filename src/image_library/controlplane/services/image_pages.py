@@ -18,7 +18,7 @@ _FIELDS = tuple(field.name for field in fields(ImageFilter) if field.name != "la
 
 
 class ImagePages:
-    """Every change of the library has a number: what was read at the last one is what is there.
+    """Every change that a list can show has a number: what was read at the last one is what is there.
 
     The number is asked for before anything is read. A change that comes in between makes a page newer
     than its number says, and such a page is never given out.
@@ -32,7 +32,7 @@ class ImagePages:
         self._held = 0
 
     async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        sequence = await self._database.sequence()
+        sequence = await self._database.images_sequence()
         self._forget_before(sequence)
         wanted = _key(matching)
         held = self._pages.get((wanted, page))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.catalog import CatalogService
@@ -74,8 +76,13 @@ class ImageService:
             raise UnknownImage.named(plain, [*self._catalog.ids, *await _names(records, project)])
         return await _version(records, named[0], number, project=project) if at else named[0]
 
-    async def list(self, matching: ImageFilter, page: PageRequest) -> Page[Image]:
-        """In the order that the page asks for."""
+    async def list(
+        self, matching: ImageFilter, page: PageRequest, *, support_ended: bool | None = None
+    ) -> Page[Image]:
+        """In the order that the page asks for; of what is in no catalogue, the support never ends."""
+        if support_ended is not None:
+            ended = self._catalog.ended_ids
+            matching = replace(matching, catalog_ids=ended, of_catalog_ids=support_ended)
         return await self._pages.list(matching, page)
 
 

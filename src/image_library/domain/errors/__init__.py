@@ -83,6 +83,8 @@ from image_library.domain.errors.requests import (
     VmRunning,
 )
 from image_library.domain.errors.service import (
+    DatabaseBusy,
+    DatabaseUnavailable,
     HostDenied,
     ListenDenied,
     NodeDuplicate,
@@ -130,6 +132,8 @@ __all__ = [
     "ChecksumMissing",
     "CloudInitFailed",
     "DataDirBusy",
+    "DatabaseBusy",
+    "DatabaseUnavailable",
     "DigestMismatch",
     "DiskTooSmall",
     "FirmwareMissing",

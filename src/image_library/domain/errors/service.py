@@ -93,6 +93,24 @@ class SchemaTooNew(LibraryError):
     remedy_default = "Install the newer version again."
 
 
+class DatabaseUnavailable(LibraryError):
+    """The control plane's database does not answer; what was cut off may have been done or not."""
+
+    code = "server.database_unavailable"
+    kind = Kind.UNAVAILABLE
+    remedy_default = (
+        "Try again; if it stays, check that the database runs and is reachable (docs/postgresql.md)."
+    )
+
+
+class DatabaseBusy(LibraryError):
+    """Another control plane works with this database."""
+
+    code = "server.database_busy"
+    kind = Kind.PRECONDITION
+    remedy_default = "Stop the other one, or give this one a database of its own."
+
+
 class NotImplementedYet(LibraryError):
     """An RPC of the contract that this version does not answer."""
 

@@ -11,7 +11,8 @@ from image_library.controlplane.services import image_pages
 from image_library.controlplane.services.image_pages import ImagePages
 from image_library.domain.image import Image
 from image_library.domain.paging import PageRequest
-from tests.fakes.control_values import a_node, a_vm, an_image
+from image_library.domain.progress import Progress
+from tests.fakes.control_values import a_job, a_node, a_vm, an_image, an_order
 
 ALL = ImageFilter()
 
@@ -42,6 +43,21 @@ async def test_a_page_is_read_once_while_nothing_changes() -> None:
     await pages.list(ImageFilter(labels={"a": "b"}), PageRequest(size=1))
     await pages.list(ALL, PageRequest(size=1, after=first.next))
     assert database.reads == 3
+
+
+async def test_heartbeats_and_jobs_leave_the_pages_alone() -> None:
+    database = CountingDatabase()
+    await kept(database, an_image("one"))
+    pages = ImagePages(database)
+    first = await pages.list(ALL, PageRequest())
+    async with database.write() as records:
+        await records.nodes.save(a_node())
+        await records.jobs.add(a_job(), an_order())
+    assert await pages.list(ALL, PageRequest()) is first
+    async with database.write() as records:
+        await records.jobs.save(a_job(progress=Progress(done=1)))
+        await records.images.save(an_image("two"))
+    assert (await pages.list(ALL, PageRequest())).total == 2
 
 
 async def test_every_change_is_seen_at_once() -> None:

@@ -12,7 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
 from image_library.controlplane.adapters.database.image_filters import conditions_of, placed
-from image_library.controlplane.adapters.database.rows import newest_first, rows_of, total_of, upsert
+from image_library.controlplane.adapters.database.rows import (
+    newest_first,
+    on_its_own,
+    rows_of,
+    total_of,
+    upsert,
+)
 from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
@@ -84,7 +90,8 @@ class DatabaseImages:
     async def save(self, image: Image) -> None:
         image = replace(image, sequence=await self._stamp.number())
         try:
-            await upsert(self._connection, _IMAGES, _row(image))
+            async with on_its_own(self._connection):
+                await upsert(self._connection, _IMAGES, _row(image))
         except IntegrityError as error:
             raise NameTaken(f"An image '{image.name}' exists already.", field="name") from error
         await self._replace(tables.image_labels, image.id, _label_rows(image))

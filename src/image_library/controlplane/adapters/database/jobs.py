@@ -39,12 +39,12 @@ class DatabaseJobs:
         return None if document is None else from_document(DownloadOrder, document)
 
     async def add(self, job: Job, order: DownloadOrder) -> None:
-        columns = _columns(job, await self._stamp.number())
+        columns = _columns(job, await self._stamp.number(shown=False))
         values = {"id": job.id, "order": to_document(order), **columns}
         await self._connection.execute(add_row(_JOBS).values(**values))
 
     async def save(self, job: Job) -> None:
-        columns = _columns(job, await self._stamp.number())
+        columns = _columns(job, await self._stamp.number(shown=False))
         await self._connection.execute(update(_JOBS).where(_JOBS.c.id == job.id).values(**columns))
 
     async def live(self) -> tuple[Job, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
-from image_library.controlplane.adapters.database.rows import newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.rows import has_label, newest_first, page_of, upsert
 from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.nodes import NodeFilter
 from image_library.domain.node import Node
@@ -38,7 +38,7 @@ class DatabaseNodes:
         return Page(items=tuple(from_document(Node, r.document) for r in rows), total=total, next=after)
 
     async def save(self, node: Node) -> None:
-        node = node.evolve(sequence=await self._stamp.number())
+        node = node.evolve(sequence=await self._stamp.number(shown=False))
         values = {
             "id": node.id,
             "hostname": node.hostname,
@@ -56,12 +56,7 @@ class DatabaseNodes:
 
 
 def _conditions(wanted: NodeFilter) -> list[ColumnElement[bool]]:
-    conditions = [_has_label(key, value) for key, value in wanted.labels.items()]
+    conditions = [has_label(_NODES.c.document, key, value) for key, value in wanted.labels.items()]
     if wanted.phases:
         conditions.append(_NODES.c.phase.in_(sorted(phase.value for phase in wanted.phases)))
     return conditions
-
-
-def _has_label(key: str, value: str) -> ColumnElement[bool]:
-    labels = func.json_each(_NODES.c.document, "$.labels").table_valued("key", "value")
-    return exists().where(labels.c.key == key, labels.c.value == value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +14,16 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    exists,
     func,
     literal,
     select,
     tuple_,
     type_coerce,
 )
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
 from image_library.domain.paging import Cursor, Key, PageRequest, micros
 
@@ -29,9 +32,47 @@ async def upsert(
     connection: AsyncConnection, table: Table, values: Mapping[str, Any], *, key: tuple[str, ...] = ("id",)
 ) -> None:
     """Adds the row with this key, or replaces all of its other columns."""
-    statement = insert(table).values(**values)
+    statement = _insert(connection)(table).values(**values)
     changed = {name: statement.excluded[name] for name in values if name not in key}
     await connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed))
+
+
+def _insert(connection: AsyncConnection) -> Any:
+    """The dialect's own INSERT, which knows what to do about a row that is there."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert
+
+
+def on_its_own(connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
+    """A statement that may be refused without an end to its transaction. SQLite needs nothing for that."""
+    return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
+
+
+class _Labels(GenericFunction[Any]):
+    """The labels in a document, as rows of "key" and "value"."""
+
+    name = "document_labels"
+    inherit_cache = True
+
+
+@compiles(_Labels, "sqlite")
+def _labels_in_sqlite(element: _Labels, compiler: Any, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)}, '$.labels')"
+
+
+@compiles(_Labels, "postgresql")
+def _labels_in_postgresql(element: _Labels, compiler: Any, **options: Any) -> str:
+    return f"jsonb_each_text({compiler.process(element.clauses, **options)} -> 'labels')"
+
+
+def has_label(document: ColumnElement[Any], key: str, value: str) -> ColumnElement[bool]:
+    labels = _Labels(document).table_valued("key", "value")
+    return exists().where(labels.c.key == key, labels.c.value == value)
 
 
 def newest_first(query: Select[Any], table: Table) -> Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert, inspect, text
 
 from image_library.controlplane.adapters.database.tables import HEAD, metadata, sequence
 from image_library.domain.errors import SchemaTooNew
@@ -32,8 +32,7 @@ def bring_up_to_date(connection: Connection) -> None:
 
 def stored_revision(connection: Connection) -> str:
     """The revision of the last migration that was run; empty for a new database."""
-    tables = connection.execute(text("SELECT name FROM sqlite_master WHERE name = 'alembic_version'"))
-    if tables.first() is None:
+    if not inspect(connection).has_table("alembic_version"):
         return ""
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
     return "" if row is None else str(row[0])
@@ -42,8 +41,10 @@ def stored_revision(connection: Connection) -> str:
 def _create(connection: Connection) -> None:
     """All tables at once; a test proves that the migrations make the very same."""
     metadata.create_all(connection)
-    connection.execute(insert(sequence).values(value=0))
-    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(insert(sequence).values(value=0, images=0))
+    # As Alembic would make it.
+    key = "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
+    connection.execute(text(f"CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, {key})"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": HEAD})
 
 

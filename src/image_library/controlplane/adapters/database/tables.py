@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -14,12 +14,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     MetaData,
-    String,
     Table,
     TypeDecorator,
     UniqueConstraint,
     true,
 )
+from sqlalchemy.types import TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
@@ -42,6 +42,24 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
+
+class JSON(TypeDecorator[Any]):
+    """A document; PostgreSQL keeps it in the form that it can look into."""
+
+    impl = sqlalchemy.JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(sqlalchemy.JSON())
+        # Loading it takes a while, and most control planes keep SQLite.
+        from sqlalchemy.dialects.postgresql import JSONB
+
+        return dialect.type_descriptor(JSONB())
+
+
+# Compared by code points, as SQLite and Python do, whatever the database's own language is.
+String = sqlalchemy.String().with_variant(sqlalchemy.String(collation="C"), "postgresql")
 
 images = Table(
     "images",
@@ -219,8 +237,14 @@ calls = Table(
     Column("created_at", Moment, nullable=False, index=True),
 )
 
-# One row: the number of the last transaction that changed something. Its lock also orders the writers.
-sequence = Table("sequence", metadata, Column("value", BigInteger, nullable=False))
+# One row: the number of the last transaction that changed something, and of the last that changed what
+# lists of images show.
+sequence = Table(
+    "sequence",
+    metadata,
+    Column("value", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+)
 
 meta = Table(
     "meta",

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, select
+from sqlalchemy import ColumnElement, and_, case, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document, to_document
-from image_library.controlplane.adapters.database.rows import named, newest_first, page_of, upsert
+from image_library.controlplane.adapters.database.rows import (
+    has_label,
+    named,
+    newest_first,
+    on_its_own,
+    page_of,
+    upsert,
+)
 from image_library.controlplane.adapters.database.stamp import Stamp
 from image_library.controlplane.ports.vms import VmFilter
 from image_library.domain.errors import NameTaken
@@ -55,7 +62,8 @@ class DatabaseVms:
         # Which images are in use is part of what lists of images show.
         await self._stamp.number()
         try:
-            await upsert(self._connection, _VMS, _row(vm))
+            async with on_its_own(self._connection):
+                await upsert(self._connection, _VMS, _row(vm))
         except IntegrityError as error:
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name") from error
 
@@ -70,7 +78,7 @@ class DatabaseVms:
 
 
 def _conditions(wanted: VmFilter) -> list[ColumnElement[bool]]:
-    conditions = [_has_label(key, value) for key, value in wanted.labels.items()]
+    conditions = [has_label(_VMS.c.document, key, value) for key, value in wanted.labels.items()]
     if wanted.project_id:
         conditions.append(_VMS.c.project_id == wanted.project_id)
     if wanted.node_id:
@@ -85,11 +93,6 @@ def _shown_state(away: frozenset[str]) -> ColumnElement[str]:
     """A VM whose node is away is lost from sight, whatever was heard of it last."""
     unseen = and_(_VMS.c.node_id.in_(sorted(away)), _VMS.c.state != PowerState.PROVISIONING.value)
     return case((unseen, PowerState.LOST.value), else_=_VMS.c.state)
-
-
-def _has_label(key: str, value: str) -> ColumnElement[bool]:
-    labels = func.json_each(_VMS.c.document, "$.labels").table_valued("key", "value")
-    return exists().where(labels.c.key == key, labels.c.value == value)
 
 
 def _row(vm: Vm) -> dict[str, Any]:

@@ -59,6 +59,9 @@ class MemoryDatabase:
     async def sequence(self) -> int:
         return self._tables.sequence
 
+    async def images_sequence(self) -> int:
+        return self._tables.images_sequence
+
     def follow(self) -> AbstractContextManager[Changed]:
         return self._changes.follow(LIBRARY)
 

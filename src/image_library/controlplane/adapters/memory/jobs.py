@@ -29,7 +29,7 @@ class MemoryJobs:
         self._tables.orders[job.id] = order
 
     async def save(self, job: Job) -> None:
-        self._tables.jobs[job.id] = replace(job, sequence=self._tables.stamp())
+        self._tables.jobs[job.id] = replace(job, sequence=self._tables.stamp(shown=False))
 
     async def live(self) -> tuple[Job, ...]:
         return newest_first(job for job in self._tables.jobs.values() if not job.state.ended)[::-1]

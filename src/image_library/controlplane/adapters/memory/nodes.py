@@ -27,7 +27,7 @@ class MemoryNodes:
         return page_of((n for n in self._tables.nodes.values() if _matches(n, matching)), page)
 
     async def save(self, node: Node) -> None:
-        self._tables.nodes[node.id] = node.evolve(sequence=self._tables.stamp())
+        self._tables.nodes[node.id] = node.evolve(sequence=self._tables.stamp(shown=False))
 
 
 def _matches(node: Node, wanted: NodeFilter) -> bool:

@@ -48,12 +48,16 @@ class Tables:
     sequence: int = 0
     # Removals up to this number are forgotten.
     horizon: int = 0
+    # Of the last change that lists of images show.
+    images_sequence: int = 0
     stamped: bool = False
 
-    def stamp(self) -> int:
-        """The number of this transaction among those that change something."""
+    def stamp(self, *, shown: bool = True) -> int:
+        """The number of this transaction, for a change that lists of images show or do not show."""
         if not self.stamped:
             self.stamped, self.sequence = True, self.sequence + 1
+        if shown:
+            self.images_sequence = self.sequence
         return self.sequence
 
     def note_removal(self, kind: str, item_id: str) -> None:
@@ -76,6 +80,7 @@ class Tables:
             tombstones=dict(self.tombstones),
             sequence=self.sequence,
             horizon=self.horizon,
+            images_sequence=self.images_sequence,
         )
 
 

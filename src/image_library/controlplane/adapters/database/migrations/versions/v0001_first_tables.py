@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from image_library.controlplane.adapters.database.tables import JSON, String
+
 revision = "0001"
 down_revision = None
 
@@ -17,15 +19,15 @@ def upgrade() -> None:
     _numbers()
     op.create_table(
         "meta",
-        sa.Column("key", sa.String, primary_key=True),
-        sa.Column("value", sa.String, nullable=False),
+        sa.Column("key", String, primary_key=True),
+        sa.Column("value", String, nullable=False),
     )
 
 
 def _images() -> None:
     op.create_table(
         "images",
-        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("id", String, primary_key=True),
         *_texts("project_id", "name", "name_key"),
         sa.Column("version", sa.BigInteger, nullable=False),
         *(
@@ -37,7 +39,7 @@ def _images() -> None:
         sa.Column("trust", sa.BigInteger, nullable=False),
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
         *_texts("digest", "words"),
-        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("document", JSON, nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         *_moments(),
     )
@@ -53,19 +55,19 @@ def _images() -> None:
         ["project_id", "name_key"],
         unique=True,
         sqlite_where=sa.text("current = 1"),
-        postgresql_where=sa.text("current"),
+        postgresql_where=sa.text("current = true"),
     )
     op.create_table(
         "image_projects",
-        sa.Column("image_id", sa.String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("project_id", sa.String, primary_key=True),
+        sa.Column("image_id", String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("project_id", String, primary_key=True),
     )
     op.create_index("ix_image_projects_project", "image_projects", ["project_id"])
     op.create_table(
         "image_labels",
-        sa.Column("image_id", sa.String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("key", sa.String, primary_key=True),
-        sa.Column("value", sa.String, nullable=False),
+        sa.Column("image_id", String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("key", String, primary_key=True),
+        sa.Column("value", String, nullable=False),
     )
     op.create_index("ix_image_labels_pair", "image_labels", ["key", "value"])
 
@@ -73,12 +75,12 @@ def _images() -> None:
 def _work() -> None:
     op.create_table(
         "jobs",
-        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("id", String, primary_key=True),
         *_texts("image_id", "node_id", "kind", "state"),
         sa.Column("ended", sa.Boolean, nullable=False),
         *_texts("retry_of"),
-        sa.Column("document", sa.JSON, nullable=False),
-        sa.Column("order", sa.JSON, nullable=False),
+        sa.Column("document", JSON, nullable=False),
+        sa.Column("order", JSON, nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         *_moments(),
     )
@@ -89,8 +91,8 @@ def _work() -> None:
     op.create_index("ix_jobs_ended", "jobs", ["ended", "updated_at"])
     op.create_table(
         "calls",
-        sa.Column("id", sa.String, primary_key=True),
-        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("id", String, primary_key=True),
+        sa.Column("document", JSON, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_calls_created_at", "calls", ["created_at"])
@@ -99,9 +101,9 @@ def _work() -> None:
 def _machines() -> None:
     op.create_table(
         "nodes",
-        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("id", String, primary_key=True),
         *_texts("hostname", "phase"),
-        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("document", JSON, nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         *_moments(),
     )
@@ -109,12 +111,12 @@ def _machines() -> None:
     op.create_index("ix_nodes_sequence", "nodes", ["sequence"])
     op.create_table(
         "placements",
-        sa.Column("image_id", sa.String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("node_id", sa.String, sa.ForeignKey("nodes.id"), primary_key=True),
+        sa.Column("image_id", String, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("node_id", String, sa.ForeignKey("nodes.id"), primary_key=True),
         sa.Column("position", sa.BigInteger, nullable=False),
-        sa.Column("pool_id", sa.String, nullable=False),
-        sa.Column("path", sa.String, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
+        sa.Column("pool_id", String, nullable=False),
+        sa.Column("path", String, nullable=False),
+        sa.Column("state", String, nullable=False),
         sa.Column("verified_at", sa.BigInteger),
     )
     op.create_index("ix_placements_path", "placements", ["path"])
@@ -122,9 +124,9 @@ def _machines() -> None:
     op.create_index("ix_placements_node", "placements", ["node_id"])
     op.create_table(
         "vms",
-        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("id", String, primary_key=True),
         *_texts("project_id", "name", "node_id", "image_id", "image_digest", "state"),
-        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("document", JSON, nullable=False),
         *_moments(),
         sa.UniqueConstraint("project_id", "name", name="uq_vms_name"),
     )
@@ -136,41 +138,45 @@ def _machines() -> None:
 def _refreshes() -> None:
     op.create_table(
         "findings",
-        sa.Column("catalog_id", sa.String, primary_key=True),
-        sa.Column("architecture", sa.String, primary_key=True),
-        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("catalog_id", String, primary_key=True),
+        sa.Column("architecture", String, primary_key=True),
+        sa.Column("document", JSON, nullable=False),
     )
     op.create_table(
         "landings",
-        sa.Column("job_id", sa.String, primary_key=True),
-        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("job_id", String, primary_key=True),
+        sa.Column("document", JSON, nullable=False),
     )
 
 
 def _numbers() -> None:
     op.create_table(
         "removals",
-        sa.Column("kind", sa.String, primary_key=True),
-        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("kind", String, primary_key=True),
+        sa.Column("id", String, primary_key=True),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("removed_at", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_removals_sequence", "removals", ["sequence"])
     op.create_table(
         "tombstones",
-        sa.Column("digest", sa.String, primary_key=True),
+        sa.Column("digest", String, primary_key=True),
         *_texts("image_id", "name"),
         sa.Column("deleted_at", sa.BigInteger, nullable=False),
-        sa.Column("waiting", sa.JSON, nullable=False),
+        sa.Column("waiting", JSON, nullable=False),
         sa.Column("cleared_at", sa.BigInteger),
     )
     op.create_index("ix_tombstones_cleared_at", "tombstones", ["cleared_at"])
-    numbers = op.create_table("sequence", sa.Column("value", sa.BigInteger, nullable=False))
-    op.bulk_insert(numbers, [{"value": 0}])
+    numbers = op.create_table(
+        "sequence",
+        sa.Column("value", sa.BigInteger, nullable=False),
+        sa.Column("images", sa.BigInteger, nullable=False),
+    )
+    op.bulk_insert(numbers, [{"value": 0, "images": 0}])
 
 
 def _texts(*names: str) -> tuple[sa.Column[str], ...]:
-    return tuple(sa.Column(name, sa.String, nullable=False) for name in names)
+    return tuple(sa.Column(name, String, nullable=False) for name in names)
 
 
 def _moments() -> tuple[sa.Column[int], sa.Column[int]]:
