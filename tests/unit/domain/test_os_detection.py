@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from image_library.domain.os_detection import detect_os
 from image_library.domain.os_info import OsFamily, OsInfo, ProvisioningMethod
 
-NAMES: list[dict[str, str]] = json.loads((Path(__file__).parents[2] / "data" / "filenames.json").read_text())
+DATA = Path(__file__).parents[2] / "data"
+NAMES: list[dict[str, str]] = json.loads((DATA / "filenames.json").read_text())
+MORE_NAMES = [
+    line.split()
+    for line in (DATA / "more-filenames.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
 
 
 def told(filename: str) -> tuple[str, str, str]:
@@ -24,6 +30,12 @@ def told(filename: str) -> tuple[str, str, str]:
 def test_known_names_are_detected(row: dict[str, str]) -> None:
     distribution = "" if row["distribution"] == "unknown" else row["distribution"]
     assert told(row["filename"]) == (distribution, row["version"], row["arch"])
+
+
+@pytest.mark.parametrize("row", MORE_NAMES, ids=[row[0] for row in MORE_NAMES])
+def test_names_of_publishers_and_people(row: list[str]) -> None:
+    filename, *expected = (cell.replace("~", " ") for cell in row)
+    assert [fact or "-" for fact in told(filename)] == expected
 
 
 @pytest.mark.parametrize(
@@ -120,10 +132,19 @@ def test_a_number_that_is_no_release_is_left_out(filename: str) -> None:
     ("spelling", "architecture"),
     [
         (name, "x86_64")
-        for name in ("amd64", "x86_64", "x86-64", "x64", "AMD64", "amd64v3", "x86_64_v2", "x86-64-v3")
+        for name in (
+            *("amd64", "x86_64", "x86-64", "x64", "AMD64", "amd64v3", "x86_64_v2", "x86-64-v3"),
+            *("x8664", "x64v2", "x64FRE", "em64t", "intel64"),
+        )
     ]
     + [(name, "aarch64") for name in ("arm64", "aarch64", "arm64-aarch64", "ARM64", "arm64v8")]
-    + [("ppc64le", "ppc64le"), ("ppc64el", "ppc64le"), ("s390x", "s390x"), ("riscv64", "riscv64")]
+    + [
+        ("ppc64le", "ppc64le"),
+        ("ppc64el", "ppc64le"),
+        ("powerpc64le", "ppc64le"),
+        ("s390x", "s390x"),
+        ("riscv64", "riscv64"),
+    ]
     + [(name, "") for name in ("i386", "armhf", "linux64", "xarm64", "arm64x", "amd64-arm64", "0x64")],
 )
 def test_architectures_in_every_spelling(spelling: str, architecture: str) -> None:
@@ -169,6 +190,8 @@ def test_the_distribution_tells_the_default_user(filename: str, user: str) -> No
         ("nocloud_alpine-3.23.4-x86_64-uefi-tiny-r0.qcow2", ProvisioningMethod.UNKNOWN),
         ("ubuntu-22.04-live-server-amd64.iso", ProvisioningMethod.UNKNOWN),
         ("my-debian-12-disk.qcow2", ProvisioningMethod.UNKNOWN),
+        ("ubuntu-server-22.04.iso", ProvisioningMethod.UNKNOWN),
+        ("ubuntu-20.04-ubuntu-22.04.qcow2", ProvisioningMethod.UNKNOWN),
         ("FreeBSD-14.4-RELEASE-amd64-BASIC-CLOUDINIT-ufs.qcow2.xz", ProvisioningMethod.UNKNOWN),
         ("rhel-9.qcow2", ProvisioningMethod.UNKNOWN),
         ("win2022.qcow2", ProvisioningMethod.UNKNOWN),
