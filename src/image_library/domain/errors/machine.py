@@ -91,3 +91,23 @@ class CloudInitFailed(LibraryError):
     code = "vm.cloud_init_failed"
     kind = Kind.PRECONDITION
     remedy_default = "Log in and read /var/log/cloud-init.log, or 'limiquantix vms console NAME'."
+
+
+class JailedProgramDied(LibraryError):
+    """A program that reads foreign bytes crashed, hung or went beyond its limits; it was ended."""
+
+    code = "jail.program_died"
+    kind = Kind.PRECONDITION
+    remedy_default = (
+        "The image is broken or made to exhaust its reader: do not use it unless you trust its source."
+    )
+
+
+class JailMissing(LibraryError):
+    """This machine cannot shut a program in, so nothing that reads foreign bytes is started."""
+
+    code = "jail.missing"
+    kind = Kind.PRECONDITION
+    remedy_default = (
+        "Use a kernel with Landlock (5.13 or newer), or install bubblewrap: apt-get install bubblewrap."
+    )
