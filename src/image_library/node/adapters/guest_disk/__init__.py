@@ -1,0 +1,1 @@
+"""Reading files of a guest from its image: our own code, in a memory-safe language, and still in the jail."""
