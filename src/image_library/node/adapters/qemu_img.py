@@ -56,7 +56,9 @@ class QemuImg:
             StorageFull, StorageIo, HypervisorFailed: it could not be made.
         """
         _all_absolute(target, backing)
-        base = ("-F", backing_format.value, "-b", backing)
+        await asyncio.to_thread(_see, backing)
+        # "-u": the image, which is foreign bytes, is not opened to make a disk on top of it.
+        base = ("-u", "-F", backing_format.value, "-b", backing)
         made = ("create", "-q", "-f", "qcow2", *base, "--", target, str(size_bytes))
         await self._run(*made, seconds=self._create_seconds)
         await asyncio.to_thread(_secure, target)
@@ -165,6 +167,13 @@ def _refusal(said: bytes) -> LibraryError:
         f"qemu-img could not make the disk: {printable(first, 300)}.",
         remedy="Check the data directory's disk and the image.",
     )
+
+
+def _see(backing: str) -> None:
+    try:
+        os.stat(backing)  # noqa: PTH116
+    except OSError as error:
+        raise HypervisorFailed(f"The disk's image cannot be used: {error.strerror}.") from error
 
 
 def _secure(target: str) -> None:

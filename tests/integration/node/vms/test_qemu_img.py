@@ -59,6 +59,24 @@ async def test_a_refusal_is_told_in_its_own_words(tmp_path: Path) -> None:
             backing_format=ImageFormat.RAW,
             size_bytes=DISK_BYTES,
         )
+    with pytest.raises(HypervisorFailed, match=r"Could not create .*No such file"):
+        await QemuImg().create_overlay(
+            str(tmp_path / "no folder/disk"),
+            backing=str(idle_guest(tmp_path / "base.raw")),
+            backing_format=ImageFormat.RAW,
+            size_bytes=DISK_BYTES,
+        )
+
+
+async def test_the_image_is_not_opened_to_make_a_disk_on_it(tmp_path: Path) -> None:
+    """A qcow2 that no qemu-img would open."""
+    backing = tmp_path / "base.qcow2"
+    backing.write_bytes(b"QFI\xfb" + b"\xff" * 100)
+    target = tmp_path / "disk"
+    await QemuImg().create_overlay(
+        str(target), backing=str(backing), backing_format=ImageFormat.QCOW2, size_bytes=DISK_BYTES
+    )
+    assert information(target)["backing-filename"] == str(backing)
 
 
 @pytest.mark.parametrize("path", ["nbd:localhost:1", 'json:{"driver":"raw"}', "relative"])
@@ -72,7 +90,7 @@ async def test_never_takes_a_name_for_anything_but_a_file(tmp_path: Path, path: 
 async def test_a_missing_program_names_the_package(tmp_path: Path) -> None:
     with pytest.raises(HypervisorMissing) as error:
         await QemuImg(search_path=str(tmp_path)).create_overlay(
-            "/x", backing="/y", backing_format=ImageFormat.RAW, size_bytes=1
+            "/x", backing="/dev/null", backing_format=ImageFormat.RAW, size_bytes=1
         )
     assert error.value.remedy == "Install it: apt-get install qemu-utils."
 
@@ -84,7 +102,7 @@ async def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
     hanging.chmod(0o755)
     with pytest.raises(HypervisorFailed, match="did not finish"):
         await QemuImg(search_path=str(hanging.parent), create_seconds=0.5).create_overlay(
-            "/x", backing="/y", backing_format=ImageFormat.RAW, size_bytes=1
+            "/x", backing="/dev/null", backing_format=ImageFormat.RAW, size_bytes=1
         )
     pid = int(read(tmp_path / "bin/qemu-img.pid"))
     with pytest.raises(ProcessLookupError):
