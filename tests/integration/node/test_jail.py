@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import image_library
-from image_library.domain.errors import JailedProgramDied
+from image_library.domain.errors import JailedProgramDied, JailMissing
 from image_library.node.adapters.jail import Jail, JailLimits, JailResult, Wall, best_wall
 
 BASH = "/usr/bin/bash"
@@ -31,7 +31,7 @@ def opened(path: Path, flags: int = os.O_RDONLY) -> Generator[int]:
 
 
 async def shell(script: str, *, wall: Wall = Wall.LANDLOCK, limits: JailLimits = QUICK) -> JailResult:
-    return await Jail(wall=wall).run((BASH, "-c", script), limits=limits)
+    return await Jail(wall).run((BASH, "-c", script), limits=limits)
 
 
 def test_this_machine_has_a_wall() -> None:
@@ -43,9 +43,7 @@ async def test_a_file_that_was_handed_over_is_read_by_both_its_names(tmp_path: P
     (tmp_path / "a file").write_text("content")
     with opened(tmp_path / "a file") as file:
         for name in (f"/proc/self/fd/{file}", str(tmp_path / "a file")):
-            ended = await Jail(wall=wall).run(
-                (BASH, "-c", f'echo "$(<"{name}")"'), limits=QUICK, readable=(file,)
-            )
+            ended = await Jail(wall).run((BASH, "-c", f'echo "$(<"{name}")"'), limits=QUICK, readable=(file,))
             assert ended == JailResult(status=0, output=b"content\n", said=b"")
 
 
@@ -65,7 +63,7 @@ async def test_what_was_handed_over_for_reading_is_not_written(tmp_path: Path) -
     (tmp_path / "file").write_text("content")
     with opened(tmp_path / "file") as file:
         script = f"echo x >>/proc/self/fd/{file}"
-        ended = await Jail(wall=Wall.LANDLOCK).run((BASH, "-c", script), limits=QUICK, readable=(file,))
+        ended = await Jail(Wall.LANDLOCK).run((BASH, "-c", script), limits=QUICK, readable=(file,))
     assert ended.status != 0
     assert (tmp_path / "file").read_text() == "content"
 
@@ -79,7 +77,7 @@ async def test_what_was_handed_over_for_writing_is_written_up_to_its_limit(
     with opened(tmp_path / "file", os.O_RDWR) as file:
         for words, size in (("hello", 6), ("{1..2000}", 1000)):
             argv = (BASH, "-c", f"trap '' XFSZ; echo {words} >/proc/self/fd/{file}")
-            await Jail(wall=wall).run(argv, limits=limits, writable=(file,))
+            await Jail(wall).run(argv, limits=limits, writable=(file,))
             assert (tmp_path / "file").stat().st_size == size
 
 
@@ -104,7 +102,7 @@ async def test_there_is_no_network(wall: Wall, kind: str) -> None:
 async def test_a_socket_that_landlock_does_not_know_is_denied_too() -> None:
     code = "import socket; socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)"
     argv = (sys.executable, "-I", "-c", code)
-    ended = await Jail().run(argv, limits=QUICK, places=(sys.prefix, sys.base_prefix))
+    ended = await Jail(best_wall()).run(argv, limits=QUICK, places=(sys.prefix, sys.base_prefix))
     assert b"PermissionError" in ended.said
 
 
@@ -149,13 +147,18 @@ async def test_every_way_of_dying_is_one_error(way: str, wall: Wall) -> None:
 
 async def test_a_program_that_is_not_there_is_told() -> None:
     with pytest.raises(JailedProgramDied, match="could not be started in its jail"):
-        await Jail().run(("/nonexistent/program",), limits=QUICK)
+        await Jail(best_wall()).run(("/nonexistent/program",), limits=QUICK)
+
+
+async def test_without_a_wall_nothing_is_started() -> None:
+    with pytest.raises(JailMissing, match="bash is not started"):
+        await Jail(None).run((BASH, "-c", ":"), limits=QUICK)
 
 
 async def test_memory_beyond_the_limit_is_not_given() -> None:
     argv = (sys.executable, "-I", "-c", "bytes(900 << 20)")
     limits = JailLimits(memory=500 << 20)
-    ended = await Jail().run(argv, limits=limits, places=(sys.prefix, sys.base_prefix))
+    ended = await Jail(best_wall()).run(argv, limits=limits, places=(sys.prefix, sys.base_prefix))
     assert b"MemoryError" in ended.said
 
 
@@ -184,9 +187,9 @@ async def test_it_is_ended_when_its_caller_is_cancelled(tmp_path: Path) -> None:
 
 ENDLESS = """
 import asyncio, sys
-from image_library.node.adapters.jail import Jail, JailLimits
+from image_library.node.adapters.jail import Jail, JailLimits, best_wall
 argv = ("/usr/bin/bash", "-c", f": {sys.argv[1]}; while :; do :; done")
-asyncio.run(Jail().run(argv, limits=JailLimits(wall_seconds=60, cpu_seconds=60)))
+asyncio.run(Jail(best_wall()).run(argv, limits=JailLimits(wall_seconds=60, cpu_seconds=60)))
 """
 
 

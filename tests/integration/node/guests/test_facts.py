@@ -12,7 +12,7 @@ import pytest
 from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.image import ImageFormat
 from image_library.node.adapters.guest_inspector import JailedGuestInspector
-from image_library.node.adapters.jail import Jail, Wall
+from image_library.node.adapters.jail import Jail, Wall, best_wall
 from tests.support import guest_images as images
 
 SYSTEM = GuestFacts(
@@ -33,7 +33,7 @@ BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
 
 async def facts_of(image: Path, image_format: ImageFormat | None = None) -> GuestFacts:
     by_name = ImageFormat.QCOW2 if image.suffix == ".qcow2" else ImageFormat.RAW
-    return await JailedGuestInspector(Jail()).read(str(image), image_format or by_name)
+    return await JailedGuestInspector(Jail(best_wall())).read(str(image), image_format or by_name)
 
 
 async def test_a_genuine_image_tells_all(debian_image: Path) -> None:
@@ -209,5 +209,5 @@ async def test_a_configuration_that_is_no_yaml_takes_nothing_else_with_it(tmp_pa
 
 async def test_bubblewrap_does_where_there_is_no_landlock(tmp_path: Path) -> None:
     image = images.ext(tmp_path / "disk.img", images.tree(tmp_path / "root"))
-    facts = await JailedGuestInspector(Jail(wall=Wall.BUBBLEWRAP)).read(str(image), ImageFormat.RAW)
+    facts = await JailedGuestInspector(Jail(Wall.BUBBLEWRAP)).read(str(image), ImageFormat.RAW)
     assert facts == replace(SYSTEM, root_filesystem="ext4")

@@ -15,7 +15,7 @@ from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.image import ImageFormat
 from image_library.node.adapters.guest_disk.reading import read_facts
 from image_library.node.adapters.guest_inspector import LIMITS, JailedGuestInspector
-from image_library.node.adapters.jail import Jail, JailLimits
+from image_library.node.adapters.jail import Jail, JailLimits, best_wall
 from tests.support import guest_images as images
 
 NOTHING_FOUND = "No operating system was found in it (no os-release)."
@@ -23,7 +23,7 @@ CANARY = 'ID=stolen\nPRETTY_NAME="stolen from the host"\n'
 
 
 async def facts_of(image: Path, image_format: ImageFormat = ImageFormat.RAW) -> GuestFacts:
-    return await JailedGuestInspector(Jail()).read(str(image), image_format)
+    return await JailedGuestInspector(Jail(best_wall())).read(str(image), image_format)
 
 
 @pytest.fixture
@@ -118,6 +118,13 @@ async def test_other_formats_and_other_files_are_not_read(tmp_path: Path) -> Non
     assert (await facts_of(tmp_path / "pipe")).reason == "It could not be opened (it is no regular file)."
 
 
+async def test_without_a_jail_nothing_is_opened_and_the_reason_is_told(tmp_path: Path) -> None:
+    image = images.ext(tmp_path / "disk.img", images.tree(tmp_path / "root"))
+    facts = await JailedGuestInspector(Jail(None)).read(str(image), ImageFormat.RAW)
+    assert not facts.read
+    assert "this machine can shut no program in" in facts.reason
+
+
 async def test_a_partition_table_without_end_ends(tmp_path: Path) -> None:
     """An extended partition whose chain of tables leads back to itself."""
     image = images.sized(tmp_path / "disk.img", 4)
@@ -136,7 +143,7 @@ async def test_a_reader_that_computes_without_end_is_killed(tmp_path: Path) -> N
     image = images.ext(tmp_path / "disk.img", root)
     limits = JailLimits(wall_seconds=5, cpu_seconds=1, memory=LIMITS.memory, processes=0)
     began = time.monotonic()
-    facts = await JailedGuestInspector(Jail(), limits=limits).read(str(image), ImageFormat.RAW)
+    facts = await JailedGuestInspector(Jail(best_wall()), limits=limits).read(str(image), ImageFormat.RAW)
     assert facts == GuestFacts(reason=facts.reason)
     assert "was ended by a signal" in facts.reason
     assert time.monotonic() - began < 8

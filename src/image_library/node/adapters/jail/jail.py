@@ -18,7 +18,6 @@ from image_library.node.adapters.jail.walls import (
     DEVICES,
     LIBRARIES,
     Wall,
-    best_wall,
     bubblewrapped,
 )
 
@@ -67,10 +66,10 @@ class JailResult:
 
 
 class Jail:
-    """``wall`` is what shuts programs in; None: the best that this machine has."""
+    """``wall`` shuts programs in: ``best_wall()``, or an operator's decision. None: there is nothing."""
 
-    def __init__(self, *, wall: Wall | None = None) -> None:
-        self._wall = wall or best_wall()
+    def __init__(self, wall: Wall | None) -> None:
+        self._wall = wall
 
     async def run(
         self,
