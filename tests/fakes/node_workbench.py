@@ -95,7 +95,9 @@ async def workbench(
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
         shared["node_id"] = identity.node_id
         folder = LocalImageFolder(layout=layout, journal=journal, inspector=inspector)
-        adoption = AdoptFile(store=store, folder=folder, clock=clock, node_id=identity.node_id)
+        adoption = AdoptFile(
+            store=store, folder=folder, inspector=inspector, clock=clock, node_id=identity.node_id
+        )
         downloads = Downloads(
             journal=DownloadRecords(journal),
             fetcher=fetcher,

@@ -127,7 +127,28 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
     copies = [
         (f"on {node_names.get(p.node_id, p.node_id)}", f"{p.state} {p.path}") for p in status.placements
     ]
-    return facts + copies + _evidence(status, node_names)
+    return facts + _inside(status) + copies + _evidence(status, node_names)
+
+
+def _inside(status: ImageStatus) -> list[tuple[str, str]]:
+    """What was found in the image, and where that is not what is declared."""
+    found = status.found
+    if found is None:
+        return []
+    able = {"cloud-init": found.cloud_init, "guest agent": found.guest_agent}
+    inside = [
+        found.pretty_name or found.distribution,
+        found.architecture,
+        f"user {found.default_user}" if found.default_user else "",
+        *(name if there else f"no {name}" for name, there in able.items() if found.read),
+        "/".join(found.firmware),
+        found.root_filesystem,
+    ]
+    return [
+        ("found inside", ", ".join(part for part in inside if part)),
+        ("not all read", found.reason),
+        *(("differs", difference.message) for difference in status.differences),
+    ]
 
 
 def _words(image: Image) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from image_library.domain.errors import printable
@@ -148,6 +148,19 @@ def compare(declared: OsInfo, found: GuestFacts) -> tuple[Difference, ...]:
         Difference(field=field, declared=said, found=seen, message=_SENTENCES[field].format(said, seen))
         for field, said, seen in pairs
         if said and seen and said != seen
+    )
+
+
+def completed(declared: OsInfo, found: GuestFacts | None) -> OsInfo:
+    """What is known of a guest: what is declared, and what was found where nothing is."""
+    if found is None or not found.read:
+        return declared
+    return replace(
+        declared,
+        distribution=declared.distribution or _DISTRIBUTIONS.get(found.distribution, found.distribution),
+        version=declared.version or found.version,
+        architecture=declared.architecture or found.architecture,
+        default_user=declared.default_user or found.default_user,
     )
 
 

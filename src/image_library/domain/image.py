@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from image_library.domain.checksum import Digest
+from image_library.domain.guest_facts import Difference, GuestFacts, compare
 from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import Evidence, TrustLevel
 
@@ -122,6 +123,8 @@ class Image:
     # "sha256:HEX" of the stored file; empty until it is published.
     digest: str = ""
     evidence: Evidence | None = None
+    # What was read from inside it; None where nobody has looked.
+    found: GuestFacts | None = None
     failure: Failure | None = None
     placements: tuple[Placement, ...] = ()
     # Grows with every change that somebody made of what is said of it; names its etag.
@@ -164,8 +167,17 @@ class Image:
         return project_id == self.project_id or self.visibility is Visibility.PUBLIC or shared
 
     @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Where it is not what is declared of it."""
+        return compare(self.os, self.found) if self.found else ()
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What whoever uses it should know, one sentence each."""
+        return (*self._deprecated, *(difference.message for difference in self.differences))
+
+    @property
+    def _deprecated(self) -> tuple[str, ...]:
         if self.deprecation is None:
             return ()
         said = self.deprecation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.os_info import OsInfo
 
 
@@ -21,6 +22,8 @@ class ReportedImage:
     # "sha256:HEX" of a published image; empty for an operator's file.
     checksum: str = ""
     detected_os: OsInfo = OsInfo()
+    # Read from inside it; None where nobody has looked.
+    found: GuestFacts | None = None
     modified_at: datetime | None = None
 
 

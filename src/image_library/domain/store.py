@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from image_library.domain.errors import Internal
+from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.os_info import OsInfo
@@ -16,10 +17,12 @@ from image_library.domain.trust import Evidence
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """What an image's header says. Sizes in bytes."""
+    """What an image's header says, and what was read from inside it. Sizes in bytes."""
 
     format: ImageFormat
     virtual_size_bytes: int
+    # None where nobody has looked.
+    guest: GuestFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

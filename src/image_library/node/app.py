@@ -28,9 +28,11 @@ from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_s
 from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy, proxies_from
 from image_library.node.adapters.fetcher.retries import ASKING
 from image_library.node.adapters.grpc_server import Tls, serving
+from image_library.node.adapters.guest_inspector import JailedGuestInspector
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.inspector import HeaderInspector
+from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
 from image_library.node.adapters.qemu_img import QemuImg
@@ -173,7 +175,9 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
     stack.push_async_callback(journal.close)
     identity = await StoreIdentity.establish(layout, journal)
     clock = SystemClock()
-    inspector = HeaderInspector(max_virtual_size=settings.max_virtual_size)
+    inspector = HeaderInspector(
+        guests=JailedGuestInspector(Jail(best_wall())), max_virtual_size=settings.max_virtual_size
+    )
     return _World(
         settings=settings,
         layout=layout,
@@ -209,7 +213,11 @@ async def _sources(
         clock=world.clock,
         changes=world.changes,
         adoption=AdoptFile(
-            store=world.store, folder=world.folder, clock=world.clock, node_id=world.identity.node_id
+            store=world.store,
+            folder=world.folder,
+            inspector=world.inspector,
+            clock=world.clock,
+            node_id=world.identity.node_id,
         ),
         node_id=world.identity.node_id,
         published=lambda: world.changes.notify(INVENTORY),

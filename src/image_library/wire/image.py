@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from image_library.domain.catalog import Support
 from image_library.domain.image import Deprecation, Image, ImageFormat, ImagePhase, Placement, Visibility
 from image_library.wire.enums import known
+from image_library.wire.guest_facts import difference_to_wire, guest_to_wire
 from image_library.wire.os_info import os_to_wire, requirements_to_wire
 from image_library.wire.times import time_to_wire
 from image_library.wire.trust import evidence_to_wire, trust_to_wire
@@ -97,6 +98,8 @@ def _status(image: Image, support: Support) -> image_pb.ImageStatus:
         placements=[_placement(p) for p in image.placements],
         digest=image.digest,
         evidence=evidence_to_wire(image.evidence),
+        found=guest_to_wire(image.found),
+        differences=[difference_to_wire(d) for d in image.differences],
         origin=image.origin,
         release=image.release,
         newer_release=image.newer,

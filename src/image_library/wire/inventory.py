@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from image_library.domain.inventory import Inventory, ReportedImage
+from image_library.wire.guest_facts import guest_from_wire, guest_to_wire
 from image_library.wire.os_info import os_from_wire, os_to_wire
 from limiquantix.storage.v1.image_pb import LocalImageInfo, ScanLocalImagesRequest
 
@@ -42,6 +43,7 @@ def _reported(info: LocalImageInfo) -> ReportedImage:
         format=info.format,
         checksum=info.checksum,
         detected_os=os_from_wire(info.detected_os),
+        found=guest_from_wire(info.found),
         modified_at=_moment(info.modified_at),
     )
 
@@ -55,6 +57,7 @@ def _info(image: ReportedImage) -> LocalImageInfo:
         format=image.format,
         checksum=image.checksum,
         detected_os=os_to_wire(image.detected_os),
+        found=guest_to_wire(image.found),
         modified_at=image.modified_at.isoformat() if image.modified_at else "",
     )
 

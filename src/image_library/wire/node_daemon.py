@@ -11,6 +11,7 @@ from image_library.domain.job import JobState
 from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
+from image_library.wire.guest_facts import guest_from_wire, guest_to_wire
 from image_library.wire.times import time_from_wire, time_to_wire
 from image_library.wire.trust import evidence_from_wire, evidence_to_wire
 from limiquantix.node.v1.node_daemon_pb import AdoptFileRequest, DownloadImageOnNodeRequest, DownloadProgress
@@ -166,6 +167,7 @@ def download_to_wire(download: Download) -> DownloadProgress:
         message.path, message.digest, message.size_bytes = image.link_path, image.digest, image.size_bytes
         message.virtual_size_bytes, message.format = image.facts.virtual_size_bytes, image.facts.format.value
         message.evidence = evidence_to_wire(image.evidence)
+        message.found = guest_to_wire(image.facts.guest)
     return message
 
 
@@ -204,6 +206,7 @@ def _published(message: DownloadProgress) -> PublishedImage:
         facts=ImageFacts(
             format=_FORMATS.get(message.format, ImageFormat.QCOW2),
             virtual_size_bytes=message.virtual_size_bytes,
+            guest=guest_from_wire(message.found),
         ),
         blob_path="",
         link_path=message.path,

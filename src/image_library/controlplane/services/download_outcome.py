@@ -112,6 +112,7 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
         virtual_size_bytes=published.facts.virtual_size_bytes,
         format=published.facts.format,
         digest=published.digest,
+        found=published.facts.guest or image.found,
         # What a draft was going to be is not what came.
         release=image.release if image.digest else "",
         evidence=evidence,
@@ -169,6 +170,7 @@ def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
         newer="",
         earlier=tuple(dict.fromkeys((*replaced, *latest.earlier)))[:MOST_REMEMBERED],
         evidence=None,
+        found=None,
         failure=None,
         placements=(),
         protected=False,

@@ -69,6 +69,7 @@ async def local_image(
         virtual_size_bytes=entry.virtual_size_bytes,
         progress_percent=100,
         digest=entry.checksum,
+        found=entry.found,
         placements=(_copy(node, entry),),
         created_at=now,
         updated_at=now,
@@ -92,7 +93,8 @@ def seen_again(image: Image, node: Node, entry: ReportedImage, now: datetime) ->
     copy = _copy(node, entry)
     if before is not None:
         copy = replace(copy, verified_at=before.verified_at)
-    return _usable(image, image.with_placement(copy), now)
+    current = image.with_placement(copy).evolve(found=image.found or entry.found)
+    return _usable(image, current, now)
 
 
 def _usable(before: Image, after: Image, now: datetime) -> Image:

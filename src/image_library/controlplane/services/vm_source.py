@@ -16,6 +16,7 @@ from image_library.domain.errors import (
     UnknownImage,
     printable,
 )
+from image_library.domain.guest_facts import completed
 from image_library.domain.guest_traits import guest_facts
 from image_library.domain.image import Image, ImagePhase, Placement, PlacementState, Requirements
 from image_library.domain.job import Job
@@ -136,7 +137,7 @@ class VmSources:
         return Place(node_id=job.node_id, image=found, job_id=job.id)
 
     def _source(self, image: Image) -> Source:
-        traits, user = guest_facts(image.os, self._catalog, image.catalog_id)
+        traits, user = guest_facts(completed(image.os, image.found), self._catalog, image.catalog_id)
         return Source(image=image, needs=image.requirements, traits=traits, user=user)
 
 

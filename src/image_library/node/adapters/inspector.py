@@ -1,4 +1,7 @@
-"""Judging images by their header: a fixed amount is read, nothing is executed, no second file is opened."""
+"""Judging images by their header: a fixed amount is read, nothing is executed, no second file is opened.
+
+What is inside is read by a program in the jail.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import stat
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePath
 
 from image_library.domain import qcow2
@@ -24,6 +28,7 @@ from image_library.domain.errors import (
 from image_library.domain.image import ImageFormat
 from image_library.domain.image_formats import BEGINNING, detect, web_page_title
 from image_library.domain.store import ImageFacts
+from image_library.node.ports.guests import GuestInspector
 from image_library.node.ports.storage import Part
 
 # How much of a file is looked at.
@@ -35,7 +40,12 @@ _VMDK = struct.Struct("<4sIIQQQQ")
 
 
 class HeaderInspector:
-    def __init__(self, *, max_virtual_size: int = qcow2.MAX_VIRTUAL_SIZE) -> None:
+    """Without ``guests`` nobody looks inside."""
+
+    def __init__(
+        self, *, guests: GuestInspector | None = None, max_virtual_size: int = qcow2.MAX_VIRTUAL_SIZE
+    ) -> None:
+        self._guests = guests
         self._max_virtual_size = max_virtual_size
 
     def judge_beginning(self, beginning: bytes, *, name: str, declared: ImageFormat) -> None:
@@ -43,13 +53,19 @@ class HeaderInspector:
 
     async def inspect_part(self, part: Part, *, name: str, declared: ImageFormat, size: int) -> ImageFacts:
         beginning = await part.read(0, BEGINNING_BYTES)
-        return self._inspect(beginning, name=name, declared=declared, size=size)
+        facts = self._inspect(beginning, name=name, declared=declared, size=size)
+        return await self.look_inside(str(part.path), facts)
 
     async def inspect_file(self, path: str, *, name: str, declared: ImageFormat | None) -> ImageFacts:
         def work() -> ImageFacts:
             return read_regular_file(path, lambda data, seen: self._judge(data, seen, name, declared))
 
-        return await asyncio.to_thread(work)
+        return await self.look_inside(path, await asyncio.to_thread(work))
+
+    async def look_inside(self, path: str, facts: ImageFacts) -> ImageFacts:
+        if self._guests is None:
+            return facts
+        return replace(facts, guest=await self._guests.read(path, facts.format))
 
     def inspect_bytes(self, beginning: bytes, *, name: str, size: int) -> ImageFacts:
         """A file of any known format, by its first bytes."""

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.progress import Progress
@@ -76,11 +77,12 @@ def _load_published(raw: Json) -> PublishedImage:
 
 
 def _facts(facts: ImageFacts) -> Json:
-    return {**vars(facts), "format": facts.format.value}
+    guest = vars(facts.guest) if facts.guest else None
+    return {**vars(facts), "format": facts.format.value, "guest": guest}
 
 
 def _load_facts(raw: Json) -> ImageFacts:
-    known: Json = {**raw, "format": ImageFormat(raw["format"])}
+    known: Json = {**raw, "format": ImageFormat(raw["format"]), "guest": _load_guest(raw.get("guest"))}
     return ImageFacts(**known)
 
 
@@ -100,3 +102,10 @@ def _load_evidence(raw: Json) -> Evidence:
         "verified_at": datetime.fromisoformat(when) if when else None,
     }
     return Evidence(**{**raw, **changed})
+
+
+def _load_guest(raw: Json | None) -> GuestFacts | None:
+    if raw is None:
+        return None
+    lists: Json = {name: tuple(raw[name]) for name in ("datasources", "firmware")}
+    return GuestFacts(**{**raw, **lists})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from image_library.domain.image import ImageFormat
@@ -27,6 +28,11 @@ class PartDigests:
 
 class Part(Receiver, Protocol):
     """A file on its way: written and hashed in order; it survives the process."""
+
+    @property
+    def path(self) -> Path:
+        """The file's absolute path."""
+        ...
 
     @property
     def resumed_from(self) -> int:
@@ -58,6 +64,11 @@ class Part(Receiver, Protocol):
 
 class OpenedFile(Protocol):
     """An operator's file in the image folder, through one descriptor from the first look to the last."""
+
+    @property
+    def path(self) -> Path:
+        """Absolute."""
+        ...
 
     @property
     def filename(self) -> str: ...
@@ -293,7 +304,7 @@ class DownloadJournal(Protocol):
 
 
 class Inspector(Protocol):
-    """Judging an image by its header. Foreign bytes: nothing but a fixed amount is read."""
+    """Judging an image by its header, and looking inside. Foreign bytes: what is read has limits."""
 
     def judge_beginning(self, beginning: bytes, *, name: str, declared: ImageFormat) -> None:
         """Refuse early what cannot become such an image, from its first bytes.
@@ -304,7 +315,7 @@ class Inspector(Protocol):
         ...
 
     async def inspect_part(self, part: Part, *, name: str, declared: ImageFormat, size: int) -> ImageFacts:
-        """The header's facts.
+        """The header's facts and the guest's.
 
         Raises:
             NotAnImage, FormatMismatch, ImageTruncated, UnsafeBackingFile, UnsafeDataFile, UnsafeMetadata,
@@ -318,6 +329,10 @@ class Inspector(Protocol):
         Raises:
             Besides those, StorageIo: it cannot be read.
         """
+        ...
+
+    async def look_inside(self, path: str, facts: ImageFacts) -> ImageFacts:
+        """The header's facts, with the guest's. Never raises."""
         ...
 
 

@@ -19,6 +19,7 @@ from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.storage import (
     ImageStore,
+    Inspector,
     LocalFolder,
     OpenedFile,
     Part,
@@ -33,8 +34,11 @@ Complete = Callable[[PublishedImage], tuple[Download, ...]]
 
 
 class AdoptFile:
-    def __init__(self, *, store: ImageStore, folder: LocalFolder, clock: Clock, node_id: str) -> None:
+    def __init__(
+        self, *, store: ImageStore, folder: LocalFolder, inspector: Inspector, clock: Clock, node_id: str
+    ) -> None:
         self._store = store
+        self._inspector = inspector
         self._folder = folder
         self._clock = clock
         self._node_id = node_id
@@ -69,7 +73,7 @@ class AdoptFile:
         evidence = self._evidence(sha256)
         publication = Publication(
             digests=digests,
-            facts=file.facts,
+            facts=await self._inspector.look_inside(str(file.path), file.facts),
             filename=file.filename,
             evidence=evidence,
             # The job tells what it found out itself, also where the bytes were here with better evidence.

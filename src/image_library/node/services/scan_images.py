@@ -85,6 +85,7 @@ def _published(image: PublishedImage) -> ReportedImage:
         format=image.facts.format.value,
         checksum=image.digest,
         detected_os=detect_os(name),
+        found=image.facts.guest,
         modified_at=image.published_at,
     )
 
