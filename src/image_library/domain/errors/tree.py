@@ -48,7 +48,8 @@ class Internal(LibraryError):
 
 def printable(text: str, limit: int = 120) -> str:
     """``text`` with control characters escaped and cut to ``limit`` characters, for messages."""
-    cleaned = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    plain = text.isprintable()
+    cleaned = text if plain else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
 
 

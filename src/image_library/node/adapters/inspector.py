@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePath
+from typing import TypeVar
 
 from image_library.domain import qcow2
 from image_library.domain.errors import (
@@ -30,6 +31,8 @@ from image_library.domain.image_formats import BEGINNING, detect, web_page_title
 from image_library.domain.store import ImageFacts
 from image_library.node.ports.guests import GuestInspector
 from image_library.node.ports.storage import Part
+
+T = TypeVar("T")
 
 # How much of a file is looked at.
 BEGINNING_BYTES = max(BEGINNING, qcow2.HEADER_BYTES)
@@ -57,10 +60,12 @@ class HeaderInspector:
         return await self.look_inside(str(part.path), facts)
 
     async def inspect_file(self, path: str, *, name: str, declared: ImageFormat | None) -> ImageFacts:
-        def work() -> ImageFacts:
-            return read_regular_file(path, lambda data, seen: self._judge(data, seen, name, declared))
+        def judge(fd: int, seen: os.stat_result) -> ImageFacts:
+            beginning = os.pread(fd, BEGINNING_BYTES, 0)
+            return self._inspect(beginning, name=name, declared=declared, size=seen.st_size)
 
-        return await self.look_inside(path, await asyncio.to_thread(work))
+        facts = await asyncio.to_thread(read_regular_file, path, judge)
+        return await self.look_inside(path, facts)
 
     async def look_inside(self, path: str, facts: ImageFacts) -> ImageFacts:
         if self._guests is None:
@@ -70,11 +75,6 @@ class HeaderInspector:
     def inspect_bytes(self, beginning: bytes, *, name: str, size: int) -> ImageFacts:
         """A file of any known format, by its first bytes."""
         return self._inspect(beginning, name=name, declared=None, size=size)
-
-    def _judge(
-        self, beginning: bytes, seen: os.stat_result, name: str, declared: ImageFormat | None
-    ) -> ImageFacts:
-        return self._inspect(beginning, name=name, declared=declared, size=seen.st_size)
 
     def _inspect(self, beginning: bytes, *, name: str, declared: ImageFormat | None, size: int) -> ImageFacts:
         found = _recognise(beginning, name=name, declared=declared)
@@ -93,25 +93,28 @@ class HeaderInspector:
         return ImageFacts(format=found, virtual_size_bytes=virtual)
 
 
-def read_regular_file(path: str, judge: Callable[[bytes, os.stat_result], ImageFacts]) -> ImageFacts:
-    """Open a file without following a link or waiting on a pipe, and judge its first bytes.
+def read_regular_file(path: str, judge: Callable[[int, os.stat_result], T]) -> T:
+    """What ``judge`` says of a file that is opened without following a link or waiting on a pipe.
 
     Raises:
         NotAnImage: it is no regular file.
         StorageIo: it cannot be read.
     """
-    name = PurePath(path).name
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             seen = os.fstat(fd)
             if not stat.S_ISREG(seen.st_mode):
-                raise NotAnImage(f"{printable(name)} is no regular file.")
-            return judge(os.pread(fd, BEGINNING_BYTES, 0), seen)
+                raise NotAnImage(f"{_shown(path)} is no regular file.")
+            return judge(fd, seen)
         finally:
             os.close(fd)
     except OSError as error:
-        raise StorageIo(f"{printable(name)} cannot be read ({(error.strerror or '').lower()}).") from error
+        raise StorageIo(f"{_shown(path)} cannot be read ({(error.strerror or '').lower()}).") from error
+
+
+def _shown(path: str) -> str:
+    return printable(PurePath(path).name)
 
 
 def _recognise(beginning: bytes, *, name: str, declared: ImageFormat | None) -> ImageFormat:

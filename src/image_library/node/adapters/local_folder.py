@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
 from image_library.domain.errors import LibraryError, NotAnImage, printable
@@ -32,7 +32,8 @@ class LocalImageFolder:
     async def files(self) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
         known, adopted = await self._remembered(), await self._adopted()
         found, problems, facts = await asyncio.to_thread(self._scan, known, adopted)
-        await self._remember(facts)
+        if facts != known:
+            await self._remember(facts)
         return found, problems
 
     async def find_by_path(self, path: str) -> LocalFile | None:
@@ -65,7 +66,7 @@ class LocalImageFolder:
         return os.path.lexists(path) and not os.path.islink(path)  # noqa: PTH114
 
     def _find(self, path: Path) -> LocalFile | None:
-        return self._inspect(path, {})[0] if self._is_here(path) else None
+        return self._inspect(str(path), path.name, {})[0] if self._is_here(path) else None
 
     def _scan(
         self, known: _Remembered, adopted: dict[str, Mark]
@@ -74,52 +75,42 @@ class LocalImageFolder:
         problems: list[str] = []
         remembered: _Remembered = {}
         with disk_errors("listing the image folder"):
-            paths = list(self._candidates())
-        if len(paths) > MOST_FILES:
-            problems.append(f"There are {len(paths)} files; only {MOST_FILES} are looked at.")
-        for path in paths[:MOST_FILES]:
+            entries = self._candidates()
+        if len(entries) > MOST_FILES:
+            problems.append(f"There are {len(entries)} files; only {MOST_FILES} are looked at.")
+        for entry in entries[:MOST_FILES]:
             try:
-                file, mark = self._inspect(path, known)
+                file, mark = self._inspect(entry.path, entry.name, known)
             except LibraryError as error:
                 problems.append(error.message)
             else:
-                if adopted.get(path.name) != mark:
+                if adopted.get(entry.name) != mark:
                     found.append(file)
-                remembered[path.name] = (mark, file.facts)
+                remembered[entry.name] = (mark, file.facts)
         return tuple(found), tuple(problems), remembered
 
-    def _candidates(self) -> Iterator[Path]:
+    def _candidates(self) -> list[os.DirEntry[str]]:
         """Everything but hidden names and links: a link is ours, or leads where we do not go."""
         with os.scandir(self._layout.cloud_images) as entries:
-            names = sorted(e.name for e in entries if not e.name.startswith(".") and not e.is_symlink())
-        return (self._layout.cloud_images / name for name in names)
+            shown = (e for e in entries if not e.name.startswith(".") and not e.is_symlink())
+            return sorted(shown, key=attrgetter("name"))
 
-    def _inspect(self, path: Path, known: _Remembered) -> tuple[LocalFile, Mark]:
-        if not path.name.isprintable():
+    def _inspect(self, path: str, name: str, known: _Remembered) -> tuple[LocalFile, Mark]:
+        if not name.isprintable():
             raise NotAnImage(
-                f"The file name '{printable(path.name)}' has characters that cannot be shown.",
+                f"The file name '{printable(name)}' has characters that cannot be shown.",
                 remedy="Give it another name.",
             )
-        seen: list[os.stat_result] = []
 
-        def judge(beginning: bytes, status: os.stat_result) -> ImageFacts:
-            seen.append(status)
-            mark, facts = known.get(path.name, (None, None))
-            if facts is not None and mark == mark_of(status):
-                return facts
-            return self._inspector.inspect_bytes(beginning, name=printable(path.name), size=status.st_size)
+        def judge(fd: int, seen: os.stat_result) -> tuple[LocalFile, Mark]:
+            mark = mark_of(seen)
+            before, facts = known.get(name, (None, None))
+            if facts is None or before != mark:
+                beginning = os.pread(fd, BEGINNING_BYTES, 0)
+                facts = self._inspector.inspect_bytes(beginning, name=printable(name), size=seen.st_size)
+            return _file(path, name, seen, facts), mark
 
-        facts = read_regular_file(str(path), judge)
-        status = seen[0]
-        file = LocalFile(
-            path=str(path),
-            filename=path.name,
-            size_bytes=status.st_size,
-            facts=facts,
-            detected_os=detect_os(path.name),
-            modified_at=_moment(status.st_mtime),
-        )
-        return file, mark_of(status)
+        return read_regular_file(path, judge)
 
     async def _remembered(self) -> _Remembered:
         rows = await self._journal.run(lambda c: c.execute("SELECT * FROM scanned").fetchall())
@@ -143,6 +134,17 @@ class LocalImageFolder:
 
 
 _Remembered = dict[str, tuple[Mark, ImageFacts]]
+
+
+def _file(path: str, name: str, seen: os.stat_result, facts: ImageFacts) -> LocalFile:
+    return LocalFile(
+        path=path,
+        filename=name,
+        size_bytes=seen.st_size,
+        facts=facts,
+        detected_os=detect_os(name),
+        modified_at=_moment(seen.st_mtime),
+    )
 
 
 def _moment(seconds: float) -> datetime | None:

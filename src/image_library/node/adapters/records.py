@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from image_library.domain.guest_facts import GuestFacts
@@ -54,6 +55,8 @@ def dump_facts(facts: ImageFacts) -> str:
     return json.dumps(_facts(facts))
 
 
+# Thousands of files have the same few.
+@lru_cache
 def load_facts(text: str) -> ImageFacts:
     return _load_facts(json.loads(text))
 
