@@ -20,13 +20,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from bench.cores import described, hold_load  # noqa: E402
+from bench.cores import Running, described, hold_load  # noqa: E402
 from bench.load import Measured, load, request  # noqa: E402
 from bench.peers import glance  # noqa: E402
 from bench.server import Server, an_image, filled, serving  # noqa: E402
@@ -43,12 +44,13 @@ class Library:
     """Our control plane as a client sees it."""
 
     def __init__(self, server: Server) -> None:
-        self.port = server.port
+        self.server = server
+        self._changes = 0
         self._headers = {"authorization": f"Bearer {server.token}"}
 
     def call(self, rpc: str, message: dict[str, Any]) -> dict[str, Any]:
         headers = self._headers | {"content-type": "application/json"}
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.port)) as connection:
             connection.request("POST", _SERVICE + rpc, json.dumps(message), headers)
             answer = connection.getresponse()
             text = answer.read()
@@ -73,9 +75,11 @@ class Library:
             sys.exit(f"{seen} images were listed, {answer['totalCount']} counted: not {IMAGES}.")
         return found
 
-    def change(self, text: str) -> None:
+    def change(self) -> None:
         """Something in the library is another from now on: no page that was read before counts."""
-        self.call("UpdateImage", {"id": an_image(IMAGES // 2).id, "description": text})
+        self._changes += 1
+        said = f"changed {self._changes} times"
+        self.call("UpdateImage", {"id": an_image(IMAGES // 4).id, "description": said})
 
 
 def _page(token: str) -> dict[str, Any]:
@@ -89,65 +93,77 @@ def peer_pages(peer: glance.Glance) -> list[bytes]:
     return [request("GET", f"/v2/images?limit={PAGE}{more}") for more in paths]
 
 
-def take_turns(
-    ways: dict[str, tuple[int, list[bytes]]], rounds: int, seconds: float
-) -> dict[str, list[Measured]]:
-    measured: dict[str, list[Measured]] = {way: [] for way in ways}
-    for _, (way, (port, requests)) in itertools.product(range(rounds), ways.items()):
-        measured[way].append(load(port, itertools.cycle(requests), connections=CONNECTIONS, seconds=seconds))
-    return measured
+@dataclass
+class Way:
+    """Requests for a server, one after the other and from the beginning again, and how that went."""
+
+    server: Running
+    requests: list[bytes]
+    rounds: list[Measured] = field(default_factory=list[Measured])
+    cpu_seconds: float = 0.0
+
+    def run(self, seconds: float) -> None:
+        before = self.server.cpu_seconds()
+        asking = itertools.cycle(self.requests)
+        self.rounds.append(load(self.server.port, asking, connections=CONNECTIONS, seconds=seconds))
+        self.cpu_seconds += self.server.cpu_seconds() - before
+
+    @property
+    def per_second(self) -> float:
+        return statistics.median(each.per_second for each in self.rounds)
+
+    @property
+    def cpu_ms(self) -> float:
+        """Of the server, for one request."""
+        return self.cpu_seconds / sum(len(each.latencies) for each in self.rounds) * 1000
+
+    def percentile_ms(self, share: float) -> float:
+        return statistics.median(each.percentile(share) for each in self.rounds) * 1000
+
+    def __str__(self) -> str:
+        times = f"p50 {self.percentile_ms(0.5):7.2f} ms   p99 {self.percentile_ms(0.99):7.2f} ms"
+        return f"{self.per_second:8.1f} requests/s   {times}   CPU {self.cpu_ms:6.2f} ms"
 
 
-def cost_of_pages(library: Library, pages: list[bytes], before: Callable[[int], object]) -> list[float]:
+def cost_of_pages(library: Library, pages: list[bytes], before: Callable[[], object]) -> list[float]:
     """Median milliseconds of each page, asked for in turns by one connection, after ``before`` each time."""
     times: list[list[float]] = [[] for _ in pages]
-    for turn in range(_PAGE_TURNS):
+    for _ in range(_PAGE_TURNS):
         for page, took in zip(pages, times, strict=True):
-            before(turn)
-            took += load(library.port, iter((page,)), connections=1).latencies
+            before()
+            took += load(library.server.port, iter((page,)), connections=1).latencies
     return [statistics.median(each) * 1000 for each in times]
 
 
-def measure(peer_port: int, peer: glance.Glance, library: Library, options: argparse.Namespace) -> bool:
+def measure(running: Running, peer: glance.Glance, library: Library, options: argparse.Namespace) -> bool:
     tokens = library.tokens()
-    first, far = library.page(""), library.page(tokens[FAR_PAGE - 1])
-    others = peer_pages(peer)
+    pages, peers = [library.page(token) for token in tokens], peer_pages(peer)
     hold_load()
     print(described())
     ways = {
-        "Glance, first page": (peer_port, others[:1]),
-        "ours, first page": (library.port, [first]),
-        "Glance, every page": (peer_port, others),
-        "ours, every page": (library.port, [library.page(token) for token in tokens]),
+        "Glance, first page": Way(running, peers[:1]),
+        "ours, first page": Way(library.server, pages[:1]),
+        "Glance, every page": Way(running, peers),
+        "ours, every page": Way(library.server, pages),
     }
-    measured = take_turns(ways, options.rounds, options.seconds)
-    for way, rounds in measured.items():
-        show(way, rounds)
-    held = cost_of_pages(library, [first, far], lambda _: None)
-    fresh = cost_of_pages(library, [first, far], lambda turn: library.change(f"turn {turn}"))
-    print(f"page 1, page {FAR_PAGE}: {held[0]:.2f} ms, {held[1]:.2f} ms while nothing changes")
-    print(f"page 1, page {FAR_PAGE}: {fresh[0]:.2f} ms, {fresh[1]:.2f} ms right after a change")
-    return verdict(measured, fresh)
+    for _, way in itertools.product(range(options.rounds), ways.values()):
+        way.run(options.seconds)
+    for name, way in ways.items():
+        print(f"{name:20} {way}")
+    near_and_far = [pages[0], pages[FAR_PAGE - 1]]
+    fresh = cost_of_pages(library, near_and_far, library.change)
+    held = cost_of_pages(library, near_and_far, lambda: None)
+    for when, cost in (("right after a change", fresh), ("while nothing changes", held)):
+        print(f"page 1 {cost[0]:.2f} ms, page {FAR_PAGE} {cost[1]:.2f} ms {when}")
+    return verdict(ways, fresh)
 
 
-def show(way: str, rounds: list[Measured]) -> None:
-    rate = middle(rounds, lambda each: each.per_second)
-    p50 = middle(rounds, lambda each: each.percentile(0.50)) * 1000
-    p99 = middle(rounds, lambda each: each.percentile(0.99)) * 1000
-    print(f"{way:20} {rate:8.1f} requests/s   p50 {p50:7.2f} ms   p99 {p99:7.2f} ms")
-
-
-def middle(rounds: list[Measured], of: Callable[[Measured], float]) -> float:
-    return statistics.median(of(each) for each in rounds)
-
-
-def verdict(measured: dict[str, list[Measured]], fresh: list[float]) -> bool:
-    rates = {way: middle(rounds, lambda each: each.per_second) for way, rounds in measured.items()}
-    ratio = rates["ours, first page"] / rates["Glance, first page"]
-    every = rates["ours, every page"] / rates["Glance, every page"]
-    p99 = middle(measured["ours, first page"], lambda each: each.percentile(0.99)) * 1000
-    pages = fresh[1] / fresh[0]
-    print(f"every page: {every:.1f} x Glance")
+def verdict(ways: dict[str, Way], fresh: list[float]) -> bool:
+    first, every = ways["ours, first page"], ways["ours, every page"]
+    peer, peer_every = ways["Glance, first page"], ways["Glance, every page"]
+    ratio, p99, pages = first.per_second / peer.per_second, first.percentile_ms(0.99), fresh[1] / fresh[0]
+    print(f"first page: {peer.cpu_ms / first.cpu_ms:.1f} x less CPU than Glance")
+    print(f"every page: {every.per_second / peer_every.per_second:.1f} x Glance")
     goals = {
         f"first page {ratio:.1f} x Glance, at least {GOAL_RATIO:g} x": ratio >= GOAL_RATIO,
         f"p99 {p99:.2f} ms, below {GOAL_P99_MS:g} ms": p99 < GOAL_P99_MS,
@@ -170,8 +186,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="list-images-") as folder:
         data_dir = Path(folder, "data")
         filled(data_dir, IMAGES, options.cache)
-        with serving(data_dir) as server, glance.serving(peer) as port:
-            return 0 if measure(port, peer, Library(server), options) else 1
+        with serving(data_dir) as server, glance.serving(peer) as running:
+            return 0 if measure(running, peer, Library(server), options) else 1
 
 
 if __name__ == "__main__":

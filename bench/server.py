@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import Connection, create_engine
 
-from bench.cores import served
+from bench.cores import Running, served
 from image_library.controlplane.adapters.database.database import DatabaseRecords, open_database
 from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, PlacementState, Requirements
 from image_library.domain.node import Node, NodePhase
@@ -36,8 +35,7 @@ _RELEASES = (("debian", "12"), ("ubuntu", "24.04"), ("fedora", "43"), ("rocky", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
-    port: int
+class Server(Running):
     token: str
 
 
@@ -58,9 +56,8 @@ def serving(data_dir: Path) -> Generator[Server]:
         line = process.stdout.readline()
         if not line:
             sys.exit("The control plane did not start.")
-        port = urlsplit(json.loads(line)["url"]).port
-        assert port is not None
-        yield Server(port=port, token=(data_dir / "token").read_text().strip())
+        port = int(json.loads(line)["url"].rpartition(":")[2])
+        yield Server(port=port, pid=process.pid, token=(data_dir / "token").read_text().strip())
     finally:
         process.terminate()
         process.communicate(timeout=30)

@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from bench.cores import served  # noqa: E402
+from bench.cores import Running, served  # noqa: E402
 from bench.free_port import free_port  # noqa: E402
 
 PACKAGES = Path(__file__).with_name("glance.txt")
@@ -151,14 +151,14 @@ def _insert(connection: sqlite3.Connection, glance: Glance, number: int) -> None
         _add(connection, "image_properties", {"image_id": image, "name": name, "value": value} | always)
 
 
-def _add(connection: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
+def _add(connection: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
     places = ", ".join(f":{name}" for name in row)
     connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", row)
 
 
 @contextmanager
-def serving(glance: Glance) -> Generator[int]:
-    """The port where it answers: one worker process with one thread on the servers' core."""
+def serving(glance: Glance) -> Generator[Running]:
+    """Until the block is left: one worker process with one thread on the servers' core."""
     port = free_port()
     command = [glance.program("uwsgi"), "--module", "glance.wsgi.api:application"]
     command += ["--http-socket", f"127.0.0.1:{port}", "--processes", "1", "--threads", "1"]
@@ -168,7 +168,7 @@ def serving(glance: Glance) -> Generator[int]:
     process = subprocess.Popen(served(command), env=environment, stderr=subprocess.DEVNULL)
     try:
         _wait(process, port, glance)
-        yield port
+        yield Running(port=port, pid=process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -196,11 +196,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
     glance = prepared(parser.parse_args().images)
-    with (
-        serving(glance) as port,
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/images?limit=1") as answer,
-    ):
-        print(f"Glance in {glance.root} serves: {answer.read().decode()[:300]}")
+    with serving(glance) as peer:
+        address = f"http://127.0.0.1:{peer.port}/v2/images?limit=1"
+        print(f"Glance in {glance.root} serves: {urllib.request.urlopen(address).read().decode()[:300]}")
 
 
 if __name__ == "__main__":
