@@ -93,6 +93,27 @@ async def test_a_changed_file_is_looked_at_again(tmp_path: Path) -> None:
         assert await listed(bench) == {}
 
 
+async def test_a_known_file_is_not_read_again_even_after_a_restart(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data") as bench:
+        path = put(bench, "a.qcow2", IMAGE)
+        before = await listed(bench)
+    seen = path.stat()
+    with path.open("r+b") as file:
+        file.write(Qcow2(virtual_size=2 << 30).header())
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    async with workbench(tmp_path / "data") as bench:
+        assert await listed(bench) == before
+
+
+async def test_a_scan_that_finds_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data") as bench:
+        put(bench, "a.qcow2", IMAGE)
+        await bench.scan.inventory()
+        written = await bench.journal.run(lambda c: c.total_changes)
+        await bench.scan.inventory()
+        assert await bench.journal.run(lambda c: c.total_changes) == written
+
+
 async def test_a_store_that_is_not_there_is_not_empty(tmp_path: Path) -> None:
     async with workbench(tmp_path / "data") as bench:
         bench.layout.store_id.write_text("another\n")
