@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # The embedded node is called from this process only; which port it has is of no interest.
 EMBEDDED_LISTEN = "127.0.0.1:0"
+# New objects before the youngest are looked through, and how many such looks before the next older ones. The
+# interpreter's own (700, 10, 10) stops the loop for 0.4 s every few seconds where many images are remembered.
+RARE_COLLECTIONS = (50_000, 20, 100)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,7 @@ def run(program: str, settings: Settings, *, announce: Announce) -> None:
 
     def ready(said: Ready) -> None:
         gc.freeze()
+        gc.set_threshold(*RARE_COLLECTIONS)
         gc.enable()
         announce(said)
 

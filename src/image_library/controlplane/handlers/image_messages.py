@@ -10,7 +10,7 @@ from image_library.domain.image import Image
 from image_library.wire.image import image_to_wire
 from limiquantix.storage.v1 import image_pb as pb
 
-MOST = 20_000
+MOST = 5_000
 
 
 class ImageMessages:

@@ -12,7 +12,7 @@ from image_library.domain.image import Image
 from image_library.domain.paging import Page, PageRequest
 
 # All pages together; an image takes a few KiB.
-MOST_IMAGES = 20_000
+MOST_IMAGES = 5_000
 MOST_TOTALS = 1_000
 _FIELDS = tuple(field.name for field in fields(ImageFilter) if field.name != "labels")
 
