@@ -10,6 +10,8 @@ from typing import Any
 
 from image_library.domain.vm import VmReport
 
+MOST_PAST_EPOCHS = 8
+
 
 class NodePhase(Enum):
     PENDING = "pending"
@@ -36,6 +38,11 @@ class Node:
     disk_used_bytes: int = 0
     disk_total_bytes: int = 0
     last_heartbeat: datetime | None = None
+    # Of the last complete inventory that was reconciled; an older report of the same epoch says nothing new.
+    inventory_epoch: str = ""
+    inventory_sequence: int = 0
+    # The last epochs before that: what still arrives of them is too late.
+    past_epochs: tuple[str, ...] = ()
     # The library's number of its last change; given by the database.
     sequence: int = field(default=0, compare=False)
     created_at: datetime
@@ -48,6 +55,19 @@ class Node:
     @property
     def free_bytes(self) -> int:
         return max(0, self.disk_total_bytes - self.disk_used_bytes)
+
+    def has_heard(self, epoch: str, sequence: int) -> bool:
+        """Whether a report with these numbers is one that was reconciled, or older. Old clients number nothing."""
+        if epoch == self.inventory_epoch:
+            return bool(epoch) and sequence <= self.inventory_sequence
+        return epoch in self.past_epochs
+
+    def with_inventory(self, epoch: str, sequence: int) -> Node:
+        """The node once this report of it was reconciled."""
+        past = self.past_epochs
+        if self.inventory_epoch not in ("", epoch):
+            past = (*past, self.inventory_epoch)[-MOST_PAST_EPOCHS:]
+        return self.evolve(inventory_epoch=epoch, inventory_sequence=sequence, past_epochs=past)
 
     def evolve(self, **changes: Any) -> Node:
         return replace(self, **changes)
@@ -67,6 +87,16 @@ class Registration:
     accelerator: str = ""
     version: str = ""
     store_id: str = ""
+    # Stores of this node that its operator has given up.
+    replaces_store_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InventoryMark:
+    """How far a node's reports have been reconciled: what the control plane answers to a registration."""
+
+    epoch: str = ""
+    sequence: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +109,5 @@ class Heartbeat:
     disk_total_bytes: int = 0
     vms: tuple[VmReport, ...] = ()
     vms_complete: bool = False
+    # Why the node cannot be relied on now, in a sentence; empty: nothing is wrong.
+    error_message: str = ""

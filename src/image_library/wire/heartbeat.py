@@ -29,6 +29,7 @@ def heartbeat_to_wire(heartbeat: Heartbeat) -> UpdateHeartbeatRequest:
         disk_total_bytes=heartbeat.disk_total_bytes,
         vms=[_report_to_wire(report) for report in heartbeat.vms],
         vms_complete=heartbeat.vms_complete,
+        error_message=heartbeat.error_message,
     )
 
 
@@ -40,6 +41,7 @@ def heartbeat_from_wire(message: UpdateHeartbeatRequest) -> Heartbeat:
         disk_total_bytes=message.disk_total_bytes,
         vms=tuple(_report_from_wire(report) for report in message.vms),
         vms_complete=message.vms_complete,
+        error_message=message.error_message,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from image_library.domain.node import Node, NodePhase, Registration
+from image_library.domain.node import InventoryMark, Node, NodePhase, Registration
 from image_library.wire.times import time_to_wire
 from limiquantix.compute.v1 import node_pb
 
@@ -15,13 +15,13 @@ PHASES = {
 _PHASES_BACK = {wire: phase for phase, wire in PHASES.items()}
 
 
-def node_to_wire(node: Node) -> node_pb.Node:
+def node_to_wire(node: Node, image_count: int | None = None) -> node_pb.Node:
     return node_pb.Node(
         id=node.id,
         hostname=node.hostname,
         management_ip=node.management_ip,
         labels=dict(node.labels),
-        status=_status(node),
+        status=_status(node, image_count),
         created_at=time_to_wire(node.created_at),
         updated_at=time_to_wire(node.updated_at),
         facts=node_pb.NodeFacts(
@@ -30,11 +30,13 @@ def node_to_wire(node: Node) -> node_pb.Node:
             version=node.version,
             agent_endpoint=node.agent_endpoint,
             store_id=node.store_id,
+            inventory_epoch=node.inventory_epoch,
+            inventory_sequence=node.inventory_sequence,
         ),
     )
 
 
-def _status(node: Node) -> node_pb.NodeStatus:
+def _status(node: Node, image_count: int | None) -> node_pb.NodeStatus:
     return node_pb.NodeStatus(
         phase=PHASES[node.phase],
         last_heartbeat=time_to_wire(node.last_heartbeat),
@@ -42,6 +44,7 @@ def _status(node: Node) -> node_pb.NodeStatus:
         running_vm_count=node.running_vm_count,
         disk_used_bytes=node.disk_used_bytes,
         disk_total_bytes=node.disk_total_bytes,
+        image_count=image_count,
     )
 
 
@@ -55,6 +58,11 @@ def phases_from_wire(numbers: list[node_pb.NodeStatus.Phase]) -> frozenset[NodeP
     return None if named and not known else known
 
 
+def mark_from_wire(message: node_pb.Node) -> InventoryMark:
+    facts = message.facts or node_pb.NodeFacts()
+    return InventoryMark(epoch=facts.inventory_epoch, sequence=facts.inventory_sequence)
+
+
 def registration_from_wire(message: node_pb.RegisterNodeRequest) -> Registration:
     return Registration(
         node_id=message.node_id,
@@ -66,6 +74,7 @@ def registration_from_wire(message: node_pb.RegisterNodeRequest) -> Registration
         accelerator=message.accelerator,
         version=message.version,
         store_id=message.store_id,
+        replaces_store_ids=tuple(message.replaces_store_ids),
     )
 
 
@@ -80,4 +89,5 @@ def registration_to_wire(registration: Registration) -> node_pb.RegisterNodeRequ
         accelerator=registration.accelerator,
         version=registration.version,
         store_id=registration.store_id,
+        replaces_store_ids=list(registration.replaces_store_ids),
     )

@@ -27,7 +27,8 @@ class NodeHandlers(node_connect.NodeService):
         return node_to_wire(await self._nodes.register(registration_from_wire(request)))
 
     async def get_node(self, request: pb.GetNodeRequest, ctx: Context, /) -> pb.Node:
-        return node_to_wire(await self._nodes.get(request.id))
+        node = await self._nodes.get(request.id)
+        return node_to_wire(node, (await self._nodes.image_counts([node]))[node.id])
 
     async def list_nodes(self, request: pb.ListNodesRequest, ctx: Context, /) -> pb.ListNodesResponse:
         asked = self._tokens.page_request(request)
@@ -37,12 +38,16 @@ class NodeHandlers(node_connect.NodeService):
         else:
             page = await self._nodes.list(NodeFilter(labels=dict(request.labels), phases=phases), asked)
         token = self._tokens.token(page.next, request)
-        nodes = [node_to_wire(node) for node in page.items]
+        counts = await self._nodes.image_counts(page.items)
+        nodes = [node_to_wire(node, counts[node.id]) for node in page.items]
         return pb.ListNodesResponse(nodes=nodes, next_page_token=token, total_count=page.total)
 
     async def update_heartbeat(
         self, request: pb.UpdateHeartbeatRequest, ctx: Context, /
     ) -> pb.UpdateHeartbeatResponse:
-        known = await self._nodes.beat(heartbeat_from_wire(request))
-        seconds = self._nodes.heartbeat_seconds
-        return pb.UpdateHeartbeatResponse(acknowledged=known, heartbeat_interval_secs=seconds)
+        answer = await self._nodes.beat(heartbeat_from_wire(request))
+        return pb.UpdateHeartbeatResponse(
+            acknowledged=answer is not None,
+            heartbeat_interval_secs=self._nodes.heartbeat_seconds,
+            inventory_wanted=answer is not None and answer.inventory_wanted,
+        )

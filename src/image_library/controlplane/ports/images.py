@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -98,6 +98,14 @@ class Images(Protocol):
 
         Raises:
             NameTaken: it is current, and the name points to another image of the project.
+        """
+        ...
+
+    async def save_all(self, images: Sequence[Image]) -> None:
+        """``save`` for many at once.
+
+        Raises:
+            NameTaken: as ``save`` does; none of them is saved then.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,4 +33,8 @@ class Nodes(Protocol):
 
     async def save(self, node: Node) -> None:
         """Adds or replaces it."""
+        ...
+
+    async def keep(self, nodes: Sequence[Node]) -> None:
+        """Replaces what is stored of them, without telling anybody: they keep their sequence numbers."""
         ...

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from image_library.controlplane.ports.calls import Calls
 from image_library.controlplane.ports.changes import LibraryChanges
+from image_library.controlplane.ports.copies import Copies
 from image_library.controlplane.ports.images import Images
 from image_library.controlplane.ports.jobs import Jobs
 from image_library.controlplane.ports.nodes import Nodes
@@ -24,6 +25,9 @@ class Records(Protocol):
 
     @property
     def images(self) -> Images: ...
+
+    @property
+    def copies(self) -> Copies: ...
 
     @property
     def jobs(self) -> Jobs: ...

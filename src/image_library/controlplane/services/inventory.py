@@ -1,7 +1,11 @@
-"""Meeting of minds about what is on a node: its report against our records, in one transaction."""
+"""Meeting of minds about what is on a node: its report against our records.
+
+Reports that come at the same time share transactions, and a long one is taken in slices: nobody waits long.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -9,40 +13,50 @@ import structlog
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.node_gateway import NodeGateway
 from image_library.controlplane.ports.records import Database, Records
-from image_library.controlplane.services.download_outcome import failure_of
 from image_library.controlplane.services.download_runs import ANY_NODE
-from image_library.controlplane.services.local_images import (
-    checked,
-    local_image,
-    refreshed,
-    seen_again,
-)
+from image_library.controlplane.services.free_names import FreeNames
+from image_library.controlplane.services.inventory_round import InventoryRound, Part, ScanResult
 from image_library.controlplane.services.node_choice import find_node
 from image_library.domain.changes import Changes
-from image_library.domain.errors import ImageFileMissing, LibraryError, NotImplementedYet, printable
-from image_library.domain.image import Image, ImagePhase, Placement, PlacementState
-from image_library.domain.inventory import Inventory, ReportedImage
+from image_library.domain.errors import InvalidRequest, LibraryError, NotImplementedYet, printable
+from image_library.domain.inventory import Inventory
 from image_library.domain.node import Node, NodePhase
 
 log = structlog.get_logger()
 
 MOST_ERRORS = 100
+# Entries of one report, and of all reports, in one transaction.
+MOST_OF_ONE = 1_000
+MOST_IN_ALL = 2_000
+_LONGEST_EPOCH = 64
 
 
-@dataclass
-class ScanResult:
-    """How many images were new and how many were known, and one sentence for each that could not be used."""
+@dataclass(eq=False)
+class _Report:
+    """A report on its way."""
 
-    registered: int = 0
-    existing: int = 0
-    # Images that were deleted while their node was away.
-    buried: int = 0
-    errors: list[str] = field(default_factory=list[str])
+    inventory: Inventory
+    taken: int = 0
+    seen: set[str] = field(default_factory=set[str])
+    result: ScanResult = field(default_factory=ScanResult)
+    ended: bool = False
 
-    def add(self, other: ScanResult) -> None:
-        self.registered += other.registered
-        self.existing += other.existing
-        self.errors += other.errors
+    def part(self) -> Part:
+        entries = self.inventory.images[self.taken : self.taken + MOST_OF_ONE]
+        return Part(
+            inventory=self.inventory,
+            entries=entries,
+            seen=frozenset(self.seen),
+            last=self.taken + len(entries) == len(self.inventory.images),
+            most_gone=MOST_OF_ONE,
+        )
+
+    def note(self, part: Part) -> None:
+        """What the round's commit has made true."""
+        self.taken += len(part.entries)
+        self.seen |= part.proved
+        self.result.add(part.result)
+        self.ended = part.ended
 
 
 class InventoryService:
@@ -54,6 +68,10 @@ class InventoryService:
         self._gateway = gateway
         self._clock = clock
         self._new_id = new_id
+        self._names = FreeNames()
+        # In the order of their arrival.
+        self._waiting: dict[_Report, None] = {}
+        self._turn = asyncio.Lock()
 
     async def scan(self, named: str = "") -> ScanResult:
         """Let one node (by id or host name), or every ready node, look now, and reconcile what it says.
@@ -79,117 +97,80 @@ class InventoryService:
 
     async def _asked(self, node: Node) -> Inventory:
         # A node speaks for itself only, whatever id its answer carries.
-        said = await self._gateway.scan(node)
-        return Inventory(
-            node_id=node.id,
-            store_id=said.store_id,
-            images=said.images,
-            errors=said.errors,
-            complete=said.complete,
-        )
+        return replace(await self._gateway.scan(node), node_id=node.id)
 
     async def reconcile(self, inventory: Inventory) -> ScanResult:
         """Record what a node says it has; what a complete report leaves out is unavailable there.
 
-        One bad entry is one sentence in the result, never a failed scan.
+        A report that is not newer than what was reconciled of its epoch changes nothing. One bad entry is one
+        sentence in the result, never a failed scan.
 
         Raises:
             UnknownNode: the node has not registered.
         """
-        result = ScanResult(errors=[printable(e, 500) for e in inventory.errors])
-        async with self._database.write() as records:
+        async with self._database.read() as records:
             node = await find_node(records, inventory.node_id)
-            seen: set[str] = set()
-            for entry in inventory.images:
-                seen |= await self._take(records, node, entry, result)
-            if inventory.complete:
-                await self._miss(records, node, inventory.store_id, seen=seen, result=result)
+        report = _Report(replace(_checked(inventory), node_id=node.id))
+        report.result.errors += [printable(e, 500) for e in inventory.errors]
+        self._waiting[report] = None
+        try:
+            while not report.ended:
+                async with self._turn:
+                    if not report.ended:
+                        await self._round(report)
+        finally:
+            del self._waiting[report]
+        result = report.result
         if result.buried:
             self._changes.notify(ANY_NODE)
         result.errors = result.errors[:MOST_ERRORS]
         log.info("inventory_reconciled", node_id=node.id, new=result.registered, known=result.existing)
         return result
 
-    async def _take(self, records: Records, node: Node, entry: ReportedImage, result: ScanResult) -> set[str]:
-        """Record one entry; the ids of the images that it proves to be there."""
+    async def _round(self, mine: _Report) -> None:
+        """Take a slice of each report that waits. Somebody else's trouble must not become ours."""
+        chosen = self._chosen(mine)
         try:
-            said = checked(entry)
-            known = await self._known(records, node, said)
-            if known:
-                result.existing += 1
-                return {i.id for i in known}
-            arriving = await _arriving(records, node, said)
-            if arriving or await _is_buried(records, node, said, result):
-                return arriving
-            image = await local_image(records, node, said, now=self._clock.now(), image_id=self._new_id())
-            await records.images.save(image)
-        except LibraryError as error:
-            result.errors.append(f"{printable(entry.filename or entry.path)}: {error.message}")
-            return set()
-        result.registered += 1
-        return {image.id}
+            await self._transact(chosen)
+        except LibraryError:
+            first = next(r for r in self._waiting if r.inventory.node_id == mine.inventory.node_id)
+            if len(chosen) == 1:
+                raise
+            await self._transact([first])
 
-    async def _known(self, records: Records, node: Node, entry: ReportedImage) -> list[Image]:
-        """The images that this entry is, with their copies there marked ready again."""
-        now = self._clock.now()
-        if entry.checksum:
-            found = [
-                seen_again(i, node, entry, now) for i in await records.images.with_digest(entry.checksum)
-            ]
-        else:
-            there = await records.images.at_path(entry.path, node.id)
-            found = [refreshed(i, node, entry, now) for i in there if not i.digest and not i.catalog_id]
-        for image in found:
-            await records.images.save(image)
-        return found
+    def _chosen(self, mine: _Report) -> list[_Report]:
+        """At most one of each node, ours or the one before it first, and no more than one transaction bears."""
+        chosen: dict[str, _Report] = {}
+        entries = 0
+        own = mine.inventory.node_id
+        for report in sorted(self._waiting, key=lambda r: r.inventory.node_id != own):
+            if report.ended or report.inventory.node_id in chosen:
+                continue
+            size = min(MOST_OF_ONE, len(report.inventory.images) - report.taken)
+            if chosen and entries + size > MOST_IN_ALL:
+                continue
+            chosen[report.inventory.node_id] = report
+            entries += size
+        return list(chosen.values())
 
-    async def _miss(
-        self, records: Records, node: Node, store_id: str, *, seen: set[str], result: ScanResult
-    ) -> None:
-        """Mark what is gone; but nothing is gone because another store was looked into."""
-        if node.store_id and store_id and store_id != node.store_id:
-            result.errors.append(
-                f"{node.hostname} has another store than before; nothing of the old one is given up."
-            )
-            return
-        for image in await records.images.on_node(node.id):
-            placed = image.placement_on(node.id)
-            if image.id not in seen and placed and placed.state is PlacementState.READY:
-                await records.images.save(self._gone(image, node))
-
-    def _gone(self, image: Image, node: Node) -> Image:
-        placed = image.placement_on(node.id)
-        assert placed is not None
-        now = self._clock.now()
-        image = image.with_placement(_unavailable(placed)).evolve(updated_at=now)
-        log.warning("image_gone_from_node", image_id=image.id, node_id=node.id)
-        if image.ready_placements or image.phase is not ImagePhase.READY:
-            return image
-        missing = ImageFileMissing(f"No node has '{image.name}' any more.")
-        return image.evolve(phase=ImagePhase.ERROR, failure=failure_of(missing))
+    async def _transact(self, reports: list[_Report]) -> None:
+        parts = {report: report.part() for report in reports}
+        async with self._database.write() as records:
+            for report, part in parts.items():
+                part.node = await find_node(records, report.inventory.node_id)
+                part.ended = part.node.has_heard(part.inventory.epoch, part.inventory.sequence)
+            fresh = [part for part in parts.values() if not part.ended]
+            one = InventoryRound(records, names=self._names, now=self._clock.now(), new_id=self._new_id)
+            await one.reconcile(fresh)
+        for report, part in parts.items():
+            report.note(part)
 
 
-def _unavailable(placement: Placement) -> Placement:
-    return replace(placement, state=PlacementState.UNAVAILABLE)
+def _checked(inventory: Inventory) -> Inventory:
+    if len(inventory.epoch) > _LONGEST_EPOCH or not inventory.epoch.isprintable():
+        raise InvalidRequest("The inventory's epoch is not a short printable word.", field="epoch")
+    return inventory
 
 
 async def _ready_nodes(records: Records) -> list[Node]:
     return [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
-
-
-async def _arriving(records: Records, node: Node, entry: ReportedImage) -> set[str]:
-    """The image, if this is a job of ours that the node has published and is about to report as done."""
-    for job in await records.jobs.live():
-        order = await records.jobs.order(job.id) if job.node_id == node.id else None
-        if order and entry.checksum and order.filename == entry.filename:
-            return {job.image_id}
-    return set()
-
-
-async def _is_buried(records: Records, node: Node, entry: ReportedImage, result: ScanResult) -> bool:
-    """Whether its image was deleted while the node was away; then the node is told to remove it."""
-    stone = await records.tombstones.get(entry.checksum) if entry.checksum else None
-    if stone is not None:
-        await records.tombstones.save(stone.waits_for(node.id))
-        result.buried += 1
-    return stone is not None

@@ -6,8 +6,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from image_library.controlplane.ports.records import Records
-from image_library.domain.errors import InvalidRequest, NameTaken, printable
+from image_library.domain.errors import InvalidRequest, printable
 from image_library.domain.identity import name_of_file
 from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, PlacementState
 from image_library.domain.inventory import ReportedImage
@@ -18,7 +17,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FORMATS_OF_QEMU = {"vpc": "vhd"}
 _LONGEST_PATH = 4096
 _LARGEST_BYTES = 2**63 - 1
-_PROJECT = "default"
+# Whose images they are.
+PROJECT = "default"
 
 
 def checked(entry: ReportedImage) -> ReportedImage:
@@ -53,14 +53,12 @@ def _format(entry: ReportedImage) -> ImageFormat:
         raise InvalidRequest(f"'{named}' is not an image format known here.", field="format") from None
 
 
-async def local_image(
-    records: Records, node: Node, entry: ReportedImage, *, now: datetime, image_id: str
-) -> Image:
-    """A new record for what a scan found: local, unverified, and on that node only."""
+def local_image(node: Node, entry: ReportedImage, *, now: datetime, image_id: str) -> Image:
+    """A new record for what a scan found: local, unverified, on that node only; its name may be taken."""
     return Image(
         id=image_id,
-        name=await _free_name(records, entry),
-        project_id=_PROJECT,
+        name=name_of_file(entry.filename or entry.path) or "image",
+        project_id=PROJECT,
         description="Found by a scan.",
         os=entry.detected_os,
         format=_format(entry),
@@ -106,12 +104,3 @@ def _usable(before: Image, after: Image, now: datetime) -> Image:
 
 def _copy(node: Node, entry: ReportedImage) -> Placement:
     return Placement(node_id=node.id, pool_id=node.store_id, path=entry.path, state=PlacementState.READY)
-
-
-async def _free_name(records: Records, entry: ReportedImage) -> str:
-    """The file's name without its ending, made valid, and made longer as far as it is taken."""
-    plain = name_of_file(entry.filename or entry.path) or "image"
-    for candidate in [plain, *(f"{plain}-{number}" for number in range(2, 100_000))]:
-        if not await records.images.named(candidate, _PROJECT):
-            return candidate
-    raise NameTaken(f"Every name for '{plain}' is taken.", field="name")

@@ -29,6 +29,8 @@ class VmRecords:
         self._database = database
         self._changes = changes
         self._clock = clock
+        # The last word of each node with which the record agrees; whoever changes a VM there takes it out.
+        self._agreed: dict[str, tuple[tuple[VmReport, ...], bool]] = {}
 
     async def find(self, named: str) -> Vm:
         """The VM with this id or unique name.
@@ -72,6 +74,7 @@ class VmRecords:
             if changed != vm:
                 changed = self._stamped(vm, changed)
                 await records.vms.save(changed)
+                self._disagree(vm.node_id, changed.node_id)
         if changed != vm:
             self._changes.notify(vm_key(vm_id))
         return changed
@@ -91,21 +94,41 @@ class VmRecords:
 
     async def remove(self, vm_id: str) -> None:
         async with self._database.write() as records:
+            vm = await records.vms.get(vm_id)
             await records.vms.remove(vm_id)
+            self._disagree(vm.node_id if vm else "")
         self._changes.notify(vm_key(vm_id))
 
     async def record(self, node_id: str, reports: tuple[VmReport, ...], *, complete: bool) -> None:
-        """Fulfils ``VmReportSink``: a node speaks for its own VMs only, and not while we are making one."""
-        async with self._database.write() as records:
-            known = {vm.id: vm for vm in await records.vms.on_node(node_id)}
-            settled = {i: vm for i, vm in known.items() if vm.report.state is not PowerState.PROVISIONING}
-            told = [after_report(settled[r.vm_id], r) for r in reports if r.vm_id in settled]
-            named = {report.vm_id for report in reports}
-            missing = [_lost(vm) for i, vm in settled.items() if i not in named and self._is_old(vm)]
-            changed = [vm for vm in [*told, *(missing if complete else [])] if vm != known[vm.id]]
-            await self._save_all(records, known, changed)
+        """Fulfils ``VmReportSink``: a node speaks for its own VMs only, and not while we are making one.
+
+        What a node repeats is neither read nor written.
+        """
+        said = (reports, complete)
+        if self._agreed.get(node_id) == said:
+            return
+        try:
+            async with self._database.write() as records:
+                known = {vm.id: vm for vm in await records.vms.on_node(node_id)}
+                settled = {i: vm for i, vm in known.items() if vm.report.state is not PowerState.PROVISIONING}
+                told = [after_report(settled[r.vm_id], r) for r in reports if r.vm_id in settled]
+                named = {report.vm_id for report in reports}
+                unnamed = [vm for i, vm in settled.items() if complete and i not in named]
+                missing = [_lost(vm) for vm in unnamed if self._is_old(vm)]
+                changed = [vm for vm in [*told, *missing] if vm != known[vm.id]]
+                await self._save_all(records, known, changed)
+                # A young VM that it does not name will be lost some time, without another word.
+                if len(missing) == len(unnamed):
+                    self._agreed[node_id] = said
+        except BaseException:
+            self._disagree(node_id)
+            raise
         for vm in changed:
             self._changes.notify(vm_key(vm.id))
+
+    def _disagree(self, *node_ids: str) -> None:
+        for node_id in node_ids:
+            self._agreed.pop(node_id, None)
 
     async def _save_all(self, records: Records, known: dict[str, Vm], changed: list[Vm]) -> None:
         for vm in changed:

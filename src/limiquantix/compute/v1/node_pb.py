@@ -94,7 +94,7 @@ class Node(Message[_NodeFields]):
         updated_at: Timestamp | None
         facts: NodeFacts | None
 
-_NodeStatusFields: TypeAlias = Literal["phase", "last_heartbeat", "error_message", "running_vm_count", "disk_used_bytes", "disk_total_bytes"]
+_NodeStatusFields: TypeAlias = Literal["phase", "last_heartbeat", "error_message", "running_vm_count", "disk_used_bytes", "disk_total_bytes", "image_count"]
 
 class NodeStatus(Message[_NodeStatusFields]):
     """
@@ -127,9 +127,15 @@ class NodeStatus(Message[_NodeStatusFields]):
             ```proto
             uint64 disk_total_bytes = 102;
             ```
+        image_count:
+            Images with a copy there that can be used; not counted in streams of changes.
+
+            ```proto
+            optional uint32 image_count = 103;
+            ```
     """
 
-    __slots__ = ("phase", "last_heartbeat", "error_message", "running_vm_count", "disk_used_bytes", "disk_total_bytes")
+    __slots__ = ("phase", "last_heartbeat", "error_message", "running_vm_count", "disk_used_bytes", "disk_total_bytes", "image_count")
 
     if TYPE_CHECKING:
 
@@ -142,6 +148,7 @@ class NodeStatus(Message[_NodeStatusFields]):
             running_vm_count: int = 0,
             disk_used_bytes: int = 0,
             disk_total_bytes: int = 0,
+            image_count: int | None = None,
         ) -> None:
             pass
 
@@ -151,6 +158,7 @@ class NodeStatus(Message[_NodeStatusFields]):
         running_vm_count: int
         disk_used_bytes: int
         disk_total_bytes: int
+        image_count: int
 
     class Phase(Enum):
         """
@@ -197,7 +205,7 @@ class NodeStatus(Message[_NodeStatusFields]):
         DRAINING = 5
         OFFLINE = 6
 
-_NodeFactsFields: TypeAlias = Literal["architecture", "accelerator", "version", "agent_endpoint", "store_id"]
+_NodeFactsFields: TypeAlias = Literal["architecture", "accelerator", "version", "agent_endpoint", "store_id", "inventory_epoch", "inventory_sequence"]
 
 class NodeFacts(Message[_NodeFactsFields]):
     """
@@ -236,9 +244,20 @@ class NodeFacts(Message[_NodeFactsFields]):
             ```proto
             string store_id = 5;
             ```
+        inventory_epoch:
+            Of the last complete inventory that was reconciled. A node whose journal was restored from a copy
+            sees here that it has said more than it remembers.
+
+            ```proto
+            string inventory_epoch = 6;
+            ```
+        inventory_sequence:
+            ```proto
+            uint64 inventory_sequence = 7;
+            ```
     """
 
-    __slots__ = ("architecture", "accelerator", "version", "agent_endpoint", "store_id")
+    __slots__ = ("architecture", "accelerator", "version", "agent_endpoint", "store_id", "inventory_epoch", "inventory_sequence")
 
     if TYPE_CHECKING:
 
@@ -250,6 +269,8 @@ class NodeFacts(Message[_NodeFactsFields]):
             version: str = "",
             agent_endpoint: str = "",
             store_id: str = "",
+            inventory_epoch: str = "",
+            inventory_sequence: int = 0,
         ) -> None:
             pass
 
@@ -258,8 +279,10 @@ class NodeFacts(Message[_NodeFactsFields]):
         version: str
         agent_endpoint: str
         store_id: str
+        inventory_epoch: str
+        inventory_sequence: int
 
-_RegisterNodeRequestFields: TypeAlias = Literal["hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id"]
+_RegisterNodeRequestFields: TypeAlias = Literal["hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id", "replaces_store_ids"]
 
 class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
     """
@@ -306,9 +329,15 @@ class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
             ```proto
             string store_id = 104;
             ```
+        replaces_store_ids:
+            Stores of this node that its operator has given up: what was known there may be gone.
+
+            ```proto
+            repeated string replaces_store_ids = 105;
+            ```
     """
 
-    __slots__ = ("hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id")
+    __slots__ = ("hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id", "replaces_store_ids")
 
     if TYPE_CHECKING:
 
@@ -324,6 +353,7 @@ class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
             accelerator: str = "",
             version: str = "",
             store_id: str = "",
+            replaces_store_ids: list[str] | None = None,
         ) -> None:
             pass
 
@@ -336,6 +366,7 @@ class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
         accelerator: str
         version: str
         store_id: str
+        replaces_store_ids: list[str]
 
 _GetNodeRequestFields: TypeAlias = Literal["id"]
 
@@ -451,7 +482,7 @@ class ListNodesResponse(Message[_ListNodesResponseFields]):
         next_page_token: str
         total_count: int
 
-_UpdateHeartbeatRequestFields: TypeAlias = Literal["node_id", "running_vm_count", "disk_used_bytes", "disk_total_bytes", "vms", "vms_complete"]
+_UpdateHeartbeatRequestFields: TypeAlias = Literal["node_id", "running_vm_count", "disk_used_bytes", "disk_total_bytes", "vms", "vms_complete", "error_message"]
 
 class UpdateHeartbeatRequest(Message[_UpdateHeartbeatRequestFields]):
     """
@@ -486,9 +517,15 @@ class UpdateHeartbeatRequest(Message[_UpdateHeartbeatRequestFields]):
             ```proto
             bool vms_complete = 101;
             ```
+        error_message:
+            Why the node cannot be relied on now, in a sentence; empty: nothing is wrong.
+
+            ```proto
+            string error_message = 102;
+            ```
     """
 
-    __slots__ = ("node_id", "running_vm_count", "disk_used_bytes", "disk_total_bytes", "vms", "vms_complete")
+    __slots__ = ("node_id", "running_vm_count", "disk_used_bytes", "disk_total_bytes", "vms", "vms_complete", "error_message")
 
     if TYPE_CHECKING:
 
@@ -501,6 +538,7 @@ class UpdateHeartbeatRequest(Message[_UpdateHeartbeatRequestFields]):
             disk_total_bytes: int = 0,
             vms: list[VMReport] | None = None,
             vms_complete: bool = False,
+            error_message: str = "",
         ) -> None:
             pass
 
@@ -510,6 +548,7 @@ class UpdateHeartbeatRequest(Message[_UpdateHeartbeatRequestFields]):
         disk_total_bytes: int
         vms: list[VMReport]
         vms_complete: bool
+        error_message: str
 
 _VMReportFields: TypeAlias = Literal["vm_id", "state", "stage", "ssh_host", "ssh_port", "ip_addresses", "cloud_init_status", "cloud_init_errors", "error_message"]
 
@@ -589,7 +628,7 @@ class VMReport(Message[_VMReportFields]):
         cloud_init_errors: list[str]
         error_message: str
 
-_UpdateHeartbeatResponseFields: TypeAlias = Literal["acknowledged", "heartbeat_interval_secs"]
+_UpdateHeartbeatResponseFields: TypeAlias = Literal["acknowledged", "heartbeat_interval_secs", "inventory_wanted"]
 
 class UpdateHeartbeatResponse(Message[_UpdateHeartbeatResponseFields]):
     """
@@ -608,9 +647,15 @@ class UpdateHeartbeatResponse(Message[_UpdateHeartbeatResponseFields]):
             ```proto
             uint32 heartbeat_interval_secs = 3;
             ```
+        inventory_wanted:
+            The node shall report its whole inventory: it was away, or the server was.
+
+            ```proto
+            bool inventory_wanted = 100;
+            ```
     """
 
-    __slots__ = ("acknowledged", "heartbeat_interval_secs")
+    __slots__ = ("acknowledged", "heartbeat_interval_secs", "inventory_wanted")
 
     if TYPE_CHECKING:
 
@@ -619,15 +664,17 @@ class UpdateHeartbeatResponse(Message[_UpdateHeartbeatResponseFields]):
             *,
             acknowledged: bool = False,
             heartbeat_interval_secs: int = 0,
+            inventory_wanted: bool = False,
         ) -> None:
             pass
 
         acknowledged: bool
         heartbeat_interval_secs: int
+        inventory_wanted: bool
 
 
 _DESC = file_desc(
-    b'\n!limiquantix/compute/v1/node.proto\x12\x16limiquantix.compute.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flimiquantix/compute/v1/vm.proto"\xbf\x03\n\x04Node\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x03 \x01(\tR\x0cmanagementIp\x12@\n\x06labels\x18\x04 \x03(\x0b2(.limiquantix.compute.v1.Node.LabelsEntryR\x06labels\x12:\n\x06status\x18\x07 \x01(\x0b2".limiquantix.compute.v1.NodeStatusR\x06status\x129\n\ncreated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x127\n\x05facts\x18d \x01(\x0b2!.limiquantix.compute.v1.NodeFactsR\x05facts\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x99\x03\n\nNodeStatus\x12>\n\x05phase\x18\x01 \x01(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x05phase\x12A\n\x0elast_heartbeat\x18\x06 \x01(\x0b2\x1a.google.protobuf.TimestampR\rlastHeartbeat\x12#\n\rerror_message\x18\x07 \x01(\tR\x0cerrorMessage\x12(\n\x10running_vm_count\x18d \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18e \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18f \x01(\x04R\x0ediskTotalBytes"g\n\x05Phase\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tNOT_READY\x10\x03\x12\x0f\n\x0bMAINTENANCE\x10\x04\x12\x0c\n\x08DRAINING\x10\x05\x12\x0b\n\x07OFFLINE\x10\x06"\xad\x01\n\tNodeFacts\x12"\n\x0carchitecture\x18\x01 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x02 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12%\n\x0eagent_endpoint\x18\x04 \x01(\tR\ragentEndpoint\x12\x19\n\x08store_id\x18\x05 \x01(\tR\x07storeId"\x9d\x03\n\x13RegisterNodeRequest\x12\x1a\n\x08hostname\x18\x01 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x02 \x01(\tR\x0cmanagementIp\x12O\n\x06labels\x18\x03 \x03(\x0b27.limiquantix.compute.v1.RegisterNodeRequest.LabelsEntryR\x06labels\x12%\n\x0eagent_endpoint\x18\x06 \x01(\tR\ragentEndpoint\x12\x17\n\x07node_id\x18d \x01(\tR\x06nodeId\x12"\n\x0carchitecture\x18e \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18f \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18g \x01(\tR\x07version\x12\x19\n\x08store_id\x18h \x01(\tR\x07storeId\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01" \n\x0eGetNodeRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x99\x02\n\x10ListNodesRequest\x12L\n\x06labels\x18\x01 \x03(\x0b24.limiquantix.compute.v1.ListNodesRequest.LabelsEntryR\x06labels\x12@\n\x06phases\x18\x02 \x03(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x06phases\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x90\x01\n\x11ListNodesResponse\x122\n\x05nodes\x18\x01 \x03(\x0b2\x1c.limiquantix.compute.v1.NodeR\x05nodes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\x84\x02\n\x16UpdateHeartbeatRequest\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12(\n\x10running_vm_count\x18\x05 \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18\x06 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x07 \x01(\x04R\x0ediskTotalBytes\x122\n\x03vms\x18d \x03(\x0b2 .limiquantix.compute.v1.VMReportR\x03vms\x12!\n\x0cvms_complete\x18e \x01(\x08R\x0bvmsComplete"\xce\x02\n\x08VMReport\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12A\n\x05state\x18\x02 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x14\n\x05stage\x18\x03 \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18\x04 \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18\x05 \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18\x06 \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18\x07 \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18\x08 \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18\t \x01(\tR\x0cerrorMessage"u\n\x17UpdateHeartbeatResponse\x12"\n\x0cacknowledged\x18\x01 \x01(\x08R\x0cacknowledged\x126\n\x17heartbeat_interval_secs\x18\x03 \x01(\rR\x15heartbeatIntervalSecs2\x8f\x03\n\x0bNodeService\x12Y\n\x0cRegisterNode\x12+.limiquantix.compute.v1.RegisterNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12O\n\x07GetNode\x12&.limiquantix.compute.v1.GetNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12`\n\tListNodes\x12(.limiquantix.compute.v1.ListNodesRequest\x1a).limiquantix.compute.v1.ListNodesResponse\x12r\n\x0fUpdateHeartbeat\x12..limiquantix.compute.v1.UpdateHeartbeatRequest\x1a/.limiquantix.compute.v1.UpdateHeartbeatResponseb\x06proto3',
+    b'\n!limiquantix/compute/v1/node.proto\x12\x16limiquantix.compute.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flimiquantix/compute/v1/vm.proto"\xbf\x03\n\x04Node\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x03 \x01(\tR\x0cmanagementIp\x12@\n\x06labels\x18\x04 \x03(\x0b2(.limiquantix.compute.v1.Node.LabelsEntryR\x06labels\x12:\n\x06status\x18\x07 \x01(\x0b2".limiquantix.compute.v1.NodeStatusR\x06status\x129\n\ncreated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x127\n\x05facts\x18d \x01(\x0b2!.limiquantix.compute.v1.NodeFactsR\x05facts\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xcf\x03\n\nNodeStatus\x12>\n\x05phase\x18\x01 \x01(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x05phase\x12A\n\x0elast_heartbeat\x18\x06 \x01(\x0b2\x1a.google.protobuf.TimestampR\rlastHeartbeat\x12#\n\rerror_message\x18\x07 \x01(\tR\x0cerrorMessage\x12(\n\x10running_vm_count\x18d \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18e \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18f \x01(\x04R\x0ediskTotalBytes\x12$\n\x0bimage_count\x18g \x01(\rH\x00R\nimageCount\x88\x01\x01"g\n\x05Phase\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tNOT_READY\x10\x03\x12\x0f\n\x0bMAINTENANCE\x10\x04\x12\x0c\n\x08DRAINING\x10\x05\x12\x0b\n\x07OFFLINE\x10\x06B\x0e\n\x0c_image_count"\x85\x02\n\tNodeFacts\x12"\n\x0carchitecture\x18\x01 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x02 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12%\n\x0eagent_endpoint\x18\x04 \x01(\tR\ragentEndpoint\x12\x19\n\x08store_id\x18\x05 \x01(\tR\x07storeId\x12\'\n\x0finventory_epoch\x18\x06 \x01(\tR\x0einventoryEpoch\x12-\n\x12inventory_sequence\x18\x07 \x01(\x04R\x11inventorySequence"\xcb\x03\n\x13RegisterNodeRequest\x12\x1a\n\x08hostname\x18\x01 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x02 \x01(\tR\x0cmanagementIp\x12O\n\x06labels\x18\x03 \x03(\x0b27.limiquantix.compute.v1.RegisterNodeRequest.LabelsEntryR\x06labels\x12%\n\x0eagent_endpoint\x18\x06 \x01(\tR\ragentEndpoint\x12\x17\n\x07node_id\x18d \x01(\tR\x06nodeId\x12"\n\x0carchitecture\x18e \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18f \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18g \x01(\tR\x07version\x12\x19\n\x08store_id\x18h \x01(\tR\x07storeId\x12,\n\x12replaces_store_ids\x18i \x03(\tR\x10replacesStoreIds\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01" \n\x0eGetNodeRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x99\x02\n\x10ListNodesRequest\x12L\n\x06labels\x18\x01 \x03(\x0b24.limiquantix.compute.v1.ListNodesRequest.LabelsEntryR\x06labels\x12@\n\x06phases\x18\x02 \x03(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x06phases\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x90\x01\n\x11ListNodesResponse\x122\n\x05nodes\x18\x01 \x03(\x0b2\x1c.limiquantix.compute.v1.NodeR\x05nodes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\xa9\x02\n\x16UpdateHeartbeatRequest\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12(\n\x10running_vm_count\x18\x05 \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18\x06 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x07 \x01(\x04R\x0ediskTotalBytes\x122\n\x03vms\x18d \x03(\x0b2 .limiquantix.compute.v1.VMReportR\x03vms\x12!\n\x0cvms_complete\x18e \x01(\x08R\x0bvmsComplete\x12#\n\rerror_message\x18f \x01(\tR\x0cerrorMessage"\xce\x02\n\x08VMReport\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12A\n\x05state\x18\x02 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x14\n\x05stage\x18\x03 \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18\x04 \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18\x05 \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18\x06 \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18\x07 \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18\x08 \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18\t \x01(\tR\x0cerrorMessage"\xa0\x01\n\x17UpdateHeartbeatResponse\x12"\n\x0cacknowledged\x18\x01 \x01(\x08R\x0cacknowledged\x126\n\x17heartbeat_interval_secs\x18\x03 \x01(\rR\x15heartbeatIntervalSecs\x12)\n\x10inventory_wanted\x18d \x01(\x08R\x0finventoryWanted2\x8f\x03\n\x0bNodeService\x12Y\n\x0cRegisterNode\x12+.limiquantix.compute.v1.RegisterNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12O\n\x07GetNode\x12&.limiquantix.compute.v1.GetNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12`\n\tListNodes\x12(.limiquantix.compute.v1.ListNodesRequest\x1a).limiquantix.compute.v1.ListNodesResponse\x12r\n\x0fUpdateHeartbeat\x12..limiquantix.compute.v1.UpdateHeartbeatRequest\x1a/.limiquantix.compute.v1.UpdateHeartbeatResponseb\x06proto3',
     [
         timestamp_pb.desc(),
         vm_pb.desc(),

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.calls import DatabaseCalls
 from image_library.controlplane.adapters.database.changes import DatabaseChanges
+from image_library.controlplane.adapters.database.copies import DatabaseCopies
 from image_library.controlplane.adapters.database.engines import Engines
 from image_library.controlplane.adapters.database.images import DatabaseImages
 from image_library.controlplane.adapters.database.jobs import DatabaseJobs
@@ -35,6 +36,7 @@ class DatabaseRecords:
     def __init__(self, connection: AsyncConnection) -> None:
         self.stamp = Stamp(connection)
         self.images = DatabaseImages(connection, self.stamp)
+        self.copies = DatabaseCopies(connection)
         self.jobs = DatabaseJobs(connection, self.stamp)
         self.nodes = DatabaseNodes(connection, self.stamp)
         self.vms = DatabaseVms(connection, self.stamp)

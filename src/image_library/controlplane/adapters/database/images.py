@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, true
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -98,6 +99,38 @@ class DatabaseImages:
         await self._replace(tables.image_projects, image.id, _project_rows(image))
         await self._replace(_PLACEMENTS, image.id, _placement_rows(image))
 
+    async def save_all(self, images: Sequence[Image]) -> None:
+        if not images:
+            return
+        number = await self._stamp.number()
+        images = [replace(image, sequence=number) for image in images]
+        ids = [image.id for image in images]
+        known = set(
+            (await self._connection.execute(select(_IMAGES.c.id).where(_IMAGES.c.id.in_(ids)))).scalars()
+        )
+        rows = [_row(image) for image in images]
+        changed = [{"row_id": row["id"], **row} for row in rows if row["id"] in known]
+        try:
+            await self._insert(_IMAGES, [row for row in rows if row["id"] not in known])
+            if changed:
+                values = {name: bindparam(name) for name in rows[0]}
+                same = update(_IMAGES).where(_IMAGES.c.id == bindparam("row_id")).values(values)
+                await self._connection.execute(same, changed)
+        except IntegrityError as error:
+            raise NameTaken("The name of one of the images is taken.", field="name") from error
+        parts = {
+            tables.image_labels: _label_rows,
+            tables.image_projects: _project_rows,
+            _PLACEMENTS: _placement_rows,
+        }
+        for table, rows_of_image in parts.items():
+            await self._connection.execute(delete(table).where(table.c.image_id.in_(known)))
+            await self._insert(table, [row for image in images for row in rows_of_image(image)])
+
+    async def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            await self._connection.execute(insert(table), rows)
+
     async def remove(self, image_id: str) -> None:
         gone = await self._connection.execute(delete(_IMAGES).where(_IMAGES.c.id == image_id))
         if gone.rowcount:
@@ -117,10 +150,9 @@ class DatabaseImages:
         query = select(tables.vms.c.name).where(tables.vms.c.image_id == image_id)
         return tuple((await self._connection.execute(query.order_by(tables.vms.c.name))).scalars())
 
-    async def _replace(self, table: Any, image_id: str, rows: list[dict[str, Any]]) -> None:
+    async def _replace(self, table: Table, image_id: str, rows: list[dict[str, Any]]) -> None:
         await self._connection.execute(delete(table).where(table.c.image_id == image_id))
-        if rows:
-            await self._connection.execute(insert(table), rows)
+        await self._insert(table, rows)
 
     async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Image, ...]:
         query = newest_first(select(_IMAGES.c.document).where(*conditions), _IMAGES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, select
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
@@ -49,6 +51,26 @@ class DatabaseNodes:
             "updated_at": node.updated_at,
         }
         await upsert(self._connection, _NODES, values)
+
+    async def keep(self, nodes: Sequence[Node]) -> None:
+        if not nodes:
+            return
+        values = {
+            "phase": bindparam("phase"),
+            "document": bindparam("document"),
+            "updated_at": bindparam("updated_at"),
+        }
+        same = update(_NODES).where(_NODES.c.id == bindparam("node_id")).values(values)
+        rows = [
+            {
+                "node_id": node.id,
+                "phase": node.phase.value,
+                "document": to_document(node),
+                "updated_at": node.updated_at,
+            }
+            for node in nodes
+        ]
+        await self._connection.execute(same, rows)
 
     async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Node, ...]:
         rows = await self._connection.execute(newest_first(select(_NODES).where(*conditions), _NODES))

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 
 from image_library.controlplane.adapters.memory.calls import MemoryCalls
 from image_library.controlplane.adapters.memory.changes import MemoryChanges
+from image_library.controlplane.adapters.memory.copies import MemoryCopies
 from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
 from image_library.controlplane.adapters.memory.nodes import MemoryNodes
@@ -25,6 +26,7 @@ class MemoryRecords:
 
     def __init__(self, tables: Tables) -> None:
         self.images = MemoryImages(tables)
+        self.copies = MemoryCopies(tables)
         self.jobs = MemoryJobs(tables)
         self.nodes = MemoryNodes(tables)
         self.vms = MemoryVms(tables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from image_library.controlplane.adapters.memory.image_filters import matches
@@ -69,6 +69,10 @@ class MemoryImages:
         if image.current and any(other.id != image.id for other in same):
             raise NameTaken(f"An image '{image.name}' exists already.", field="name")
         self._tables.images[image.id] = replace(image, sequence=self._tables.stamp())
+
+    async def save_all(self, images: Sequence[Image]) -> None:
+        for image in images:
+            await self.save(image)
 
     async def remove(self, image_id: str) -> None:
         if self._tables.images.pop(image_id, None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from image_library.controlplane.adapters.memory.tables import Tables, newest_first, page_of
 from image_library.controlplane.ports.nodes import NodeFilter
 from image_library.domain.node import Node
@@ -28,6 +30,10 @@ class MemoryNodes:
 
     async def save(self, node: Node) -> None:
         self._tables.nodes[node.id] = node.evolve(sequence=self._tables.stamp(shown=False))
+
+    async def keep(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self._tables.nodes[node.id] = node.evolve(sequence=self._tables.nodes[node.id].sequence)
 
 
 def _matches(node: Node, wanted: NodeFilter) -> bool:
