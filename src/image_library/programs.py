@@ -165,6 +165,7 @@ def node_settings(settings: Settings, *, control_plane: str, join_token: str, ap
         allow_sources=settings.allow_sources,
         control_plane_ca=settings.tls_ca,
         hostname=settings.hostname,
+        accept_store=settings.accept_store,
         **given,
         **_numbers(settings, NodeSettings),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from image_library.domain.errors import ServerUnreachable
 from image_library.domain.inventory import Inventory
-from image_library.domain.node import Heartbeat, Registration
+from image_library.domain.node import Heartbeat, InventoryMark, Registration
 from image_library.domain.vm import VmReport
 from image_library.node.ports.control_plane import HeartbeatAnswer
 
@@ -20,10 +20,14 @@ class FakeControlPlane:
         self.inventories: list[Inventory] = []
         self.beats: list[Heartbeat] = []
         self.refused = 0
+        # What it has reconciled last, and whether it asks for more.
+        self.mark = InventoryMark()
+        self.inventory_wanted = False
         self._heard = asyncio.Condition()
 
-    async def register(self, registration: Registration) -> None:
+    async def register(self, registration: Registration) -> InventoryMark:
         await self._hear(lambda: self.registrations.append(registration))
+        return self.mark
 
     async def report(self, inventory: Inventory) -> None:
         await self._hear(lambda: self.inventories.append(inventory))
@@ -31,7 +35,8 @@ class FakeControlPlane:
     async def heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
         await self._hear(lambda: self.beats.append(beat))
         known = any(r.node_id == beat.node_id for r in self.registrations)
-        return HeartbeatAnswer(acknowledged=known, interval=self.interval)
+        wanted, self.inventory_wanted = self.inventory_wanted, False
+        return HeartbeatAnswer(acknowledged=known, interval=self.interval, inventory_wanted=wanted)
 
     async def until(self, happened: Callable[[], bool]) -> None:
         async with asyncio.timeout(10), self._heard:

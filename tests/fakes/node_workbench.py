@@ -22,6 +22,7 @@ from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_s
 from image_library.node.adapters.fetcher.policy import SourcePolicy
 from image_library.node.adapters.fetcher.retries import RetryRules
 from image_library.node.adapters.inspector import HeaderInspector
+from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
 from image_library.node.adapters.store.blob_store import BlobStore
@@ -75,6 +76,7 @@ async def workbench(
     rules: RetryRules = QUICK,
     disk: Disk | None = None,
     ahead: timedelta = timedelta(),
+    accept_store: bool = False,
 ) -> AsyncGenerator[Workbench]:
     layout = Layout(data_dir)
     clock = SystemClock()
@@ -83,7 +85,7 @@ async def workbench(
         stack.callback(DirectoryLock(layout).release)
         journal = await JournalDatabase.open(layout.journal)
         stack.push_async_callback(journal.close)
-        identity = await StoreIdentity.establish(layout, journal)
+        identity = await StoreIdentity.establish(layout, journal, accept=accept_store)
         store = BlobStore(
             layout=layout, journal=journal, identity=identity, now=lambda: clock.now() + ahead, disk=disk
         )
@@ -94,7 +96,7 @@ async def workbench(
         inspector = HeaderInspector()
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
         shared["node_id"] = identity.node_id
-        folder = LocalImageFolder(layout=layout, journal=journal, inspector=inspector)
+        folder = LocalImageFolder(layout=layout, journal=journal, inspector=inspector, identity=identity)
         adoption = AdoptFile(
             store=store, folder=folder, inspector=inspector, clock=clock, node_id=identity.node_id
         )
@@ -117,7 +119,7 @@ async def workbench(
             downloads=downloads,
             folder=folder,
             adoption=adoption,
-            scan=ImageScan(folder=folder, **shared),
+            scan=ImageScan(folder=folder, numbers=InventoryNumbers(journal), **shared),
             node_id=identity.node_id,
         )
 

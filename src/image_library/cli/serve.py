@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,6 +63,13 @@ JoinTokenOption = Annotated[
     typer.Option("--join-token-file", metavar="FILE", help="The token that control plane and nodes share."),
 ]
 LogOption = Annotated[str | None, typer.Option("--log-format", metavar="FORM", help="console or json.")]
+AcceptStoreOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-store",
+        help="Once: take what the data directory holds now for the node's store; what is gone from it is given up.",
+    ),
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -92,6 +100,7 @@ def up(
     tls_key: KeyOption = None,
     tls_ca: CaOption = None,
     log_format: LogOption = None,
+    accept_store: AcceptStoreOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Run control plane and node in one process: all that one machine needs."""
@@ -111,6 +120,7 @@ def up(
         tls_cert=tls_cert,
         tls_key=tls_key,
         tls_ca=tls_ca,
+        accept_store=accept_store,
         log_format=log_format,
     )
 
@@ -166,6 +176,7 @@ def node(
     tls_key: KeyOption = None,
     tls_ca: CaOption = None,
     log_format: LogOption = None,
+    accept_store: AcceptStoreOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Run a node: it keeps images and runs VMs for a control plane."""
@@ -184,6 +195,7 @@ def node(
         tls_cert=tls_cert,
         tls_key=tls_key,
         tls_ca=tls_ca,
+        accept_store=accept_store,
         log_format=log_format,
     )
 
@@ -203,12 +215,15 @@ def _auth(no_auth: bool | None) -> bool | None:
     return False if no_auth else None
 
 
-def _run(session: Session, program: str, config: Path | None, **options: Any) -> None:
+def _run(
+    session: Session, program: str, config: Path | None, *, accept_store: bool = False, **options: Any
+) -> None:
     from image_library import programs
     from image_library.cli.settings import resolve
 
     root = session.data_dir.root
     settings = resolve(program, data_dir=root, file=config, environ=os.environ, options=options)
+    settings = replace(settings, accept_store=accept_store)
     programs.run(program, settings, announce=lambda ready: _announce(session, ready))
 
 

@@ -40,6 +40,8 @@ class Settings:
     hostname: str = ""
     refresh: str = ""
     log_format: str = "console"
+    # Given on the command line only, for one start.
+    accept_store: bool = False
     # Every setting of the kind "number" that was given.
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
 

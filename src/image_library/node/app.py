@@ -32,6 +32,7 @@ from image_library.node.adapters.guest_inspector import JailedGuestInspector
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.inspector import HeaderInspector
+from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
@@ -173,7 +174,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
     stack.callback(lock.release)
     journal = await JournalDatabase.open(layout.journal)
     stack.push_async_callback(journal.close)
-    identity = await StoreIdentity.establish(layout, journal)
+    identity = await StoreIdentity.establish(layout, journal, accept=settings.accept_store)
     clock = SystemClock()
     inspector = HeaderInspector(
         guests=JailedGuestInspector(Jail(best_wall())), max_virtual_size=settings.max_virtual_size
@@ -185,7 +186,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
         identity=identity,
         store=BlobStore(layout=layout, journal=journal, identity=identity, now=clock.now),
         inspector=inspector,
-        folder=LocalImageFolder(layout=layout, journal=journal, inspector=inspector),
+        folder=LocalImageFolder(layout=layout, journal=journal, inspector=inspector, identity=identity),
         changes=Changes(),
         clock=clock,
         holds=ImageHolds(),
@@ -285,6 +286,7 @@ def _scan(world: _World) -> ImageScan:
         store=world.store,
         folder=world.folder,
         inspector=world.inspector,
+        numbers=InventoryNumbers(world.journal),
         clock=world.clock,
         node_id=world.identity.node_id,
     )
@@ -301,6 +303,7 @@ async def _registration(world: _World, hypervisor: QemuHypervisor) -> Registrati
         accelerator=await hypervisor.accelerator(),
         version=__version__,
         store_id=world.identity.store_id,
+        replaces_store_ids=world.identity.replaced,
     )
 
 

@@ -40,6 +40,8 @@ class Settings:
     tls_key: Path | None = None
     # The authority that the control plane's certificate is judged by; None: the system's.
     control_plane_ca: Path | None = None
+    # What the data directory holds now is the node's store, whatever it was before.
+    accept_store: bool = False
     # Serve without encryption off loopback too: for a network that is encrypted below.
     allow_plaintext: bool = False
 

@@ -63,7 +63,7 @@ async def test_it_stays_so_after_a_restart(tmp_path: Path) -> None:
         await adopted(bench, put(bench))
     async with workbench(tmp_path / "data") as bench:
         assert await listed(bench) == [("golden.qcow2", DIGEST)]
-        assert [path.name for path in bench.layout.cloud_images.iterdir()] == ["golden.qcow2"]
+        assert [path.name for path in bench.layout.cloud_images.glob("[!.]*")] == ["golden.qcow2"]
 
 
 async def test_deleting_the_image_deletes_the_file_that_it_is(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ SUMS = f"{PUBLISHER}/SUMS"
 
 def nothing_is_published(bench: Workbench) -> bool:
     blobs = [path for path in bench.layout.blobs.rglob("*") if path.is_file()]
-    return not blobs and not list(bench.layout.cloud_images.iterdir())
+    return not blobs and not list(bench.layout.cloud_images.glob("[!.]*"))
 
 
 def code(download: Download) -> str:

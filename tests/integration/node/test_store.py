@@ -164,7 +164,7 @@ async def test_lost_links_come_back_at_the_next_start(tmp_path: Path, mirror: Mi
         (link.parent / "stale.qcow2").symlink_to(bench.layout.link_target("0" * 64))
     async with workbench(tmp_path / "data") as bench:
         assert content(str(link)) == IMAGE
-        assert [path.name for path in link.parent.iterdir()] == ["disk.qcow2"]
+        assert [path.name for path in link.parent.glob("[!.]*")] == ["disk.qcow2"]
         link.unlink()
         link.write_bytes(b"somebody took the name")
     async with workbench(tmp_path / "data") as bench:
@@ -178,7 +178,7 @@ async def test_removing_takes_file_link_and_record(tmp_path: Path, mirror: Mirro
     async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
         image = await published(bench)
         await bench.store.remove(DIGEST)
-        assert not list(bench.layout.cloud_images.iterdir())
+        assert not list(bench.layout.cloud_images.glob("[!.]*"))
         assert not Path(image.blob_path).exists()
         with pytest.raises(ImageNotReady):
             await bench.store.find(DIGEST)
@@ -226,4 +226,4 @@ async def test_publishing_the_same_bytes_twice_at_once_is_one_image(tmp_path: Pa
         ]
         done = await asyncio.gather(*map(bench.finish, orders))
         assert [d.published.digest if d.published else "" for d in done] == [DIGEST, DIGEST]
-        assert len(list(bench.layout.cloud_images.iterdir())) == 1
+        assert len(list(bench.layout.cloud_images.glob("[!.]*"))) == 1

@@ -34,7 +34,9 @@ class StoreChanged(LibraryError):
 
     code = "storage.changed"
     kind = Kind.PRECONDITION
-    remedy_default = "Mount the right directory."
+    remedy_default = (
+        "Mount the right one; where it is lost for good, start the node once with --accept-store."
+    )
 
 
 class ImageFileMissing(LibraryError):

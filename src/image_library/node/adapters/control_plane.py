@@ -13,12 +13,12 @@ from pyqwest import Client, HTTPTransport, Proxy
 
 from image_library.domain.errors import Internal, LibraryError, ServerUnreachable, Unauthenticated
 from image_library.domain.inventory import Inventory
-from image_library.domain.node import Heartbeat, Registration
+from image_library.domain.node import Heartbeat, InventoryMark, Registration
 from image_library.node.ports.control_plane import HeartbeatAnswer
 from image_library.wire.errors import from_connect
 from image_library.wire.heartbeat import heartbeat_to_wire
 from image_library.wire.inventory import inventory_to_wire
-from image_library.wire.node import registration_to_wire
+from image_library.wire.node import mark_from_wire, registration_to_wire
 from limiquantix.compute.v1.node_connect import NodeServiceClient
 from limiquantix.storage.v1.image_connect import ImageServiceClient
 
@@ -52,9 +52,11 @@ class ConnectControlPlane:
             url, http_client=client, send_compression=None, timeout_ms=_TIMEOUT_MS
         )
 
-    async def register(self, registration: Registration) -> None:
+    async def register(self, registration: Registration) -> InventoryMark:
         request = registration_to_wire(registration)
-        await self._translated(self._nodes.register_node(request, headers=self._headers))
+        return mark_from_wire(
+            await self._translated(self._nodes.register_node(request, headers=self._headers))
+        )
 
     async def report(self, inventory: Inventory) -> None:
         request = inventory_to_wire(inventory)
@@ -66,7 +68,9 @@ class ConnectControlPlane:
         request = heartbeat_to_wire(beat)
         answer = await self._translated(self._nodes.update_heartbeat(request, headers=self._headers))
         return HeartbeatAnswer(
-            acknowledged=answer.acknowledged, interval=float(answer.heartbeat_interval_secs)
+            acknowledged=answer.acknowledged,
+            interval=float(answer.heartbeat_interval_secs),
+            inventory_wanted=answer.inventory_wanted,
         )
 
     async def _translated(self, call: Awaitable[T]) -> T:

@@ -16,6 +16,7 @@ from image_library.node.adapters.inspector import BEGINNING_BYTES, HeaderInspect
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.records import dump_facts, load_facts
 from image_library.node.adapters.store.disk import disk_errors
+from image_library.node.adapters.store.identity import StoreIdentity
 from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.operator_file import Mark, OperatorFile, mark_of, open_regular
 from image_library.node.ports.storage import OpenedFile
@@ -24,10 +25,21 @@ MOST_FILES = 10_000
 
 
 class LocalImageFolder:
-    def __init__(self, *, layout: Layout, journal: JournalDatabase, inspector: HeaderInspector) -> None:
+    def __init__(
+        self,
+        *,
+        layout: Layout,
+        journal: JournalDatabase,
+        inspector: HeaderInspector,
+        identity: StoreIdentity,
+    ) -> None:
+        self._identity = identity
         self._layout = layout
         self._journal = journal
         self._inspector = inspector
+
+    async def check(self) -> None:
+        await asyncio.to_thread(self._identity.check_folder)
 
     async def files(self) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
         known, adopted = await self._remembered(), await self._adopted()

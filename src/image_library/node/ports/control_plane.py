@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from image_library.domain.inventory import Inventory
-from image_library.domain.node import Heartbeat, Registration
+from image_library.domain.node import Heartbeat, InventoryMark, Registration
 from image_library.domain.vm import VmReport
 
 
@@ -16,12 +16,16 @@ class HeartbeatAnswer:
     acknowledged: bool
     # Seconds to the next one; 0: as before.
     interval: float
+    # It wants to know all that is here.
+    inventory_wanted: bool = False
 
 
 class ControlPlane(Protocol):
     """Every call raises a LibraryError when the control plane does not answer or refuses."""
 
-    async def register(self, registration: Registration) -> None: ...
+    async def register(self, registration: Registration) -> InventoryMark:
+        """Make this node known; which of its reports was reconciled last."""
+        ...
 
     async def report(self, inventory: Inventory) -> None: ...
 

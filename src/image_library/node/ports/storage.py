@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from image_library.domain.image import ImageFormat
+from image_library.domain.node import InventoryMark
 from image_library.domain.store import Download, ImageFacts, LocalFile, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.ports.fetching import Receiver
@@ -336,8 +337,28 @@ class Inspector(Protocol):
         ...
 
 
+class InventoryNumbering(Protocol):
+    """The numbers of this node's reports. They grow for as long as the journal is what it was."""
+
+    async def next(self) -> InventoryMark:
+        """The next report's number; never given twice."""
+        ...
+
+    async def compare(self, heard: InventoryMark) -> None:
+        """Begin anew, with another epoch, where more was heard of this node than it remembers to have said."""
+        ...
+
+
 class LocalFolder(Protocol):
     """The files that operators put beside the published images."""
+
+    async def check(self) -> None:
+        """See that it is still the folder that the node knows.
+
+        Raises:
+            StoreChanged: it was replaced or unmounted.
+        """
+        ...
 
     async def files(self) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
         """The images among them, and a sentence for each that cannot be one."""

@@ -51,6 +51,8 @@ class Presence:
         self._interval = interval
         # The control plane has not been told the latest inventory.
         self._report_due = False
+        # Why there is no inventory to be told: what the control plane is to know of it.
+        self._trouble = ""
         # Set once the control plane knows this node and its images.
         self.established = asyncio.Event()
 
@@ -62,33 +64,54 @@ class Presence:
                 await self._stay(vms, inventory)
 
     async def _introduce(self) -> None:
-        await self._control_plane.register(self._registration)
+        await self._scan.compare(await self._control_plane.register(self._registration))
         log.info("node_registered", node_id=self._registration.node_id)
-        self._report_due = not await self._report()
+        self._report_due = True
+        await self._report()
 
-    async def _report(self) -> bool:
-        """Whether there was something to say: a store that is away is no empty store."""
+    async def _report(self) -> None:
+        """Tell all that is here; a store that is away is no empty store."""
         try:
             inventory = await self._scan.inventory()
         except LibraryError as error:
-            log.warning("inventory_not_taken", code=error.code, message=error.message)
-            return False
+            self._note(error)
+            return
         await self._control_plane.report(inventory)
-        return True
+        self._report_due, self._trouble = False, ""
+
+    async def _look(self) -> None:
+        """Notice a store that goes away before anybody asks for what is in it."""
+        try:
+            await self._scan.check()
+        except LibraryError as error:
+            self._note(error)
+            self._report_due = True
+
+    def _note(self, error: LibraryError) -> None:
+        if str(error) != self._trouble:
+            log.warning("inventory_not_taken", code=error.code, message=str(error))
+        self._trouble = str(error)
 
     async def _stay(self, vms: Changed, inventory: Changed) -> None:
         """Beat until the control plane has forgotten this node."""
         while True:
             try:
+                if self._report_due:
+                    await self._report()
+                else:
+                    await self._look()
                 answer = await self._control_plane.heartbeat(await self._beat())
                 if not answer.acknowledged:
                     log.warning("node_forgotten", node_id=self._registration.node_id)
                     return
                 self._interval = answer.interval or self._interval
-                if self._report_due:
-                    self._report_due = not await self._report()
+                if answer.inventory_wanted:
+                    self._report_due = True
+                    await self._report()
             except LibraryError as error:
                 log.warning("heartbeat_failed", code=error.code)
+                # Whatever was said last may not have arrived.
+                self._report_due = True
             self._report_due = await self._rest(vms, inventory) or self._report_due
 
     async def _rest(self, vms: Changed, inventory: Changed) -> bool:
@@ -119,6 +142,7 @@ class Presence:
             disk_total_bytes=total,
             vms=reports,
             vms_complete=True,
+            error_message=self._trouble,
         )
 
     async def _until_it_works(self, attempt: Callable[[], Awaitable[None]]) -> None:

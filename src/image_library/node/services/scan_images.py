@@ -9,11 +9,12 @@ import structlog
 
 from image_library.domain.errors import LibraryError
 from image_library.domain.inventory import Inventory, ReportedImage
+from image_library.domain.node import InventoryMark
 from image_library.domain.os_detection import detect_os
 from image_library.domain.store import LocalFile, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
-from image_library.node.ports.storage import ImageStore, Inspector, LocalFolder
+from image_library.node.ports.storage import ImageStore, Inspector, InventoryNumbering, LocalFolder
 
 log = structlog.get_logger()
 
@@ -25,12 +26,14 @@ class ImageScan:
         store: ImageStore,
         folder: LocalFolder,
         inspector: Inspector,
+        numbers: InventoryNumbering,
         clock: Clock,
         node_id: str,
     ) -> None:
         self._store = store
         self._folder = folder
         self._inspector = inspector
+        self._numbers = numbers
         self._clock = clock
         self._node_id = node_id
         # Two scans at once would only read everything twice.
@@ -40,18 +43,38 @@ class ImageScan:
         """All that is here now; a file that cannot be read is a sentence, never the end of the scan.
 
         Raises:
-            StoreChanged: the store is not there; nothing may be reported gone because of that.
+            StoreChanged: the store or the folder is not there; nothing may be reported gone because of that.
+            StorageIo: the folder cannot be listed.
         """
         async with self._turn:
+            await self.check()
+            mark = await self._numbers.next()
             published, missing = await self._store.published()
             files, problems = await self._folder.files()
+            # Not while it was listed either.
+            await self.check()
         return Inventory(
             node_id=self._node_id,
             store_id=self._store.store_id,
             images=(*map(_published, published), *map(_local, files)),
             errors=(*missing, *problems),
             complete=True,
+            sequence=mark.sequence,
+            epoch=mark.epoch,
         )
+
+    async def check(self) -> None:
+        """See that store and folder are those that the node knows.
+
+        Raises:
+            StoreChanged: one of them was replaced or unmounted.
+        """
+        await self._store.check()
+        await self._folder.check()
+
+    async def compare(self, heard: InventoryMark) -> None:
+        """Take note of which report the control plane has reconciled last."""
+        await self._numbers.compare(heard)
 
     async def adopt_orphans(self) -> int:
         """Record whole blobs that the journal does not know, as after its loss; how many they were.

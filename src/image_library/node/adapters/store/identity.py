@@ -13,6 +13,8 @@ from image_library.node.adapters.store.layout import Layout
 
 _PRIVATE = 0o700
 _LISTED = 0o755
+# Of the stores that were given up as many are told as could matter.
+_MOST_REPLACED = 16
 
 
 def prepare(layout: Layout) -> None:
@@ -61,34 +63,50 @@ class DirectoryLock:
 class StoreIdentity:
     """The identity of the store and of the node, made once. Both are random UUIDs."""
 
-    def __init__(self, layout: Layout, *, store_id: str, node_id: str) -> None:
+    def __init__(
+        self, layout: Layout, *, store_id: str, node_id: str, replaced: tuple[str, ...] = ()
+    ) -> None:
         self._layout = layout
         self.store_id = store_id
         self.node_id = node_id
+        # Stores of this node that were given up.
+        self.replaced = replaced
 
     @classmethod
-    async def establish(cls, layout: Layout, journal: JournalDatabase) -> StoreIdentity:
+    async def establish(
+        cls, layout: Layout, journal: JournalDatabase, *, accept: bool = False
+    ) -> StoreIdentity:
         """Read the identities, or make them at the first start and after "store-id" was removed on purpose.
+
+        With ``accept`` what is there now is the node's store, whatever it was before: it gets a new identity.
 
         Raises:
             StoreChanged: the files belong to another store than the journal.
         """
         rows = await journal.run(lambda c: c.execute("SELECT name, value FROM meta").fetchall())
         known = {row["name"]: row["value"] for row in rows}
-        written = _read(layout.store_id)
-        store_id = written or str(uuid.uuid4())
-        if written and known.get("store_id", written) != written:
-            raise StoreChanged(f"The data directory {layout.root} is not the one that its journal knows.")
-        # A copy whose store-id was taken away is another node.
-        node_id = known["node_id"] if known.get("store_id") == written and written else str(uuid.uuid4())
-        if not written:
-            _write(layout.blobs_store_id, store_id)
-            _write(layout.store_id, store_id)
-        elif not _read(layout.blobs_store_id) and "store_id" not in known:
-            _write(layout.blobs_store_id, store_id)
-        pairs = [("store_id", store_id), ("node_id", node_id)]
+        written, settled = _read(layout.store_id), _read(layout.node_id)
+        replaced = tuple(known.get("replaced_stores", "").split())
+        node_id = known.get("node_id", "") or settled
+        if accept and node_id:
+            given_up = {known.get("store_id", ""), written} - {"", *replaced}
+            replaced = (*replaced, *sorted(given_up))[-_MOST_REPLACED:]
+            store_id = str(uuid.uuid4())
+            _write_all(layout, store_id)
+        else:
+            if written and known.get("store_id", written) != written:
+                raise StoreChanged(f"The data directory {layout.root} is not the one that its journal knows.")
+            store_id = written or str(uuid.uuid4())
+            # A copy whose store-id was taken away is another node.
+            node_id = node_id if written and node_id else str(uuid.uuid4())
+            _complete(
+                layout, store_id, known="store_id" in known, settled=bool(settled), written=bool(written)
+            )
+        pairs = [("store_id", store_id), ("node_id", node_id), ("replaced_stores", " ".join(replaced))]
         await journal.run(lambda c: c.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", pairs))
-        identity = cls(layout, store_id=store_id, node_id=node_id)
+        if settled != node_id:
+            _write(layout.node_id, node_id)
+        identity = cls(layout, store_id=store_id, node_id=node_id, replaced=replaced)
         identity.check()
         return identity
 
@@ -98,9 +116,35 @@ class StoreIdentity:
         Raises:
             StoreChanged: it was swapped or unmounted.
         """
-        for path in (self._layout.store_id, self._layout.blobs_store_id):
+        self._check(self._layout.store_id, self._layout.blobs_store_id)
+
+    def check_folder(self) -> None:
+        """See that the folder of readable names is still the one that the operators filled.
+
+        Raises:
+            StoreChanged: it was replaced or unmounted.
+        """
+        self._check(self._layout.folder_store_id)
+
+    def _check(self, *paths: Path) -> None:
+        for path in paths:
             if _read(path) != self.store_id:
                 raise StoreChanged(f"{path.parent} is not the directory that this node knows.")
+
+
+def _complete(layout: Layout, store_id: str, *, known: bool, settled: bool, written: bool) -> None:
+    """Write the copies that a first start has not written yet, or an older version never."""
+    if not written or not (known or settled or _read(layout.blobs_store_id)):
+        _write(layout.blobs_store_id, store_id)
+    if not (written and settled):
+        _write(layout.folder_store_id, store_id)
+    if not written:
+        _write(layout.store_id, store_id)
+
+
+def _write_all(layout: Layout, store_id: str) -> None:
+    for path in (layout.blobs_store_id, layout.folder_store_id, layout.store_id):
+        _write(path, store_id)
 
 
 def _read(path: Path) -> str:

@@ -46,6 +46,16 @@ class Layout:
         return self.root / "blobs" / "store-id"
 
     @property
+    def folder_store_id(self) -> Path:
+        """A third copy: operators may mount or replace the folder of readable names by itself."""
+        return self.cloud_images / ".store-id"
+
+    @property
+    def node_id(self) -> Path:
+        """A second copy of what the journal says: a node that has lost its journal is still itself."""
+        return self.root / "node-id"
+
+    @property
     def lock(self) -> Path:
         return self.root / "node.lock"
 
