@@ -50,6 +50,8 @@ class Workbench:
     adoption: AdoptFile
     scan: ImageScan
     node_id: str
+    # Stores that were given up.
+    replaced: tuple[str, ...]
 
     async def finish(self, order: DownloadOrder) -> Download:
         """Start it and wait for its end."""
@@ -121,6 +123,7 @@ async def workbench(
             adoption=adoption,
             scan=ImageScan(folder=folder, numbers=InventoryNumbers(journal), **shared),
             node_id=identity.node_id,
+            replaced=identity.replaced,
         )
 
 

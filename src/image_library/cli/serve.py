@@ -67,7 +67,7 @@ AcceptStoreOption = Annotated[
     bool,
     typer.Option(
         "--accept-store",
-        help="Once: take what the data directory holds now for the node's store; what is gone from it is given up.",
+        help="For one start: what the data directory holds now is the store; give the rest up.",
     ),
 ]
 ConfigOption = Annotated[

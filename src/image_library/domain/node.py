@@ -57,7 +57,7 @@ class Node:
         return max(0, self.disk_total_bytes - self.disk_used_bytes)
 
     def has_heard(self, epoch: str, sequence: int) -> bool:
-        """Whether a report with these numbers is one that was reconciled, or older. Old clients number nothing."""
+        """Whether a report with these numbers was reconciled, or is older. Old clients number nothing."""
         if epoch == self.inventory_epoch:
             return bool(epoch) and sequence <= self.inventory_sequence
         return epoch in self.past_epochs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from image_library.domain.changes import Changes
-from image_library.domain.node import Registration
+from image_library.domain.node import InventoryMark, Registration
 from image_library.domain.vm import PowerState, VmReport
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.services.presence import INVENTORY, VMS, Presence
@@ -141,3 +141,67 @@ async def test_a_store_that_is_away_is_not_reported_empty(tmp_path: Path) -> Non
         scene.changes.notify(INVENTORY)
         await control_plane.until(lambda: len(control_plane.beats) == 2)
         assert len(control_plane.inventories) == 1
+
+
+async def test_trouble_with_the_store_is_told_and_everything_once_it_is_over(tmp_path: Path) -> None:
+    control_plane = FakeControlPlane(interval=5.0)
+    async with presence(tmp_path / "data", control_plane) as scene:
+        await control_plane.until(lambda: bool(control_plane.beats))
+        assert control_plane.beats[-1].error_message == ""
+        marker = scene.bench.layout.folder_store_id
+        kept = marker.read_text()
+        marker.unlink()
+        await control_plane.until(lambda: bool(control_plane.beats[-1].error_message))
+        assert str(marker.parent) in control_plane.beats[-1].error_message
+        assert "--accept-store" in control_plane.beats[-1].error_message
+        said = len(control_plane.inventories)
+        marker.write_text(kept)
+        await control_plane.until(lambda: not control_plane.beats[-1].error_message)
+        assert len(control_plane.inventories) == said + 1
+
+
+async def test_a_folder_that_is_gone_is_not_reported_empty(tmp_path: Path) -> None:
+    control_plane = FakeControlPlane(interval=5.0)
+    async with presence(tmp_path / "data", control_plane) as scene:
+        await control_plane.until(lambda: bool(control_plane.beats))
+        scene.bench.layout.cloud_images.rename(tmp_path / "elsewhere")
+        await control_plane.until(lambda: bool(control_plane.beats[-1].error_message))
+        scene.bench.layout.cloud_images.mkdir()
+        beats = len(control_plane.beats)
+        await control_plane.until(lambda: len(control_plane.beats) > beats + 2)
+        assert control_plane.beats[-1].error_message
+        assert len(control_plane.inventories) == 1
+
+
+async def test_reports_what_it_has_when_it_is_asked_and_after_a_partition(tmp_path: Path) -> None:
+    control_plane = FakeControlPlane(interval=5.0)
+    async with presence(tmp_path / "data", control_plane):
+        await control_plane.until(lambda: bool(control_plane.beats))
+        control_plane.inventory_wanted = True
+        await control_plane.until(lambda: len(control_plane.inventories) == 2)
+        control_plane.away = True
+        await control_plane.until(lambda: control_plane.refused >= 2)
+        control_plane.away = False
+        await control_plane.until(lambda: len(control_plane.inventories) == 3)
+        numbers = [(said.epoch, said.sequence) for said in control_plane.inventories]
+        assert len({epoch for epoch, _ in numbers}) == 1
+        assert numbers == sorted(set(numbers))
+
+
+async def test_a_restored_journal_begins_another_epoch(tmp_path: Path) -> None:
+    control_plane = FakeControlPlane(interval=HOUR)
+    async with presence(tmp_path / "data", control_plane):
+        await control_plane.until(lambda: bool(control_plane.beats))
+    first = control_plane.inventories[-1]
+    # The control plane has heard more of it than the journal knows to have said.
+    control_plane.mark = InventoryMark(epoch=first.epoch, sequence=first.sequence + 5)
+    async with presence(tmp_path / "data", control_plane):
+        await control_plane.until(lambda: len(control_plane.beats) == 2)
+    second = control_plane.inventories[-1]
+    assert second.epoch != first.epoch
+    control_plane.mark = InventoryMark(epoch=second.epoch, sequence=second.sequence)
+    async with presence(tmp_path / "data", control_plane):
+        await control_plane.until(lambda: len(control_plane.beats) == 3)
+    third = control_plane.inventories[-1]
+    assert third.epoch == second.epoch
+    assert third.sequence > second.sequence

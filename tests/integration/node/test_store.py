@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,51 @@ async def test_images_that_are_not_mounted_are_not_gone(tmp_path: Path) -> None:
     with pytest.raises(StoreChanged):
         async with workbench(data):
             pytest.fail("an empty mount point was taken for the store")
+
+
+async def test_a_node_that_lost_its_journal_is_still_itself(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with workbench(data) as bench:
+        first = (bench.store.store_id, bench.node_id)
+        epoch = (await bench.scan.inventory()).epoch
+    for file in data.glob("journal.db*"):
+        file.unlink()
+    async with workbench(data) as bench:
+        assert (bench.store.store_id, bench.node_id) == first
+        assert (await bench.scan.inventory()).epoch != epoch
+
+
+async def test_images_that_are_not_mounted_are_not_gone_without_a_journal_either(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with workbench(data):
+        pass
+    for file in data.glob("journal.db*"):
+        file.unlink()
+    (data / "blobs").rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreChanged):
+        async with workbench(data):
+            pytest.fail("an empty mount point was taken for the store")
+
+
+async def test_an_operator_may_take_what_is_there_for_the_store(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with workbench(data) as bench:
+        store_id, node_id = bench.store.store_id, bench.node_id
+    (data / "blobs").rename(tmp_path / "elsewhere")
+    shutil.rmtree(data / "cloud-images")
+    async with workbench(data, accept_store=True) as bench:
+        accepted = bench.store.store_id
+        assert (bench.node_id, bench.replaced) == (node_id, (store_id,))
+        assert accepted != store_id
+        assert (await bench.scan.inventory()).store_id == accepted
+    # It holds from then on, and what was given up is still known.
+    async with workbench(data) as bench:
+        assert (bench.store.store_id, bench.replaced) == (accepted, (store_id,))
+
+
+async def test_accepting_at_a_first_start_is_a_first_start(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data", accept_store=True) as bench:
+        assert bench.replaced == ()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -46,13 +46,14 @@ class FreeNames:
 
 @dataclass
 class _Search:
-    """Those who want the same name. Where no number is free the next are far off: a thousand take ten steps."""
+    """Those who want the same name. Steps double while no number is free: a thousand are passed in ten."""
 
     # The next number to try.
     number: int
     # Who wants it, with the name as they write it.
     waiting: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     plain_tried: bool = False
+    numbers_tried: bool = False
     step: int = 1
 
     def candidates(self) -> list[str]:
@@ -62,6 +63,7 @@ class _Search:
             if self.plain_tried:
                 names.append(f"{stem}-{self.number}")
                 self.number += 1
+                self.numbers_tried = True
             else:
                 names.append(stem)
                 self.plain_tried = True
@@ -69,7 +71,7 @@ class _Search:
 
     def settle(self, free: list[str]) -> dict[int, str]:
         """Who gets which of these names, each with its own spelling of them."""
-        if not free:
+        if not free and self.numbers_tried:
             self.number += self.step
             self.step *= 2
         lucky, self.waiting = self.waiting[: len(free)], self.waiting[len(free) :]

@@ -139,7 +139,7 @@ class InventoryService:
             await self._transact([first])
 
     def _chosen(self, mine: _Report) -> list[_Report]:
-        """At most one of each node, ours or the one before it first, and no more than one transaction bears."""
+        """At most one of each node, ours first, and no more than one transaction bears."""
         chosen: dict[str, _Report] = {}
         entries = 0
         own = mine.inventory.node_id

@@ -175,7 +175,7 @@ class NodeService:
         return True
 
     async def store_beats(self) -> None:
-        """Write down what the nodes have said since the last time; only what changed much is told to watchers."""
+        """Write down what the nodes have said since the last time; watchers hear of what changed much."""
         if not self._beats.are_due():
             return
         async with self._database.write() as records:

@@ -345,7 +345,7 @@ class InventoryNumbering(Protocol):
         ...
 
     async def compare(self, heard: InventoryMark) -> None:
-        """Begin anew, with another epoch, where more was heard of this node than it remembers to have said."""
+        """Begin another epoch where more was heard of this node than it remembers to have said."""
         ...
 
 

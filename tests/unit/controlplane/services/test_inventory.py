@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from image_library.controlplane.ports.images import ImageFilter
-from image_library.domain.errors import NodeUnreachable, NotImplementedYet, UnknownNode
+from image_library.controlplane.services.inventory import MOST_OF_ONE
+from image_library.domain.errors import InvalidRequest, NodeUnreachable, NotImplementedYet, UnknownNode
 from image_library.domain.image import Image, ImageFormat, ImagePhase, PlacementState
 from image_library.domain.inventory import Inventory, ReportedImage
 from image_library.domain.job import JobState
-from image_library.domain.node import NodePhase
+from image_library.domain.node import NodePhase, Registration
 from image_library.domain.os_info import OsFamily, OsInfo
 from image_library.domain.paging import PageRequest
 from image_library.domain.trust import TrustLevel
+from tests.fakes.control_clock import settle
 from tests.fakes.control_plane import Plane
 from tests.fakes.control_values import (
     DIGEST,
@@ -228,3 +231,135 @@ async def test_a_node_that_cannot_look_spoils_nobody_elses_scan(known: Plane) ->
         result = await known.inventory.scan(named)
         assert (result.registered, len(result.errors)) == (0, 1)
         assert "too old" in result.errors[0]
+
+
+def numbered(
+    *images: ReportedImage, sequence: int, epoch: str = "first", node_id: str = "node-1"
+) -> Inventory:
+    return report(*images, sequence=sequence, epoch=epoch, node_id=node_id)
+
+
+async def test_late_and_repeated_reports_change_nothing(known: Plane) -> None:
+    new, old = a_reported("/images/new.qcow2"), a_reported("/images/old.qcow2")
+    await known.inventory.reconcile(numbered(old, sequence=1))
+    await known.inventory.reconcile(numbered(new, sequence=3))
+    before = await all_images(known)
+    for late in (numbered(old, sequence=2), numbered(old, sequence=3), numbered(sequence=1)):
+        result = await known.inventory.reconcile(late)
+        assert (result.registered, result.existing) == (0, 0)
+    assert await all_images(known) == before
+    assert (before["new"].phase, before["old"].phase) == (ImagePhase.READY, ImagePhase.ERROR)
+
+
+async def test_a_new_epoch_begins_with_any_number_and_the_one_before_is_over(known: Plane) -> None:
+    await known.inventory.reconcile(numbered(a_reported("/images/a.qcow2"), sequence=9))
+    await known.inventory.reconcile(numbered(a_reported("/images/b.qcow2"), sequence=1, epoch="second"))
+    await known.inventory.reconcile(numbered(a_reported("/images/a.qcow2"), sequence=10))
+    phases = {name: image.phase for name, image in (await all_images(known)).items()}
+    assert phases == {"a": ImagePhase.ERROR, "b": ImagePhase.READY}
+    node = await known.node("node-1")
+    assert (node.inventory_epoch, node.inventory_sequence, node.past_epochs) == ("second", 1, ("first",))
+
+
+async def test_each_node_counts_for_itself(known: Plane) -> None:
+    await known.know(a_node("node-2"))
+    await known.inventory.reconcile(numbered(a_reported("/images/a.qcow2"), sequence=5))
+    two = numbered(a_reported("/images/b.qcow2"), sequence=1, node_id="node-2")
+    assert (await known.inventory.reconcile(two)).registered == 1
+
+
+async def test_an_epoch_is_a_short_word(known: Plane) -> None:
+    with pytest.raises(InvalidRequest):
+        await known.inventory.reconcile(numbered(sequence=1, epoch="x" * 1000))
+
+
+async def test_reports_at_the_same_time_are_one_image_with_a_copy_each(known: Plane) -> None:
+    await known.know(a_node("node-2"), a_node("node-3"))
+    nodes = ("node-1", "node-2", "node-3")
+    entry = a_reported("/images/ubuntu.qcow2", checksum=OTHER_DIGEST)
+    reports = [numbered(entry, sequence=1, node_id=node) for node in nodes]
+    async with known.database.write():
+        before = await known.database.sequence()
+        tasks = [asyncio.create_task(known.inventory.reconcile(said)) for said in reports]
+        await settle()
+    results = await asyncio.gather(*tasks)
+    assert sorted((r.registered, r.existing) for r in results) == [(0, 1), (0, 1), (1, 0)]
+    (image,) = (await all_images(known)).values()
+    assert {p.node_id for p in image.ready_placements} == set(nodes)
+    assert await known.database.sequence() - before < len(nodes), "they shared a transaction"
+
+
+async def test_two_reports_of_one_node_are_taken_in_their_order(known: Plane) -> None:
+    entries = [a_reported(f"/images/i{n}.qcow2") for n in range(3)]
+    await asyncio.gather(
+        *(
+            known.inventory.reconcile(numbered(*entries[:n], sequence=s))
+            for s, n in ((1, 3), (3, 1), (2, 3), (4, 2))
+        )
+    )
+    ready = {n for n, image in (await all_images(known)).items() if image.ready_placements}
+    assert ready == {"i0", "i1"}
+    assert (await known.node("node-1")).inventory_sequence == 4
+
+
+async def test_an_unchanged_report_takes_no_number_of_the_library(known: Plane) -> None:
+    await known.know(a_ready_image())
+    entries = (a_reported("/images/debian-12.qcow2", checksum=DIGEST), a_reported())
+    await known.inventory.reconcile(numbered(*entries, sequence=1))
+    before = await known.database.sequence()
+    assert (await known.inventory.reconcile(numbered(*entries, sequence=2))).existing == 2
+    assert await known.database.sequence() == before
+
+
+async def test_a_long_report_is_taken_in_slices_and_counted_once(known: Plane) -> None:
+    entries = [a_reported(f"/images/file-{n}.qcow2") for n in range(2 * MOST_OF_ONE + 7)]
+    result = await known.inventory.reconcile(numbered(*entries, sequence=1))
+    assert (result.registered, result.existing, result.errors) == (len(entries), 0, [])
+    again = await known.inventory.reconcile(numbered(*entries, sequence=2))
+    assert (again.registered, again.existing) == (0, len(entries))
+    await known.inventory.reconcile(numbered(sequence=3))
+    async with known.database.read() as records:
+        copies = await records.copies.on_node("node-1")
+    assert {copy.state for copy in copies} == {PlacementState.UNAVAILABLE}
+
+
+async def test_many_nodes_may_have_files_of_one_name(known: Plane) -> None:
+    nodes = [f"n{number}" for number in range(40)]
+    await known.know(*(a_node(node) for node in nodes))
+    for some in (nodes[:30], nodes[30:]):
+        await asyncio.gather(
+            *(known.inventory.reconcile(numbered(a_reported(), sequence=1, node_id=node)) for node in some)
+        )
+    names = set(await all_images(known))
+    assert names == {"golden", *(f"golden-{number}" for number in range(2, 41))}
+
+
+async def test_of_two_files_with_the_same_bytes_the_first_one_stays_the_copy(known: Plane) -> None:
+    twice = (a_reported("/images/a.qcow2", checksum=DIGEST), a_reported("/images/b.qcow2", checksum=DIGEST))
+    for sequence in (1, 2, 3):
+        await known.inventory.reconcile(numbered(*twice, sequence=sequence))
+        (image,) = (await all_images(known)).values()
+        assert [p.path for p in image.placements] == ["/images/a.qcow2"]
+
+
+async def test_every_image_of_a_digest_gets_its_copy(known: Plane) -> None:
+    await known.know(a_node("node-2"), a_ready_image("one"), a_ready_image("two", "node-2", name="two"))
+    await known.inventory.reconcile(
+        numbered(a_reported("/images/debian-12.qcow2", checksum=DIGEST), sequence=1)
+    )
+    two = await known.image("two")
+    assert {p.node_id for p in two.ready_placements} == {"node-1", "node-2"}
+
+
+async def test_an_operator_may_give_a_store_up(known: Plane) -> None:
+    await known.know(a_ready_image())
+    fresh = Registration(
+        node_id="node-1", hostname="node-1.example", agent_endpoint="127.0.0.1:9000", store_id="new"
+    )
+    assert (await known.registry.register(fresh)).phase is NodePhase.NOT_READY
+    assert (await known.inventory.reconcile(report(store_id="new"))).errors != []
+    assert (await known.image("image-1")).phase is ImagePhase.READY
+    accepted = await known.registry.register(replace(fresh, replaces_store_ids=("store-of-node-1",)))
+    assert (accepted.phase, accepted.store_id, accepted.error_message) == (NodePhase.READY, "new", "")
+    assert (await known.inventory.reconcile(report(store_id="new"))).errors == []
+    assert (await known.image("image-1")).phase is ImagePhase.ERROR

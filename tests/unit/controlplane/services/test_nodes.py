@@ -150,3 +150,103 @@ async def test_an_endpoint_is_a_host_and_a_port_and_nothing_else(plane: Plane, e
 async def test_names_and_addresses_are_endpoints(plane: Plane, endpoint: str) -> None:
     node = await plane.registry.register(replace(BOX, agent_endpoint=endpoint))
     assert node.agent_endpoint == endpoint
+
+
+def says(**facts: object) -> Heartbeat:
+    usual = {"node_id": "n1", "running_vm_count": 1, "disk_total_bytes": 1000, "disk_used_bytes": 100}
+    return Heartbeat(**{**usual, **facts})  # pyright: ignore[reportArgumentType]
+
+
+async def test_beats_that_say_the_same_are_not_written_but_shown(plane: Plane) -> None:
+    await plane.registry.register(BOX)
+    await plane.registry.beat(says())
+    stored, before = await plane.node("n1"), await plane.database.sequence()
+    await plane.clock.advance(10)
+    await plane.registry.beat(says(disk_used_bytes=500))
+    assert (await plane.node("n1"), await plane.database.sequence()) == (stored, before)
+    shown = await plane.registry.get("n1")
+    assert (shown.last_heartbeat, shown.disk_used_bytes) == (plane.clock.now(), 500)
+    listed = await plane.registry.list(NodeFilter(), PageRequest())
+    assert listed.items == (shown,)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"running_vm_count": 2}, {"disk_total_bytes": 2000}, {"error_message": "No."}]
+)
+async def test_what_turns_is_written_at_once(plane: Plane, facts: dict[str, object]) -> None:
+    await plane.registry.register(BOX)
+    await plane.registry.beat(says())
+    before = await plane.database.sequence()
+    await plane.registry.beat(says(**facts))
+    assert await plane.database.sequence() == before + 1
+
+
+async def test_beats_are_stored_together_and_only_news_is_told(plane: Plane) -> None:
+    for name in ("n1", "n2"):
+        await plane.registry.register(replace(BOX, node_id=name, hostname=name))
+        await plane.registry.beat(says(node_id=name))
+    before = await plane.database.sequence()
+    await plane.clock.advance(10)
+    await plane.registry.beat(says(disk_used_bytes=105))
+    await plane.registry.beat(says(node_id="n2", disk_used_bytes=105))
+    await plane.registry.store_beats()
+    assert (await plane.node("n1")).last_heartbeat == plane.clock.now()
+    assert await plane.database.sequence() == before
+    await plane.clock.advance(10)
+    await plane.registry.beat(says(disk_used_bytes=300))
+    await plane.registry.store_beats()
+    assert (await plane.node("n1")).sequence == before + 1 == await plane.database.sequence()
+    assert (await plane.node("n2")).sequence < before + 1
+
+
+async def test_they_are_stored_every_half_minute(watched: Plane) -> None:
+    await watched.registry.register(BOX)
+    await watched.registry.beat(says())
+    for _ in range(8):
+        await watched.clock.advance(5)
+        await watched.registry.beat(says(disk_used_bytes=101))
+    stored = (await watched.node("n1")).last_heartbeat
+    assert stored is not None
+    assert (watched.clock.now() - stored).total_seconds() <= 15
+
+
+async def test_a_node_in_trouble_is_not_ready_until_it_is_well(plane: Plane) -> None:
+    await plane.registry.register(BOX)
+    await plane.registry.beat(says(error_message="/blobs is not the directory that this node knows."))
+    node = await plane.node("n1")
+    assert (node.phase, "blobs" in node.error_message) == (NodePhase.NOT_READY, True)
+    with plane.changes.follow(node_key("n1")) as bell:
+        await plane.registry.beat(says())
+        await asyncio.wait_for(bell.wait(), 1)
+    node = await plane.node("n1")
+    assert (node.phase, node.error_message) == (NodePhase.READY, "")
+
+
+async def test_a_node_in_trouble_is_offline_when_it_is_silent(watched: Plane) -> None:
+    await watched.registry.register(BOX)
+    await watched.registry.beat(says(error_message="Its disk is gone."))
+    for _ in range(8):
+        await watched.clock.advance(5)
+    assert (await watched.node("n1")).phase is NodePhase.OFFLINE
+
+
+async def test_who_was_away_is_asked_for_everything_once(watched: Plane) -> None:
+    await watched.registry.register(BOX)
+    answers = [await watched.registry.beat(says())]
+    for _ in range(8):
+        await watched.clock.advance(5)
+    answers += [await watched.registry.beat(says()), await watched.registry.beat(says())]
+    assert [a is not None and a.inventory_wanted for a in answers] == [False, True, False]
+
+
+async def test_after_a_restart_everybody_is_asked_and_nothing_is_written(plane: Plane) -> None:
+    await plane.know(a_node(last_heartbeat=plane.clock.now(), running_vm_count=1, disk_total_bytes=1000))
+    await plane.know(a_node("gone", phase=NodePhase.OFFLINE, last_heartbeat=plane.clock.now()))
+    async with plane.beside(plane.registry.watch()):
+        before = await plane.database.sequence()
+        answer = await plane.registry.beat(says(node_id="node-1"))
+        assert answer is not None
+        assert answer.inventory_wanted
+        assert await plane.database.sequence() == before
+        await plane.registry.beat(says(node_id="gone"))
+        assert (await plane.node("gone")).phase is NodePhase.READY

@@ -387,3 +387,22 @@ async def test_a_vm_that_failed_before_it_was_made_stays_as_it_is(plane: VmPlane
     await plane.clock.advance(60)
     await plane.vms.record("node-1", (), complete=True)
     assert (await plane.vms.get("vm-1")).report.state is PowerState.STOPPED
+
+
+async def test_what_a_node_repeats_needs_no_database(plane: VmPlane, vm: Vm) -> None:
+    said = (report(vm, stage=BootStage.SSH),)
+    await plane.vms.record("node-1", said, complete=True)
+    async with plane.database.write():
+        # Whoever wanted to write would wait for us.
+        await asyncio.wait_for(plane.vms.record("node-1", said, complete=True), 1)
+
+
+async def test_what_a_node_repeats_counts_again_once_we_have_said_otherwise(plane: VmPlane, vm: Vm) -> None:
+    said = (report(vm),)
+    await plane.vms.record("node-1", said, complete=True)
+    await plane.records.fail(vm.id, NodeUnreachable("It did not answer."))
+    await plane.vms.record("node-1", said, complete=True)
+    assert (await plane.vms.get(vm.id)).report.state is PowerState.RUNNING
+    await plane.records.remove(vm.id)
+    await plane.vms.record("node-1", said, complete=True)
+    assert await plane.all_vms() == []

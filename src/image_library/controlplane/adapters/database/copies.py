@@ -83,7 +83,7 @@ class DatabaseCopies:
         for some in _slices(node_ids):
             query = select(_PLACEMENTS.c.node_id, func.count()).where(ready, _PLACEMENTS.c.node_id.in_(some))
             rows = await self._connection.execute(query.group_by(_PLACEMENTS.c.node_id))
-            found.update({node_id: count for node_id, count in rows})
+            found |= {row[0]: row[1] for row in rows}
         return found
 
 
