@@ -74,7 +74,8 @@ async def play(server: Server, method: str, given: argparse.Namespace) -> None:
             record = record.evolve(state=JobState.FETCHING, progress=Progress(done=updates, total=10**6))
             node.say(record)
             most = max(most, server.resident_mib())
-            await asyncio.sleep(0.05)
+            # As often as a node tells of its progress at the most.
+            await asyncio.sleep(0.2)
         cpu, took = server.cpu() - before, time.monotonic() - began
         ended_at = time.time()
         node.say(record.evolve(state=JobState.READY, published=a_published_image()))

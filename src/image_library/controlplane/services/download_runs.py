@@ -29,6 +29,7 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
 # Faults of our own in a row, after which a job is given up rather than tried for ever.
 MOST_FAULTS = 3
+MOST_ENDED = 100
 CANCEL_PATIENCE_SECONDS = 10.0
 # However long a node was away before: this long a new process of ours waits for it itself.
 LEAST_PATIENCE_SECONDS = 300.0
@@ -85,6 +86,8 @@ class DownloadRuns:
         self._patience = patience
         self._runs: dict[str, _Run] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        # The last ones, for those who watch them; an ended job never changes.
+        self._ended: dict[str, Job] = {}
 
     def start(self, job: Job) -> None:
         """Follow a live job; following it twice is following it once."""
@@ -101,6 +104,11 @@ class DownloadRuns:
     def live(self) -> tuple[Job, ...]:
         """Every job that is followed, as it is known this moment."""
         return tuple(run.job for run in self._runs.values())
+
+    def heard_of(self, job_id: str) -> Job | None:
+        """The job as it is known this moment, if it is followed or was a moment ago."""
+        run = self._runs.get(job_id)
+        return run.job if run else self._ended.get(job_id)
 
     def latest(self, job: Job) -> Job:
         """The job as it is known this moment."""
@@ -263,4 +271,8 @@ class DownloadRuns:
     def _over(self, run: _Run, job: Job) -> None:
         run.job = job
         self._runs.pop(job.id, None)
+        if job.state.ended:
+            self._ended[job.id] = job
+        if len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
         self._changes.notify(job_key(job.id))

@@ -84,12 +84,14 @@ class Downloads:
     async def watch(self, job_id: str) -> AsyncGenerator[Job]:
         """The job now, then whenever it has moved; the last is its end. A slow reader skips states."""
         with self._changes.follow(job_key(job_id)) as moved:
+            job = await self.get(job_id)
             while True:
-                job = await self.get(job_id)
                 yield job
                 if job.state.ended:
                     return
                 await moved.wait()
+                # A thousand who watch must not be a thousand who read the database.
+                job = self._runs.heard_of(job_id) or await self.get(job_id)
 
     async def ended(self, job_id: str) -> Job:
         """The job at its end, when that comes.

@@ -113,7 +113,7 @@ class DatabaseImages:
         try:
             await self._insert(_IMAGES, [row for row in rows if row["id"] not in known])
             if changed:
-                values = {name: bindparam(name) for name in rows[0]}
+                values: dict[str, Any] = {name: bindparam(name) for name in rows[0]}
                 same = update(_IMAGES).where(_IMAGES.c.id == bindparam("row_id")).values(values)
                 await self._connection.execute(same, changed)
         except IntegrityError as error:

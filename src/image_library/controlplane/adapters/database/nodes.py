@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,7 +56,7 @@ class DatabaseNodes:
     async def keep(self, nodes: Sequence[Node]) -> None:
         if not nodes:
             return
-        values = {
+        values: dict[str, Any] = {
             "phase": bindparam("phase"),
             "document": bindparam("document"),
             "updated_at": bindparam("updated_at"),
