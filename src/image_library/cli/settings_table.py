@@ -195,6 +195,15 @@ TABLE: tuple[Setting, ...] = (
         programs=WITH_NODE,
     ),
     Setting(
+        name="heartbeat_seconds",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_HEARTBEAT_SECONDS",
+        default="`10`",
+        meaning="How often nodes are to say that they are there; after three beats missed they are OFFLINE.",
+        programs=SERVERS,
+    ),
+    Setting(
         name="gc_interval_hours",
         kind="number",
         option="",

@@ -27,12 +27,12 @@ class Farm:
         self.control_plane = self.stack.enter_context(Program.start(CONTROL_PLANE, self.env))
         self.nodes: dict[str, Program] = {}
 
-    def start_node(self, name: str) -> Program:
+    def start_node(self, name: str, *options: str) -> Program:
         """Start it, for the first time or again; it is registered when this returns."""
         env = self._environment(name) | {"LIMIQUANTIX_HOSTNAME": name}
         token = str(self.root / "control-plane" / "data" / "join-token")
         where = ("--control-plane", self.control_plane.url, "--join-token-file", token)
-        program = Program.start(("node", "--json", *where), env)
+        program = Program.start(("node", "--json", *where, *options), env)
         self.nodes[name] = self.stack.enter_context(program)
         return program
 
