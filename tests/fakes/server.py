@@ -20,10 +20,17 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from image_library.domain.errors import LibraryError, NameTaken, Unauthenticated, UnknownImage, UnknownVm
+from image_library.domain.errors import (
+    LibraryError,
+    NameTaken,
+    Unauthenticated,
+    UnknownImage,
+    UnknownNode,
+    UnknownVm,
+)
 from image_library.wire.errors import to_connect
 from limiquantix.compute.v1 import node_connect, vm_connect
-from limiquantix.compute.v1.node_pb import ListNodesRequest, ListNodesResponse, Node
+from limiquantix.compute.v1.node_pb import GetNodeRequest, ListNodesRequest, ListNodesResponse, Node
 from limiquantix.compute.v1.vm_pb import (
     ConsoleOutput,
     CreateVMRequest,
@@ -378,6 +385,13 @@ class Vms(vm_connect.VMService):
 @dataclass
 class Nodes(node_connect.NodeService):
     library: FakeLibrary
+
+    async def get_node(self, request: GetNodeRequest, ctx: Any, /) -> Node:
+        self.library.note("get_node", request)
+        for node in self.library.nodes:
+            if request.id in (node.id, node.hostname):
+                return node
+        raise to_connect(UnknownNode(f"There is no node '{request.id}'."))
 
     async def list_nodes(self, request: ListNodesRequest, ctx: Any, /) -> ListNodesResponse:
         self.library.note("list_nodes", request)

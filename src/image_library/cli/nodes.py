@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Annotated
 
 import typer
 
@@ -13,9 +14,9 @@ app = typer.Typer(no_args_is_help=True, help="Nodes: the machines that keep imag
 
 @command(app, "list")
 def list_nodes(session: Session) -> None:
-    """List nodes: whether they are ready, what they can do, how full they are."""
+    """List nodes: whether they are ready, what they can do, what they have and how full they are."""
     from image_library.cli.clients import PAGE, pages
-    from image_library.cli.node_views import node_rows
+    from image_library.cli.node_views import NODES, node_rows
     from image_library.cli.output import as_json
     from limiquantix.compute.v1.node_pb import ListNodesRequest
 
@@ -25,6 +26,22 @@ def list_nodes(session: Session) -> None:
     if session.json:
         session.out.document({"nodes": [as_json(node) for node in nodes]})
         return
-    columns = ("HOST NAME", "STATE", "ARCHITECTURE", "VMS", "FREE", "LAST HEARD OF", "ID", "")
     empty = "There are no nodes. Start one: 'limiquantix node --control-plane URL'."
-    session.out.table(columns, node_rows(nodes), empty=empty)
+    session.out.table(NODES, node_rows(nodes), empty=empty)
+
+
+@command(app, "show")
+def show_node(
+    session: Session,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A node's id or host name.")],
+) -> None:
+    """Show one node: its space, its images and VMs, when it was last heard of, and what is wrong with it."""
+    from image_library.cli.node_views import node_facts
+    from image_library.cli.output import as_json
+    from limiquantix.compute.v1.node_pb import GetNodeRequest
+
+    found = session.library.nodes.get_node(GetNodeRequest(id=node))
+    if session.json:
+        session.out.document({"node": as_json(found)})
+    else:
+        session.out.facts(node_facts(found))

@@ -248,12 +248,24 @@ def test_a_console_is_shown_without_what_could_harm_a_terminal(cli: Cli, library
 
 
 def test_nodes_are_listed(cli: Cli, library: FakeLibrary) -> None:
-    status = NodeStatus(phase=NodeStatus.Phase.READY, disk_total_bytes=10 << 30, disk_used_bytes=4 << 30)
+    status = NodeStatus(
+        phase=NodeStatus.Phase.READY, disk_total_bytes=10 << 30, disk_used_bytes=4 << 30, image_count=3
+    )
     facts = NodeFacts(architecture="x86_64", accelerator="kvm")
     library.nodes.append(Node(id="n1", hostname="alpha", status=status, facts=facts))
     lines = cli("nodes", "list").out.splitlines()
-    assert lines[1].split()[:6] == ["alpha", "ready", "x86_64", "kvm", "0", "6.0"]
+    assert lines[1].split()[:7] == ["alpha", "ready", "x86_64", "kvm", "0", "3", "6.0"]
     assert cli("nodes", "list", "--json").document["nodes"][0]["hostname"] == "alpha"
+
+
+def test_a_node_is_shown_with_what_is_wrong_with_it(cli: Cli, library: FakeLibrary) -> None:
+    status = NodeStatus(phase=NodeStatus.Phase.NOT_READY, error_message="/blobs is not the directory.")
+    library.nodes.append(Node(id="n1", hostname="alpha", status=status))
+    told = cli("nodes", "show", "alpha").out
+    assert "not ready" in told
+    assert "/blobs is not the directory." in told
+    assert cli("nodes", "show", "n1", "--json").document["node"]["hostname"] == "alpha"
+    assert cli("nodes", "show", "beta").code == 3
 
 
 def test_a_node_that_is_away_is_code_8(cli: Cli, library: FakeLibrary) -> None:

@@ -92,11 +92,13 @@ class InventoryRound:
         self._changed: dict[str, Image] = {}
         self._fresh: list[str] = []
         self._holders: dict[str, frozenset[str]] = {}
-        # By node, the digest-bearing files that jobs of ours are about to report as done.
+        self._nodes: frozenset[str] = frozenset()
+        # By node, the images of jobs of ours there, by the name of their file; None: not looked up yet.
         self._arriving: dict[str, dict[str, str]] | None = None
 
     async def reconcile(self, parts: Sequence[Part]) -> None:
         """Record what these parts say. Their nodes are known, and no two are the same."""
+        self._nodes = frozenset(part.here().id for part in parts)
         told = [(part, await self._believed(part)) for part in parts]
         await self._look_up(told)
         for part, entries in told:
@@ -188,11 +190,16 @@ class InventoryRound:
     async def _is_arriving(self, node: Node, entry: ReportedImage) -> str:
         """The image, if this is a job of ours that the node has published and is about to report as done."""
         if self._arriving is None:
-            self._arriving = {}
-            for job in await self._records.jobs.live():
-                if order := await self._records.jobs.order(job.id):
-                    self._arriving.setdefault(job.node_id, {})[order.filename] = job.image_id
+            self._arriving = await self._expected()
         return self._arriving.get(node.id, {}).get(entry.filename, "")
+
+    async def _expected(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {node_id: {} for node_id in self._nodes}
+        for job in await self._records.jobs.live():
+            order = await self._records.jobs.order(job.id) if job.node_id in found else None
+            if order:
+                found[job.node_id][order.filename] = job.image_id
+        return found
 
     async def _is_buried(self, part: Part, entry: ReportedImage) -> bool:
         """Whether its image was deleted while the node was away; then the node is told to remove it."""
