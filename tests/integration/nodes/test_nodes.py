@@ -1,4 +1,4 @@
-"""Nodes that die, freeze, lose their disks and speak out of turn: what the library knows of them stays true."""
+"""Nodes that die, freeze, lose their disks and speak out of turn: what is known of them stays true."""
 
 from __future__ import annotations
 
