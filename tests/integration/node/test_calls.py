@@ -4,8 +4,9 @@
 # ruff: noqa: ASYNC240
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,11 +157,13 @@ async def test_an_unknown_job_is_not_found(tmp_path: Path) -> None:
 
 async def test_what_is_unexpected_is_not_told_to_callers(tmp_path: Path) -> None:
     async with door(tmp_path / "data") as node:
-        # The folder is pulled away under the daemon: nobody wrote a sentence for that.
-        (tmp_path / "data" / "cloud-images").rename(tmp_path / "data" / "elsewhere")
+        # The journal is edited under the daemon: nobody wrote a sentence for that.
+        with closing(sqlite3.connect(tmp_path / "data" / "journal.db")) as journal, journal:
+            journal.execute("INSERT INTO published VALUES ('sha256:ab', '', 'secret.qcow2', 1, 1, 'secret')")
         with pytest.raises(aio.AioRpcError) as refused:
             await node.client.scan_images(Empty(), metadata=node.metadata)
-        assert str(tmp_path) not in (refused.value.details() or "")
+        assert refused.value.code() is grpc.StatusCode.INTERNAL
+        assert "secret" not in (refused.value.details() or "")
 
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
