@@ -69,6 +69,7 @@ class InventoryService:
         self._clock = clock
         self._new_id = new_id
         self._names = FreeNames()
+        self._found: frozenset[str] = frozenset()
         # In the order of their arrival.
         self._waiting: dict[_Report, None] = {}
         self._turn = asyncio.Lock()
@@ -160,8 +161,16 @@ class InventoryService:
                 part.node = await find_node(records, report.inventory.node_id)
                 part.ended = part.node.has_heard(part.inventory.epoch, part.inventory.sequence)
             fresh = [part for part in parts.values() if not part.ended]
-            one = InventoryRound(records, names=self._names, now=self._clock.now(), new_id=self._new_id)
+            one = InventoryRound(
+                records,
+                names=self._names,
+                found=self._found,
+                now=self._clock.now(),
+                new_id=self._new_id,
+            )
             await one.reconcile(fresh)
+        if one.newly_found:
+            self._found |= one.newly_found
         for report, part in parts.items():
             report.note(part)
 

@@ -83,8 +83,13 @@ class Part:
 
 
 class InventoryRound:
-    def __init__(self, records: Records, *, names: FreeNames, now: datetime, new_id: NewId) -> None:
+    def __init__(
+        self, records: Records, *, names: FreeNames, found: frozenset[str], now: datetime, new_id: NewId
+    ) -> None:
+        """``found``: digests whose images are known to have what was found inside them."""
         self._records = records
+        self._found = found
+        self.newly_found: set[str] = set()
         self._names = names
         self._now = now
         self._new_id = new_id
@@ -141,6 +146,8 @@ class InventoryRound:
 
     def _is_unchanged(self, part: Part, entry: ReportedImage) -> bool:
         """Whether the copy of each image with this digest is recorded just so."""
+        if entry.found and entry.checksum not in self._found:
+            return False
         holders = self._holders.get(entry.checksum, frozenset())
         return bool(holders) and all(
             _is_as_said(part.copies.get(image_id), part.here(), entry) for image_id in holders
@@ -178,6 +185,8 @@ class InventoryRound:
         holders = set(self._holders.get(entry.checksum, frozenset()))
         if self._is_unchanged(part, entry):
             return holders
+        if entry.found:
+            self.newly_found.add(entry.checksum)
         # A second file with the same bytes leaves the copy where the first one is.
         for image_id in holders - part.proved:
             self._change(seen_again(self._images[image_id], part.here(), entry, self._now))

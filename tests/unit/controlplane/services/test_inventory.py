@@ -8,6 +8,7 @@ import pytest
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.controlplane.services.inventory import MOST_OF_ONE
 from image_library.domain.errors import InvalidRequest, NodeUnreachable, NotImplementedYet, UnknownNode
+from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.image import Image, ImageFormat, ImagePhase, PlacementState
 from image_library.domain.inventory import Inventory, ReportedImage
 from image_library.domain.job import JobState
@@ -363,3 +364,16 @@ async def test_an_operator_may_give_a_store_up(known: Plane) -> None:
     assert (accepted.phase, accepted.store_id, accepted.error_message) == (NodePhase.READY, "new", "")
     assert (await known.inventory.reconcile(report(store_id="new"))).errors == []
     assert (await known.image("image-1")).phase is ImagePhase.ERROR
+
+
+async def test_what_is_found_inside_later_is_recorded_once(known: Plane) -> None:
+    await known.know(a_ready_image())
+    entry = a_reported("/images/debian-12.qcow2", checksum=DIGEST)
+    looked = replace(entry, found=GuestFacts(default_user="debian"))
+    sequences: list[int] = []
+    for number, said in enumerate((entry, looked, looked, looked), start=1):
+        await known.inventory.reconcile(numbered(said, sequence=number))
+        sequences.append(await known.database.sequence())
+    assert (await known.image("image-1")).found == looked.found
+    assert sequences[1] == sequences[0] + 1
+    assert sequences[1:] == [sequences[1]] * 3
