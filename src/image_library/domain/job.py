@@ -66,6 +66,8 @@ class Job:
     architecture: str = ""
     state: JobState = JobState.QUEUED
     progress: Progress = Progress()
+    # What its node should have space for, as far as that was known when it was planned.
+    space_bytes: int = 0
     # What it waits for when it does not move, in words.
     waiting_for: str = ""
     # Since when it waits for exactly that; kept by ``evolve``.
@@ -82,6 +84,13 @@ class Job:
     sequence: int = field(default=0, compare=False)
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def bytes_to_come(self) -> int:
+        """What its node must still have space for; an operator's own file is there already."""
+        if self.state.ended or self.kind is JobKind.ADOPT:
+            return 0
+        return max(0, (self.progress.total or self.space_bytes) - self.progress.done)
 
     def evolve(self, **changes: Any) -> Job:
         """The job with these changes; a job that has ended never changes again."""

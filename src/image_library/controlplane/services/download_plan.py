@@ -10,6 +10,7 @@ from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.download_outcome import underway
 from image_library.controlplane.services.image_copies import copy_order, holders, readable_name
 from image_library.controlplane.services.node_choice import (
+    LEAST_ROOM,
     architecture_of,
     choose_node,
     find_node,
@@ -126,7 +127,7 @@ class Planner:
 
         ``more`` are further facts of the job.
         """
-        job = replace(self._job(image, node), kind=JobKind.PLACE, **more)
+        job = replace(self._job(image, node), kind=JobKind.PLACE, space_bytes=image.size_bytes, **more)
         return await self._add(records, underway(image, job), job, copy_order(job, image))
 
     async def begin(
@@ -140,7 +141,7 @@ class Planner:
     ) -> Plan:
         """Add a job that brings the image to the node, as ``answer`` says that the publisher offers it."""
         variant, digest_source = as_offered(variant, answer)
-        job = self._job(image, node)
+        job = replace(self._job(image, node), space_bytes=max(variant.size_bytes, LEAST_ROOM))
         image = underway(image, job)
         if not image.digest:
             image = image.evolve(origin=shown_url(variant.url))

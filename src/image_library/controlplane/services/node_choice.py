@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from image_library.controlplane.ports.records import Records
+from image_library.controlplane.services.node_room import NodeRoom
+from image_library.controlplane.services.pools import node_of_pool
 from image_library.domain.catalog import CatalogEntry
-from image_library.domain.errors import InvalidRequest, NoNodeReady, StorageFull, UnknownNode, printable
+from image_library.domain.errors import InvalidRequest, NoNodeReady, UnknownNode, printable
 from image_library.domain.image import Image
 from image_library.domain.node import Node, NodePhase
 
@@ -33,31 +33,39 @@ async def find_node(records: Records, named: str) -> Node:
 async def choose_node(records: Records, entry: CatalogEntry, architecture: str) -> Node:
     """A ready node: first one that has the image or is fetching it, then the least busy, then the emptiest.
 
+    Space that live jobs will still need is not free.
+
     Raises:
         NoNodeReady: no node is ready, or none of them is of that architecture.
         StorageFull: no ready node has the space for it.
     """
-    ready = [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
-    fitting = [n for n in ready if entry.variant_for(architecture or architecture_of(n))]
+    fitting = [
+        n for n in await _ready_nodes(records) if entry.variant_for(architecture or architecture_of(n))
+    ]
     native = [n for n in fitting if architecture in ("", architecture_of(n))] or fitting
     if not native:
         raise NoNodeReady("No node is ready to take the download.")
-    images = [image for image in await records.images.of_catalog(entry.id) if image.current]
-    busy = Counter(job.node_id for job in await records.jobs.live())
-    having = {p.node_id for image in images for p in image.placements}
-
-    def merit(node: Node) -> tuple[bool, int, int, str]:
-        return node.id not in having, busy[node.id], -node.free_bytes, node.id
-
-    roomy = [n for n in native if n.id in having or has_room(n, entry, architecture)]
+    room = await NodeRoom.of(records)
+    kept = await _kept(records, entry)
+    having = {n.id for n in native if (n.id, architecture or architecture_of(n)) in kept}
+    needed = {n.id: room_needed(n, entry, architecture) for n in native}
+    roomy = [n for n in native if n.id in having or room.fits(n, needed[n.id])]
     if not roomy:
-        needed = min(room_needed(n, entry, architecture) for n in native)
-        most = max(n.free_bytes for n in native)
-        raise StorageFull(
-            f"No ready node has the space for '{entry.id}': about {needed // _MIB} MiB are needed, "
-            f"and at most {most // _MIB} MiB are free."
-        )
-    return min(roomy, key=merit)
+        nobody = f"No ready node has the space for '{entry.id}'"
+        raise room.full(nobody, native, min(needed.values()))
+    return min(roomy, key=lambda node: (node.id not in having, room.load(node)))
+
+
+async def _kept(records: Records, entry: CatalogEntry) -> frozenset[tuple[str, str]]:
+    """Nodes with the architectures of the entry that they have, or that a live job brings them."""
+    images = {image.id: image for image in await records.images.of_catalog(entry.id) if image.current}
+    there = {(copy.node_id, i.os.architecture) for i in images.values() for copy in i.ready_placements}
+    coming = {
+        (job.node_id, images[job.image_id].os.architecture)
+        for job in await records.jobs.live()
+        if job.image_id in images
+    }
+    return frozenset(there | coming)
 
 
 async def choose_beside(records: Records, image: Image, needed: int) -> Node:
@@ -90,30 +98,25 @@ async def _ready_nodes(records: Records) -> list[Node]:
 async def _roomiest(records: Records, ready: list[Node], needed: int) -> Node:
     if not ready:
         raise NoNodeReady("No node is ready to take the image.")
-    roomy = [n for n in ready if n.disk_total_bytes == 0 or n.free_bytes >= needed]
+    room = await NodeRoom.of(records)
+    roomy = [n for n in ready if room.fits(n, needed)]
     if not roomy:
-        most = max(n.free_bytes for n in ready)
-        raise StorageFull(
-            f"No ready node has the space: {needed // _MIB} MiB are needed, at most {most // _MIB} are free."
-        )
-    busy = Counter(job.node_id for job in await records.jobs.live())
-    return min(roomy, key=lambda node: (busy[node.id], -node.free_bytes, node.id))
+        raise room.full("No ready node has the space", ready, needed)
+    return min(roomy, key=room.load)
 
 
 async def wished_node(records: Records, *, named: str, pool_id: str, needed: int) -> Node:
     """The node that is named, or whose store is named as a storage pool; without either, the roomiest.
 
     Raises:
-        UnknownNode: there is none.
+        UnknownNode, UnknownPool: there is none.
         InvalidRequest: the two names mean different nodes.
         NoNodeReady, StorageFull: none was named and none fits.
     """
     node = await find_node(records, named) if named else None
     if not pool_id:
         return node or await roomiest_node(records, needed)
-    keeper = next((n for n in await records.nodes.all() if n.store_id == pool_id), None)
-    if keeper is None:
-        raise UnknownNode(f"No node has the storage pool '{printable(pool_id)}'.", field="storage_pool_id")
+    keeper = await node_of_pool(records, pool_id)
     if node is not None and node.id != keeper.id:
         raise InvalidRequest(
             f"The storage pool '{printable(pool_id)}' is on {keeper.hostname}, not on {node.hostname}.",
@@ -121,11 +124,6 @@ async def wished_node(records: Records, *, named: str, pool_id: str, needed: int
             field="storage_pool_id",
         )
     return keeper
-
-
-def has_room(node: Node, entry: CatalogEntry, architecture: str) -> bool:
-    """Whether the variant fits; a size or a disk that is not known is given the chance."""
-    return node.disk_total_bytes == 0 or node.free_bytes >= room_needed(node, entry, architecture)
 
 
 def room_needed(node: Node, entry: CatalogEntry, architecture: str) -> int:
