@@ -32,6 +32,7 @@ from image_library.controlplane.services.inventory import InventoryService
 from image_library.controlplane.services.job_retry import RetryPlanner
 from image_library.controlplane.services.library_watch import LibraryWatch
 from image_library.controlplane.services.nodes import NodeService
+from image_library.controlplane.services.placement_conductor import Conductor
 from image_library.controlplane.services.placing import Placements
 from image_library.controlplane.services.pools import Pools
 from image_library.controlplane.services.provisioning import SeedRenderer
@@ -80,6 +81,7 @@ class ImageParts:
     adoptions: Adoptions
     evictions: Evictions
     placements: Placements
+    conductor: Conductor
     pools: Pools
 
 
@@ -91,6 +93,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     patience = timedelta(hours=settings.job_patience_hours)
     runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock, patience=patience)
     images = ImageService(database=database, catalog=catalog)
+    conductor = Conductor(database=database, runs=runs, changes=changes, clock=clock)
     inventory = InventoryService(
         database=database, gateway=gateway, changes=changes, clock=clock, new_id=new_id
     )
@@ -116,7 +119,8 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
         adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
-        placements=_placements(world, images, catalog, runs),
+        placements=_placements(world, images, catalog, runs=runs, conductor=conductor),
+        conductor=conductor,
         evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
         pools=Pools(database),
         nodes=NodeService(
@@ -132,7 +136,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
 
 
 def _placements(
-    world: World, images: ImageService, catalog: CatalogService, runs: DownloadRuns
+    world: World, images: ImageService, catalog: CatalogService, *, runs: DownloadRuns, conductor: Conductor
 ) -> Placements:
     return Placements(
         database=world.database,
@@ -140,6 +144,7 @@ def _placements(
         catalog=catalog,
         planner=Planner(clock=world.clock, new_id=new_id),
         runs=runs,
+        conductor=conductor,
         clock=world.clock,
         new_id=new_id,
     )

@@ -122,13 +122,32 @@ class Planner:
         heard = await records.refreshes.finding(entry.id, variant.architecture)
         return await self.begin(records, image, variant, node=node, answer=heard.answer if heard else None)
 
-    async def copy(self, records: Records, image: Image, node: Node, **more: Any) -> Plan:
-        """Add a job that brings this very version from another node, whatever its publisher offers by now.
+    async def copy(self, records: Records, image: Image, node: Node) -> Plan:
+        """Add a job that brings this very version from another node, whatever its publisher offers by now."""
+        job, order = self.copy_of(image, node)
+        return await self._add(records, underway(image, job), job, order)
 
-        ``more`` are further facts of the job.
-        """
+    def copy_of(self, image: Image, node: Node, **more: Any) -> tuple[Job, DownloadOrder]:
+        """A job for a copy within the library, and its order; ``more`` are further facts of the job."""
         job = replace(self._job(image, node), kind=JobKind.PLACE, space_bytes=image.size_bytes, **more)
-        return await self._add(records, underway(image, job), job, copy_order(job, image))
+        return job, copy_order(job, image)
+
+    async def offered(
+        self, records: Records, image: Image, entry: CatalogEntry, *, node: Node, **more: Any
+    ) -> tuple[Job, DownloadOrder]:
+        """The same, with the order by which the publisher itself is asked should nobody come to have it.
+
+        Raises:
+            InvalidRequest: the entry has no image for the image's architecture.
+        """
+        variant = entry.variant_for(image.os.architecture)
+        if variant is None:
+            raise no_variant(entry, image.os.architecture)
+        heard = await records.refreshes.finding(entry.id, variant.architecture)
+        variant, digest_source = as_offered(variant, heard.answer if heard else None)
+        job, _ = self.copy_of(image, node, **more)
+        job = replace(job, space_bytes=image.size_bytes or max(variant.size_bytes, LEAST_ROOM))
+        return job, replace(_order(job, image, variant), digest_source=digest_source)
 
     async def begin(
         self,

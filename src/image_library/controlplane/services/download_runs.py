@@ -37,6 +37,8 @@ LEAST_PATIENCE_SECONDS = 300.0
 
 # The key under which ``Changes`` tells that some node is back, or has bytes that are not wanted any more.
 ANY_NODE = "node:"
+# The key under which ``Changes`` tells that some job has ended.
+ANY_END = "job-ended:"
 
 
 def node_key(node_id: str) -> str:
@@ -276,3 +278,4 @@ class DownloadRuns:
         if len(self._ended) > MOST_ENDED:
             del self._ended[next(iter(self._ended))]
         self._changes.notify(job_key(job.id))
+        self._changes.notify(ANY_END)

@@ -11,7 +11,7 @@ from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.node_gateway import NodeGateway
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.download_outcome import failure_of
-from image_library.controlplane.services.image_usage import live_jobs
+from image_library.controlplane.services.image_usage import live_jobs, told
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.node_choice import find_node
 from image_library.controlplane.services.pools import node_of_pool
@@ -24,7 +24,7 @@ from image_library.domain.errors import (
     LastCopy,
     LibraryError,
 )
-from image_library.domain.image import Image, ImagePhase, PlacementState
+from image_library.domain.image import Image, ImagePhase, Placement, PlacementState
 from image_library.domain.node import Node
 
 log = structlog.get_logger()
@@ -65,21 +65,24 @@ class Evictions:
             if not nodes:
                 return image
             await _refuse_needed(records, image, nodes, last_copy_too=wish.last_copy_too)
+            before = {copy.node_id: copy for copy in image.placements}
             # From here on no VM is built on them.
             hidden = _in_state(image, nodes, PlacementState.UNAVAILABLE)
             await records.images.save(hidden)
             shared = await _shared(records, image, nodes)
         for node in nodes:
-            image = await self._remove(image, node, shared=node.id in shared)
+            try:
+                if node.id not in shared:
+                    await self._gateway.remove_image(node, image.digest)
+            except LibraryError:
+                # It stays, and so do those that were to go after it.
+                kept = [before[other.id] for other in nodes[nodes.index(node) :]]
+                await self._change(image.id, lambda i: _with_copies(i, kept))
+                raise
+            image = await self._removed(image, node)
         return image
 
-    async def _remove(self, image: Image, node: Node, *, shared: bool) -> Image:
-        try:
-            if not shared:
-                await self._gateway.remove_image(node, image.digest)
-        except LibraryError:
-            await self._change(image.id, lambda i: _in_state(i, [node], PlacementState.READY))
-            raise
+    async def _removed(self, image: Image, node: Node) -> Image:
         log.info("copy_evicted", image_id=image.id, node_id=node.id)
         return await self._change(image.id, lambda i: self._without(i, node))
 
@@ -118,7 +121,7 @@ async def _refuse_needed(
     going = {node.id: node for node in nodes}
     users = [vm.name for vm in await records.vms.using(image.id) if vm.node_id in going]
     if users:
-        raise ImageInUse(f"There '{image.title}' is the base of the VM {', '.join(users)}.", field="node_ids")
+        raise ImageInUse(f"There '{image.title}' is the base of the VM {told(users)}.", field="node_ids")
     for job in await live_jobs(records, image.id):
         if job.node_id in going:
             cancel = f"Cancel it first: 'limiquantix jobs cancel {job.id}'."
@@ -131,6 +134,12 @@ async def _shared(records: Records, image: Image, nodes: Sequence[Node]) -> froz
     """Nodes on which another image is the same file."""
     others = [i for i in await records.images.with_digest(image.digest) if i.id != image.id]
     return frozenset(node.id for node in nodes if any(i.placement_on(node.id) for i in others))
+
+
+def _with_copies(image: Image, copies: Sequence[Placement]) -> Image:
+    for copy in copies:
+        image = image.with_placement(copy)
+    return image
 
 
 def _in_state(image: Image, nodes: Sequence[Node], state: PlacementState) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -68,15 +69,14 @@ class World:
 
 
 def nodes() -> st.SearchStrategy[tuple[Node, ...]]:
+    def made(node_id: str, phase: NodePhase, architecture: str, total: int, used: int) -> Node:
+        disk: dict[str, Any] = {"disk_total_bytes": total * MIB, "disk_used_bytes": used * MIB}
+        return a_node(node_id, phase=phase, architecture=architecture, **disk)
+
     def node(node_id: str) -> st.SearchStrategy[Node]:
         return st.builds(
-            lambda phase, architecture, total, used: a_node(
-                node_id,
-                phase=phase,
-                architecture=architecture,
-                disk_total_bytes=total * MIB,
-                disk_used_bytes=used * MIB,
-            ),
+            made,
+            st.just(node_id),
             st.sampled_from([NodePhase.READY, NodePhase.READY, NodePhase.OFFLINE]),
             st.sampled_from(ARCHITECTURES),
             st.sampled_from([0, 100, 500, 1000, 5000]),
@@ -98,22 +98,28 @@ def images() -> st.SearchStrategy[tuple[Image, ...]]:
 
 
 def jobs() -> st.SearchStrategy[tuple[Job, ...]]:
+    def made(
+        image: str, node: str, state: JobState, *, kind: JobKind, space: int, size: tuple[int, int]
+    ) -> Job:
+        done, total = size
+        progress = Progress(done=min(done, total) * MIB, total=total * MIB)
+        facts: dict[str, Any] = {
+            "image_id": image,
+            "node_id": node,
+            "state": state,
+            "kind": kind,
+            "progress": progress,
+        }
+        return a_job(space_bytes=space * MIB, **facts)
+
     job = st.builds(
-        lambda image, node, state, kind, space, done, total: a_job(
-            image_id=image,
-            node_id=node,
-            state=state,
-            kind=kind,
-            space_bytes=space * MIB,
-            progress=Progress(done=min(done, total) * MIB, total=total * MIB),
-        ),
+        made,
         st.sampled_from([*ARCHITECTURES, "something-else"]),
         st.sampled_from(NODES),
         st.sampled_from([JobState.QUEUED, JobState.FETCHING, JobState.READY, JobState.FAILED]),
-        st.sampled_from([JobKind.DOWNLOAD, JobKind.PLACE, JobKind.UPLOAD, JobKind.ADOPT]),
-        st.integers(0, 1000),
-        st.integers(0, 1000),
-        st.sampled_from([0, 0, 200, 700]),
+        kind=st.sampled_from([JobKind.DOWNLOAD, JobKind.PLACE, JobKind.UPLOAD, JobKind.ADOPT]),
+        space=st.integers(0, 1000),
+        size=st.tuples(st.integers(0, 1000), st.sampled_from([0, 0, 200, 700])),
     )
     return st.lists(job, max_size=6).map(
         lambda made: tuple(replace(j, id=f"job-{number}") for number, j in enumerate(made))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from image_library.controlplane.services.eviction import Evictions, EvictionWish
+from image_library.controlplane.services.placement_conductor import Conductor
 from image_library.controlplane.services.placing import Placements, PlacementWish
 from image_library.domain.errors import (
     ImageInUse,
@@ -54,8 +55,16 @@ class PlacingPlane(Plane):
         if before is not None:
             self.nodes.journal = before.nodes.journal
         shared: dict[str, Any] = {"database": self.database, "images": self.images, "clock": self.clock}
+        self.conductor = Conductor(
+            database=self.database, runs=self.runs, changes=self.changes, clock=self.clock
+        )
         self.placements = Placements(
-            catalog=self.catalog, planner=self.planner, runs=self.runs, new_id=self.new_id, **shared
+            catalog=self.catalog,
+            planner=self.planner,
+            runs=self.runs,
+            conductor=self.conductor,
+            new_id=self.new_id,
+            **shared,
         )
         self.evictions = Evictions(gateway=self.nodes, **shared)
 
@@ -69,7 +78,7 @@ async def plane() -> AsyncGenerator[PlacingPlane]:
     plane = PlacingPlane()
     await plane.know(*(a_node(f"node-{number}") for number in range(1, 6)))
     yield plane
-    await plane.placements.close()
+    await plane.conductor.close()
     await plane.runs.close()
 
 
@@ -89,7 +98,7 @@ async def test_the_first_copy_comes_from_the_publisher_and_the_others_from_it(pl
     job = await plane.stored_job(first)
     assert (job.kind, plane.nodes.journal[first].order.library_digest) == (JobKind.DOWNLOAD, "")
     waiting = await plane.stored_job(next(job_id for job_id in jobs_of(results).values() if job_id != first))
-    assert waiting.waiting_for == "its turn (4 at a time)"
+    assert waiting.waiting_for == "the first copy, which node-1.example fetches"
 
     plane.nodes.say(first, state=JobState.READY, published=a_published_image())
     await settle()
@@ -133,18 +142,18 @@ async def test_a_restart_goes_on_with_the_turns(plane: PlacingPlane) -> None:
     await plane.know(a_ready_image(evidence=an_evidence(), name="golden"))
     await plane.placements.place(PlacementWish(image="golden", all_nodes=True, at_a_time=1))
     await settle()
-    await plane.placements.close()
+    await plane.conductor.close()
     await plane.runs.close()
     again = PlacingPlane(plane)
     await again.downloads.resume()
-    await again.placements.resume()
+    await again.conductor.resume()
     for _ in range(4):
         await settle()
         live = [job_id for job_id, download in again.nodes.journal.items() if not download.state.ended]
         assert len(live) == 1
         await again.copied(live[0])
     assert len((await again.image("image-1")).ready_placements) == 5
-    await again.placements.close()
+    await again.conductor.close()
     await again.runs.close()
 
 
@@ -259,3 +268,16 @@ async def test_a_file_that_another_image_shares_stays_on_the_node(two_copies: Pl
     image = await two_copies.evictions.evict(from_node("node-2"))
     assert [copy.node_id for copy in image.placements] == ["node-1"]
     assert two_copies.nodes.removed == []
+
+
+async def test_with_a_node_away_the_copies_that_did_not_go_are_as_they_were(two_copies: PlacingPlane) -> None:
+    plane = two_copies
+    lost = replace(a_copy("node-3"), state=PlacementState.UNAVAILABLE)
+    await plane.know((await plane.image("image-1")).with_placement(lost))
+    plane.nodes.go_away("node-3")
+    wish = EvictionWish(image="golden", nodes=["node-1", "node-3", "node-2"], last_copy_too=True)
+    with pytest.raises(NodeUnreachable):
+        await plane.evictions.evict(wish)
+    states = {copy.node_id: copy.state for copy in (await plane.image("image-1")).placements}
+    assert states == {"node-2": PlacementState.READY, "node-3": PlacementState.UNAVAILABLE}
+    assert plane.nodes.removed == [("node-1", DIGEST)]
