@@ -70,17 +70,19 @@ class Evictions:
             hidden = _in_state(image, nodes, PlacementState.UNAVAILABLE)
             await records.images.save(hidden)
             shared = await _shared(records, image, nodes)
-        for node in nodes:
+        for number, node in enumerate(nodes):
             try:
                 if node.id not in shared:
                     await self._gateway.remove_image(node, image.digest)
             except LibraryError:
                 # It stays, and so do those that were to go after it.
-                kept = [before[other.id] for other in nodes[nodes.index(node) :]]
-                await self._change(image.id, lambda i: _with_copies(i, kept))
+                await self._restore(image.id, [before[other.id] for other in nodes[number:]])
                 raise
             image = await self._removed(image, node)
         return image
+
+    async def _restore(self, image_id: str, copies: Sequence[Placement]) -> None:
+        await self._change(image_id, lambda image: _with_copies(image, copies))
 
     async def _removed(self, image: Image, node: Node) -> Image:
         log.info("copy_evicted", image_id=image.id, node_id=node.id)
