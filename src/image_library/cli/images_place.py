@@ -28,7 +28,9 @@ def place_image(
     image: ImageArgument,
     nodes: NodesOption = None,
     pools: PoolsOption = None,
-    all_nodes: Annotated[bool, typer.Option("--all", help="Every node that is registered.")] = False,
+    all_nodes: Annotated[
+        bool, typer.Option("--all", help="Every node that is registered; as is --nodes all.")
+    ] = False,
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", min=1, max=64, help="How many nodes fetch at a time.")
     ] = 4,
@@ -40,11 +42,13 @@ def place_image(
     from image_library.cli.placing import place
     from limiquantix.storage.v1.image_pb import PlaceImageRequest
 
+    named = _split(nodes)
+    everywhere = all_nodes or named == ["all"]
     request = PlaceImageRequest(
         image=image,
-        node_ids=_split(nodes),
+        node_ids=[] if everywhere else named,
         storage_pool_ids=_split(pools),
-        all_nodes=all_nodes,
+        all_nodes=everywhere,
         concurrency=concurrency,
     )
     place(session, request, wait=not no_wait)

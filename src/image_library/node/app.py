@@ -235,7 +235,8 @@ async def _library_fetcher(stack: AsyncExitStack, world: _World) -> HttpFetcher:
         aiohttp.TCPConnector(ssl=tls, force_close=True), authorization=f"Bearer {settings.join_token}"
     )
     stack.push_async_callback(session.close)
-    return HttpFetcher(session=session, policy=LibraryRoutes(settings.control_plane_url), clock=world.clock)
+    routes = LibraryRoutes(settings.control_plane_url)
+    return HttpFetcher(session=session, policy=routes, clock=world.clock, ours=True)
 
 
 def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:

@@ -24,14 +24,21 @@ class Farm:
 
     def __post_init__(self) -> None:
         self.env = self._environment("control-plane")
-        self.control_plane = self.stack.enter_context(Program.start(CONTROL_PLANE, self.env))
         self.nodes: dict[str, Program] = {}
+        self.start_control_plane()
 
-    def start_node(self, name: str, *options: str) -> Program:
-        """Start it, for the first time or again; it is registered when this returns."""
+    def start_control_plane(self) -> None:
+        """Start it, for the first time or again, then on another port."""
+        self.control_plane = self.stack.enter_context(Program.start(CONTROL_PLANE, self.env))
+
+    def start_node(self, name: str, *options: str, through: str = "") -> Program:
+        """Start it, for the first time or again; it is registered when this returns.
+
+        ``through`` is where it finds the control plane, if not where that is.
+        """
         env = self._environment(name) | {"LIMIQUANTIX_HOSTNAME": name}
         token = str(self.root / "control-plane" / "data" / "join-token")
-        where = ("--control-plane", self.control_plane.url, "--join-token-file", token)
+        where = ("--control-plane", through or self.control_plane.url, "--join-token-file", token)
         program = Program.start(("node", "--json", *where, *options), env)
         self.nodes[name] = self.stack.enter_context(program)
         return program

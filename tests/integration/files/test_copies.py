@@ -114,7 +114,7 @@ def test_wrong_bytes_of_a_holder_are_refused(three: Farm) -> None:
     os.utime(rotten, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     job = place(three, nodeIds=["two"])["two"]["jobId"]
     last = ended(three.control_plane, job)
-    assert (last["status"], last["errorCode"]) == ("FAILED", "verify.digest_mismatch")
+    assert (last["status"], last["errorCode"]) == ("FAILED", "verify.digest_mismatch"), last
     assert blob(three, "two") is None
 
 

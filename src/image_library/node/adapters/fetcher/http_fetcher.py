@@ -16,6 +16,8 @@ from yarl import URL
 from image_library import __version__
 from image_library.domain.errors import (
     BadLength,
+    ImageNotReady,
+    Kind,
     LibraryError,
     RedirectDenied,
     SizeExceeded,
@@ -29,6 +31,7 @@ from image_library.node.adapters.fetcher.policy import Hop, Routes
 from image_library.node.adapters.fetcher.retries import RetryRules
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Receiver, Source, Tell
+from image_library.wire.errors import from_plain
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -38,6 +41,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BUFFER = 256 << 10
 # An answer of unknown length is held against the free space this often.
 _LOOK_AGAIN = 256 << 20
+_LONGEST_WORDS = 64 << 10
 _FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
@@ -67,7 +71,10 @@ class HttpFetcher:
         policy: Routes,
         clock: Clock,
         rules: RetryRules | None = None,
+        ours: bool = False,
     ) -> None:
+        """``ours`` says that the source is the control plane, whose words for its errors are taken over."""
+        self._ours = ours
         self._session = session
         self._policy = policy
         self._clock = clock
@@ -90,6 +97,8 @@ class HttpFetcher:
             if receiver.total and receiver.offset == receiver.total:
                 return
             async with self._answered(source, _rest(receiver)) as (hop, response, answer):
+                if answer.status >= 400 and answer.status != 416:
+                    raise await self._refusal(hop, response, answer)
                 if not await self._complete(hop, answer, receiver, proved=source.digest_known):
                     moves()
                     await self._receive(hop, response, receiver)
@@ -164,6 +173,16 @@ class HttpFetcher:
                 )
         except _FAILURES as error:
             raise from_exception(hop, error) from error
+
+    async def _refusal(
+        self, hop: Hop, response: aiohttp.ClientResponse, answer: Answer
+    ) -> LibraryError | TryAgain:
+        """Why there is no file; what has come to be nowhere for a moment may be back in the next."""
+        said = from_plain(await self._read_all(hop, response, _LONGEST_WORDS)) if self._ours else None
+        if said is None:
+            return from_status(hop, answer.status, wait=answer.wait)
+        passing = said.kind is Kind.UNAVAILABLE or isinstance(said, ImageNotReady)
+        return TryAgain(said, wait=answer.wait) if passing else said
 
     async def _complete(self, hop: Hop, answer: Answer, receiver: Receiver, *, proved: bool) -> bool:
         """Ready the receiver for the body; True where nothing is missing any more."""
