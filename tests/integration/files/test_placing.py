@@ -45,7 +45,7 @@ def test_an_image_is_brought_to_nodes_and_taken_away(pair: Farm) -> None:
     assert placed.returncode == 0, placed.stderr
     assert "debian-12 on one: ready" in placed.stdout
     assert "debian-12 on two: ready" in placed.stdout
-    again = images(pair, "place", "debian-12", "--all")
+    again = images(pair, "place", "debian-12", "--nodes", "all")
     assert (again.returncode, again.stdout.count("present")) == (0, 2)
 
     evicted = images(pair, "evict", "debian-12", "--nodes", "two", "--yes")
