@@ -6,6 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
+# What would take longer than this is not known: it hardly moves.
+LONGEST_ETA_SECONDS = 100 * 86_400
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -41,12 +44,17 @@ class Waiting:
 
 @dataclass
 class SpeedMeter:
-    """Speed over the last ``window`` seconds, from samples of a monotonic clock."""
+    """Speed over the last ``window`` seconds, from samples of a monotonic clock.
+
+    Work that starts over is measured from there on: a speed is never negative.
+    """
 
     window: float = 5.0
     _samples: deque[tuple[float, int]] = field(default_factory=deque[tuple[float, int]])
 
     def measure(self, *, now: float, done: int, total: int) -> Progress:
+        if self._samples and done < self._samples[-1][1]:
+            self._samples.clear()
         self._samples.append((now, done))
         while len(self._samples) > 2 and now - self._samples[0][0] > self.window:
             self._samples.popleft()
@@ -54,4 +62,5 @@ class SpeedMeter:
         elapsed = now - began
         speed = int((done - before) / elapsed) if elapsed > 0 else 0
         eta = -(-(total - done) // speed) if speed > 0 and total > done else 0
-        return Progress(done=done, total=total, speed=speed, eta_seconds=eta)
+        known = eta if eta <= LONGEST_ETA_SECONDS else 0
+        return Progress(done=done, total=total, speed=speed, eta_seconds=known)

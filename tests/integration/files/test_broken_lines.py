@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -132,6 +133,22 @@ def test_a_placement_goes_on_when_its_control_plane_is_killed(
     assert whole_on(held, "three")
     assert whole_on(held, "four")
     assert publisher.bytes_sent(f"{DEBIAN}/{NAME}") == before
+
+
+def test_wrong_bytes_of_one_holder_are_made_good_by_another(held: Farm) -> None:
+    rotten = next((held.data(giver(held)) / "blobs").rglob(DIGEST))
+    seen = rotten.stat()
+    rotten.chmod(0o644)
+    with rotten.open("r+b") as file:
+        file.seek(MIB)
+        # And the time of the change as a bad disk leaves it, before anybody looks.
+        file.write(b"rot")
+        file.flush()
+        os.utime(rotten, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    held.start_node("three")
+    last = ended(held.control_plane, place(held, "three")["three"])
+    assert last["status"] == "COMPLETED", held.nodes["three"].said
+    assert whole_on(held, "three")
 
 
 def test_nobody_keeps_a_whole_image_for_a_slow_reader(held: Farm) -> None:

@@ -96,8 +96,12 @@ class ImageBytes:
                 blocks = self._nodes.read(node, file.digest, offset=start, length=stop - start)
                 async with aclosing(blocks):
                     async for block in blocks:
+                        # Never more than was announced, whatever a node sends.
+                        block = block[: stop - start]
                         start += len(block)
                         yield block
+                        if start >= stop:
+                            return
             except LibraryError as error:
                 log.warning("holder_broke_off", node_id=node.id, digest=file.digest, code=error.code)
                 last = error

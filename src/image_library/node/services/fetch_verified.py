@@ -99,7 +99,9 @@ class VerifiedFetch:
                 newest = await resolve_expected(order, self._fetcher, waiting=watch.waiting, fresh=True)
                 if digests.named(newest.digest.algorithm) == newest.digest.hex:
                     return Verified(part=part, digests=digests, expected=newest)
-                doubtful = part.resumed_from > 0 or not part.total or newest != expected
+                mixed = part.resumed_from > 0 or not part.total
+                # Another node of the library may have better bytes than the one that gave these.
+                doubtful = mixed or newest != expected or bool(order.library_digest)
                 if again or order.received or not doubtful:
                     raise await self._refusal(order, part, digests, newest)
             except BaseException:

@@ -36,7 +36,7 @@ class ImageHolds:
             ImageInUse: somebody is doing so.
         """
         if self._held[digest]:
-            raise ImageInUse("A VM is being made of the image at this moment.", field="digest")
+            raise ImageInUse("The image is being built on or read at this moment.", field="digest")
         with _counted(self._going, digest):
             yield
 

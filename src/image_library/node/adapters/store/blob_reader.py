@@ -26,7 +26,7 @@ class BlobReader:
         os.close(self._fd)
 
 
-def open_blob(path: Path, *, size: int, inode: int) -> BlobReader:
+def open_blob(path: Path, *, size: int, inode: int, mtime_ns: int) -> BlobReader:
     """Open the blob that was looked at.
 
     Raises:
@@ -37,7 +37,7 @@ def open_blob(path: Path, *, size: int, inode: int) -> BlobReader:
     except FileNotFoundError as error:
         raise ImageFileMissing("The image's file is gone.") from error
     seen = os.fstat(fd)
-    if (seen.st_size, seen.st_ino) != (size, inode):
+    if (seen.st_size, seen.st_ino, seen.st_mtime_ns) != (size, inode, mtime_ns):
         os.close(fd)
         raise ImageFileMissing("The image's file was changed.")
     return BlobReader(fd, size=size)

@@ -138,7 +138,9 @@ class BlobStore:
         image = await self._whole(record)
         path = Path(image.blob_path)
         with disk_errors("opening an image"):
-            return await asyncio.to_thread(open_blob, path, size=image.size_bytes, inode=record.inode)
+            return await asyncio.to_thread(
+                open_blob, path, size=image.size_bytes, inode=record.inode, mtime_ns=record.mtime_ns
+            )
 
     async def find_by_path(self, path: str) -> PublishedImage | None:
         wanted = Path(path)
