@@ -98,7 +98,7 @@ async def test_every_field_of_an_import_counts(call: Caller, node: FakeNodeDaemo
         ({"name": "../x"}, "invalid_argument", "NAME_INVALID"),
         ({"description": "a\u200bb"}, "invalid_argument", "NAME_INVALID_CHAR"),
         ({"nodeId": "nowhere"}, "not_found", "NODE_UNKNOWN"),
-        ({"storagePoolId": "nowhere"}, "not_found", "NODE_UNKNOWN"),
+        ({"storagePoolId": "nowhere"}, "not_found", "POOL_UNKNOWN"),
     ],
 )
 async def test_imports_that_cannot_be(

@@ -93,7 +93,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     patience = timedelta(hours=settings.job_patience_hours)
     runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock, patience=patience)
     images = ImageService(database=database, catalog=catalog)
-    conductor = Conductor(database=database, runs=runs, changes=changes, clock=clock)
+    conductor = Conductor(database=database, runs=runs, changes=changes, clock=clock, patience=patience)
     inventory = InventoryService(
         database=database, gateway=gateway, changes=changes, clock=clock, new_id=new_id
     )

@@ -106,7 +106,7 @@ def _ending(job: Job, retried_by: str) -> Iterator[str]:
 def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
     proof = _proof(order)
     coming = {
-        JobState.FETCHING: f"Fetch {_source(order)}." if _source(order) else "Take the bytes.",
+        JobState.FETCHING: f"Fetch {_source(job, order)}." if _source(job, order) else "Take the bytes.",
         JobState.VERIFYING: f"Compare the bytes with {proof}." if proof else "Measure the bytes' sha256.",
         JobState.INSPECTING: f"Look whether it is a safe {order.format.value} image.",
         JobState.PUBLISHING: "Make it durable and list it as ready.",
@@ -122,7 +122,9 @@ def _proof(order: DownloadOrder) -> str:
     return f"the checksum file {shown_url(order.checksum_url)}" if order.checksum_url else ""
 
 
-def _source(order: DownloadOrder) -> str:
+def _source(job: Job, order: DownloadOrder) -> str:
+    if job.kind is JobKind.PLACE and not order.library_digest:
+        return "the library's own copy, once there is one"
     if order.library_digest:
         return f"the library's own copy {order.library_digest}"
     return shown_url(order.url) if order.url else ""
@@ -132,8 +134,9 @@ def _next_source(job: Job, order: DownloadOrder) -> str:
     if job.state not in _FETCHED:
         return ""
     # The checksum file comes first.
-    first = order.checksum_url if job.state is JobState.QUEUED and not order.digest else ""
-    return shown_url(first) if first else _source(order)
+    asks = job.state is JobState.QUEUED and job.kind is not JobKind.PLACE and not order.digest
+    first = order.checksum_url if asks else ""
+    return shown_url(first) if first else _source(job, order)
 
 
 def _at(moment: datetime) -> str:

@@ -14,7 +14,7 @@ from image_library.controlplane.services.import_wish import (
     name_for,
     told_os,
 )
-from image_library.controlplane.services.node_choice import wished_node
+from image_library.controlplane.services.node_choice import LEAST_ROOM, wished_node
 from image_library.domain.catalog import Catalog
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import Image, ImageFormat, ImagePhase
@@ -108,6 +108,7 @@ class ImportPlanner:
             node_id=node.id,
             pool_id=node.store_id,
             architecture=image.os.architecture,
+            space_bytes=LEAST_ROOM,
             created_at=now,
             updated_at=now,
         )

@@ -9,6 +9,7 @@ from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.download_outcome import underway
 from image_library.controlplane.services.download_plan import Plan
 from image_library.domain.errors import (
+    ImageNotReady,
     JobNotFailed,
     JobNotRepeatable,
     UnknownImage,
@@ -16,7 +17,8 @@ from image_library.domain.errors import (
     printable,
 )
 from image_library.domain.image import Image, ImagePhase
-from image_library.domain.job import Job, JobState
+from image_library.domain.job import Job, JobKind, JobState
+from image_library.domain.store import DownloadOrder
 
 
 class RetryPlanner:
@@ -45,13 +47,14 @@ class RetryPlanner:
         now = self._clock.now()
         retry = Job(
             id=self._new_id(),
-            kind=job.kind,
+            kind=_kind(job, image, order),
             image_id=job.image_id,
             image_name=image.name,
             catalog_id=job.catalog_id,
             node_id=job.node_id,
             pool_id=job.pool_id,
             architecture=job.architecture,
+            space_bytes=job.space_bytes,
             retry_of=job.id,
             created_at=now,
             updated_at=now,
@@ -78,6 +81,19 @@ async def _image(records: Records, job: Job) -> Image:
             f"The image of job {job.id} was deleted.", remedy="Import or download it anew.", field="job_id"
         )
     return image
+
+
+def _kind(job: Job, image: Image, order: DownloadOrder) -> JobKind:
+    """What a copy is repeated as where no first copy ever came: a download from the publisher.
+
+    Raises:
+        ImageNotReady: there is none that could be asked.
+    """
+    if job.kind is not JobKind.PLACE or image.digest:
+        return job.kind
+    if not order.url:
+        raise ImageNotReady(f"No node has '{image.title}' to copy it from.", field="job_id")
+    return JobKind.DOWNLOAD
 
 
 def _judge(job: Job) -> None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.download_outcome import abandoned
-from image_library.controlplane.services.download_runs import ANY_END, DownloadRuns, job_key
+from image_library.controlplane.services.download_runs import (
+    ANY_END,
+    LEAST_PATIENCE_SECONDS,
+    DownloadRuns,
+    job_key,
+)
 from image_library.controlplane.services.image_usage import live_jobs
-from image_library.controlplane.services.placement_turns import scene_of
+from image_library.controlplane.services.placement_turns import Scene, scene_of
 from image_library.controlplane.services.waiting import bell_or_time
 from image_library.domain.changes import Changes
-from image_library.domain.errors import ImageNotReady, LibraryError
+from image_library.domain.errors import ImageNotReady, LibraryError, NodeUnreachable
 from image_library.domain.image import Failure, Image, Placement
 from image_library.domain.job import Job, JobKind
 from image_library.domain.placing import awaits_turn
@@ -26,7 +32,19 @@ LOOK_AGAIN_SECONDS = 5.0
 
 
 class Conductor:
-    def __init__(self, *, database: Database, runs: DownloadRuns, changes: Changes, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        runs: DownloadRuns,
+        changes: Changes,
+        clock: Clock,
+        patience: timedelta = timedelta(hours=24),
+    ) -> None:
+        """``patience``: a job that waits for longer than this for somebody who is away fails."""
+        self._patience = patience
+        # Nobody was seen to be away before.
+        self._awake_since = clock.monotonic()
         self._database = database
         self._runs = runs
         self._changes = changes
@@ -81,6 +99,7 @@ class Conductor:
         if turns.first is not None and await self._fetches(turns.first, beside=scene.firsts):
             return await self._step(group)
         await self._tell(scene.waiting, turns.words)
+        await self._end_the_hopeless(scene)
         for job in turns.begin:
             self._runs.start(job)
         return True
@@ -134,6 +153,19 @@ class Conductor:
         followed = {job.id for job in self._runs.live()}
         found = [await records.jobs.get(job.id) for job in jobs if job.id not in followed]
         return [job for job in found if job and awaits_turn(job)]
+
+    async def _end_the_hopeless(self, scene: Scene) -> None:
+        """Give up what waits for the same absent ones for too long, by the clock and our own count."""
+        counted = self._clock.monotonic() - self._awake_since
+        if counted < min(LEAST_PATIENCE_SECONDS, self._patience.total_seconds()):
+            return
+        for job in scene.waiting:
+            since = job.waiting_since or job.created_at
+            if scene.waits_for_absent(job) and self._clock.now() - since >= self._patience:
+                hours = self._patience.total_seconds() / 3600
+                said = f"For {hours:g} hours it waited for {job.waiting_for}."
+                again = f"When it is back: 'limiquantix jobs retry {job.id}'."
+                await self._runs.cancel(job, NodeUnreachable(said, remedy=again))
 
     async def _give_up(self, jobs: Sequence[Job], cause: Failure) -> None:
         for job in jobs:

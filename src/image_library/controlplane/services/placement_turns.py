@@ -53,6 +53,10 @@ class Scene:
             return Turns(words=words | {job.id: self._holders_away() for job in awake})
         return self._another_first(awake, words)
 
+    def waits_for_absent(self, job: Job) -> bool:
+        """Whether its own node is away, or everybody who has the image."""
+        return not self._answers(job) or job.waiting_for == self._holders_away()
+
     def _another_first(self, awake: Sequence[Job], words: Mapping[str, str]) -> Turns:
         cause = given_up(self.failed)
         if cause is not None or not self.fetchable:

@@ -18,6 +18,7 @@ from image_library.domain.errors import (
     NameTaken,
     NoNodeReady,
     UnknownNode,
+    UnknownPool,
     UrlNotAllowed,
 )
 from image_library.domain.image import Failure, Image, ImageFormat, ImagePhase, Requirements, Visibility
@@ -208,7 +209,7 @@ async def test_a_checksum_file_needs_no_kind(plane: Plane) -> None:
         ({"url": "https://example.org/x.qcow2.xz"}, InvalidRequest, "format"),
         ({"url": "https://example.org/"}, InvalidName, "name"),
         ({"node": "nowhere"}, UnknownNode, "node_id"),
-        ({"pool_id": "nowhere"}, UnknownNode, "storage_pool_id"),
+        ({"pool_id": "nowhere"}, UnknownPool, "storage_pool_id"),
         ({"image": Description(name="../x")}, InvalidName, "name"),
         ({"image": Description(description="a\u202eb")}, InvalidCharacter, "description"),
         ({"image": Description(labels={"": "x"})}, InvalidRequest, "labels"),

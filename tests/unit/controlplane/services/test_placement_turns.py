@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from image_library.controlplane.services.download_runs import node_key
+from image_library.controlplane.services.download_runs import CANCEL_PATIENCE_SECONDS, node_key
 from image_library.controlplane.services.placement_conductor import LOOK_AGAIN_SECONDS
 from image_library.controlplane.services.placing import PlacementWish
 from image_library.domain.errors import ImageNotReady
@@ -174,6 +174,32 @@ async def test_with_every_holder_away_the_others_wait_for_one(plane: PlacingPlan
     await back(plane, "node-2")
     await plane.clock.advance(LOOK_AGAIN_SECONDS)
     assert at_work(plane) == [jobs["node-4"]]
+
+
+async def test_who_stays_away_for_too_long_is_given_up(plane: PlacingPlane) -> None:
+    await plane.know(a_ready_image(evidence=an_evidence(), name="golden"))
+    await away(plane, "node-2")
+    jobs = await begun(plane, image="golden", at_a_time=1)
+    await plane.clock.advance(LOOK_AGAIN_SECONDS)
+    assert (await plane.stored_job(jobs["node-2"])).state is JobState.QUEUED
+    await plane.clock.advance(24 * 3600)
+    await plane.clock.advance(CANCEL_PATIENCE_SECONDS)
+    ended = await plane.stored_job(jobs["node-2"])
+    assert ended.failure is not None
+    assert ended.failure.code == "node.unreachable"
+    assert "24 hours it waited for node node-2.example" in ended.failure.message
+    # Who waits for a turn, and not for somebody who is away, goes on waiting.
+    assert (await plane.stored_job(jobs["node-4"])).state is JobState.QUEUED
+
+
+async def test_a_copy_that_never_came_is_repeated_as_a_download(plane: PlacingPlane) -> None:
+    jobs = await begun(plane)
+    plane.nodes.say(jobs["node-1"], state=JobState.FAILED, failure=WRONG)
+    await settle()
+    again = await plane.downloads.retry(jobs["node-3"])
+    await settle()
+    assert (again.kind, again.group) == (JobKind.DOWNLOAD, "")
+    assert plane.nodes.journal[again.id].order.url == "https://example.org/debian-12-x86_64.qcow2"
 
 
 async def test_with_every_copy_gone_nobody_waits(plane: PlacingPlane) -> None:
