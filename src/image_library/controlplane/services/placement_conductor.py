@@ -29,6 +29,8 @@ from image_library.domain.placing import awaits_turn
 log = structlog.get_logger()
 # What is told by no job's end is seen so soon: a node that is back, a copy that a scan found. In seconds.
 LOOK_AGAIN_SECONDS = 5.0
+# So many times what a look took is rested after it.
+_REST = 4
 
 
 class Conductor:
@@ -72,7 +74,13 @@ class Conductor:
 
     async def _conducted(self, group: str) -> None:
         with self._changes.follow(ANY_END) as ended:
-            while await self._goes_on(group):
+            while True:
+                began = self._clock.monotonic()
+                if not await self._goes_on(group):
+                    return
+                # With thousands of jobs a look takes long: other work comes first.
+                if spent := self._clock.monotonic() - began:
+                    await self._clock.sleep(min(spent * _REST, LOOK_AGAIN_SECONDS))
                 await bell_or_time(ended, self._clock, LOOK_AGAIN_SECONDS)
 
     async def _goes_on(self, group: str) -> bool:

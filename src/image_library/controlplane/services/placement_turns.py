@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.image_copies import holders
@@ -38,7 +38,7 @@ class Scene:
     def decided(self) -> Turns:
         """What is to be done now. An absent node keeps nobody from its turn."""
         awake = [job for job in self.waiting if self._answers(job)]
-        words = {job.id: self._away(job) for job in self.waiting if job not in awake}
+        words = {job.id: self._away(job) for job in self.waiting if not self._answers(job)}
         if self.to_be_had:
             room = max(0, self.waiting[0].at_a_time - self.running)
             words |= {job.id: turn(job.at_a_time) for job in awake[room:]}
@@ -100,22 +100,26 @@ async def scene_of(records: Records, group: str, followed: frozenset[str]) -> Sc
         return None
     nodes = {node.id: node for node in await records.nodes.all()}
     awake = {node.id for node in nodes.values() if node.is_ready}
-    begun = [job for job in jobs if job not in waiting and job.node_id in awake]
+    queued = {job.id for job in waiting}
+    begun = [job for job in jobs if job.id not in queued and job.node_id in awake]
+    to_be_had = bool(await holders(records, image))
+    scene = Scene(waiting=waiting, running=len(begun), nodes=nodes, image=image, to_be_had=to_be_had)
+    return scene if to_be_had else await _with_sources(records, scene)
+
+
+async def _with_sources(records: Records, scene: Scene) -> Scene:
+    """The scene with all that could bring a first copy."""
+    waiting, image = scene.waiting, scene.image
     others = [job for job in await records.jobs.of_image(image.id) if job.kind is not JobKind.PLACE]
     began = min(job.created_at for job in waiting)
     order = await records.jobs.order(waiting[0].id)
-    to_be_had = bool(await holders(records, image))
     fetchable = order is not None and bool(order.url)
-    return Scene(
-        waiting=waiting,
-        running=len(begun),
-        nodes=nodes,
-        image=image,
-        to_be_had=to_be_had,
+    return replace(
+        scene,
         firsts=tuple(job for job in others if not job.state.ended),
         failed=tuple(j for j in others if j.state is JobState.FAILED and j.updated_at >= began),
         fetchable=fetchable,
-        instead=None if to_be_had or not fetchable else await _instead(records, image),
+        instead=await _instead(records, image) if fetchable else None,
     )
 
 
