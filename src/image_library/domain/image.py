@@ -189,9 +189,11 @@ class Image:
         return next((p for p in self.placements if p.node_id == node_id), None)
 
     def with_placement(self, placement: Placement) -> Image:
-        """This image with the copy on that node replaced or added."""
-        others = tuple(p for p in self.placements if p.node_id != placement.node_id)
-        return replace(self, placements=(*others, placement))
+        """This image with the copy on that node replaced, in its place among the others, or added."""
+        if self.placement_on(placement.node_id) is None:
+            return replace(self, placements=(*self.placements, placement))
+        copies = (placement if p.node_id == placement.node_id else p for p in self.placements)
+        return replace(self, placements=tuple(copies))
 
     def evolve(self, **changes: Any) -> Image:
         return replace(self, **changes)

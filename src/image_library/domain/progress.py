@@ -8,6 +8,8 @@ from datetime import datetime
 
 # What would take longer than this is not known: it hardly moves.
 LONGEST_ETA_SECONDS = 100 * 86_400
+# In less time than this no speed is measured.
+SHORTEST_SECONDS = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class SpeedMeter:
             self._samples.popleft()
         began, before = self._samples[0]
         elapsed = now - began
-        speed = int((done - before) / elapsed) if elapsed > 0 else 0
+        speed = int((done - before) / elapsed) if elapsed >= SHORTEST_SECONDS else 0
         eta = -(-(total - done) // speed) if speed > 0 and total > done else 0
         known = eta if eta <= LONGEST_ETA_SECONDS else 0
         return Progress(done=done, total=total, speed=speed, eta_seconds=known)
