@@ -46,6 +46,7 @@ class OfferStatus:
     catalog_id: str
     state: OfferState
     image_id: str = ""
+    pool_id: str = ""
     progress_percent: int = 0
     error_message: str = ""
     # What its publisher has that is newer than what is here.

@@ -76,6 +76,7 @@ def offer_status_to_wire(status: OfferStatus) -> CatalogDownloadStatus:
         catalog_id=status.catalog_id,
         status=STATES[status.state],
         image_id=status.image_id,
+        storage_pool_id=status.pool_id,
         progress_percent=status.progress_percent,
         error_message=status.error_message,
         newer_release=status.newer,

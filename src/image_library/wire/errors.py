@@ -34,7 +34,6 @@ CODES: dict[Kind, tuple[Code, grpc.StatusCode]] = {
     Kind.DENIED: (Code.PERMISSION_DENIED, grpc.StatusCode.PERMISSION_DENIED),
     Kind.UNAVAILABLE: (Code.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),
     Kind.DATA_LOSS: (Code.DATA_LOSS, grpc.StatusCode.DATA_LOSS),
-    Kind.ABORTED: (Code.ABORTED, grpc.StatusCode.ABORTED),
     Kind.CANCELLED: (Code.CANCELED, grpc.StatusCode.CANCELLED),
     Kind.ABORTED: (Code.ABORTED, grpc.StatusCode.ABORTED),
     Kind.UNIMPLEMENTED: (Code.UNIMPLEMENTED, grpc.StatusCode.UNIMPLEMENTED),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
 from image_library.domain.catalog import Catalog, CatalogEntry, Support
-from image_library.domain.errors import UnknownImage
+from image_library.domain.errors import UnknownImage, printable
 from image_library.domain.image import Image, ImagePhase
 from image_library.domain.offer import CatalogOffer, OfferState, OfferStatus
 from image_library.domain.os_info import OsFamily
@@ -67,12 +67,17 @@ class CatalogService:
     async def statuses(self, catalog_ids: Sequence[str] = ()) -> tuple[OfferStatus, ...]:
         """How far the download of each named entry (none named: of every entry) has come.
 
-        Raises:
-            UnknownImage: an id is not in the catalogue.
+        An id that the catalogue does not have says so: whoever asks may have another catalogue.
         """
-        wanted = [self.entry(catalog_id).id for catalog_id in catalog_ids] or list(self._catalog.ids)
         versions = await self._versions()
-        return tuple(_status(catalog_id, versions.get(catalog_id, [])) for catalog_id in wanted)
+        wanted = dict.fromkeys(catalog_ids or self._catalog.ids)
+        return tuple(self._status(catalog_id, versions.get(catalog_id, [])) for catalog_id in wanted)
+
+    def _status(self, catalog_id: str, versions: list[Image]) -> OfferStatus:
+        if versions or self._catalog.find(catalog_id):
+            return _status(catalog_id, versions)
+        said = f"The catalog has no '{printable(catalog_id)}'."
+        return OfferStatus(catalog_id=catalog_id, state=OfferState.NOT_DOWNLOADED, error_message=said)
 
     def support_of(self, image: Image) -> Support:
         """How long its publisher supports it, as far as the catalogue knows."""
@@ -115,6 +120,7 @@ def _status(catalog_id: str, versions: list[Image]) -> OfferStatus:
                 catalog_id=catalog_id,
                 state=OfferState.READY,
                 image_id=image.id,
+                pool_id=_pool(image),
                 progress_percent=100,
                 newer=image.newer,
             )
@@ -124,6 +130,7 @@ def _status(catalog_id: str, versions: list[Image]) -> OfferStatus:
                 catalog_id=catalog_id,
                 state=OfferState.DOWNLOADING,
                 image_id=image.id,
+                pool_id=_pool(image),
                 progress_percent=image.progress_percent,
             )
     for image in versions:
@@ -135,3 +142,9 @@ def _status(catalog_id: str, versions: list[Image]) -> OfferStatus:
                 error_message=image.failure.message,
             )
     return OfferStatus(catalog_id=catalog_id, state=OfferState.NOT_DOWNLOADED)
+
+
+def _pool(image: Image) -> str:
+    """Of its first whole copy, else of the one that is on its way."""
+    copies = (*image.ready_placements, *image.placements)
+    return copies[0].pool_id if copies else ""

@@ -97,5 +97,6 @@ async def test_the_status_follows_the_images(plane: Plane) -> None:
 async def test_an_unknown_entry_is_named_with_its_closest(plane: Plane) -> None:
     with pytest.raises(UnknownImage, match="debian-12"):
         plane.catalog.entry("debian-21")
-    with pytest.raises(UnknownImage):
-        await plane.catalog.statuses(["nothing-like-it"])
+    [status] = await plane.catalog.statuses(["nothing-like-it"])
+    assert status.state is OfferState.NOT_DOWNLOADED
+    assert status.error_message == "The catalog has no 'nothing-like-it'."
