@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Dialect, create_engine
 
 from bench.cores import Running, served
 from image_library.controlplane.adapters.database.database import DatabaseRecords, open_database
@@ -89,6 +89,10 @@ class _InThisThread:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._connection.dialect
 
     async def execute(self, *arguments: Any) -> Any:
         return self._connection.execute(*arguments)

@@ -79,21 +79,10 @@ command(app, "list")(list_images)
 def show_image(session: Session, image: ImageArgument) -> None:
     """Show one image with the evidence for its trust, or one catalog entry with its URLs."""
     from image_library.cli import image_views as views
-    from image_library.cli.lookup import (
-        all_images,
-        catalog,
-        find_entry,
-        find_image,
-        node_names,
-        unknown_image,
-    )
+    from image_library.cli.lookup import image_or_entry, node_names
     from image_library.cli.output import as_json
 
-    entries, images = catalog(session.library), list(all_images(session.library))
-    found = find_image(images, image)
-    entry = find_entry(entries, found.spec.catalog_id if found and found.spec else image)
-    if found is None and entry is None:
-        raise unknown_image(image, images, entries)
+    found, entry = image_or_entry(session.library, image)
     if session.json:
         both = {"image": found, "catalogEntry": entry}
         session.out.document({name: as_json(message) for name, message in both.items() if message})

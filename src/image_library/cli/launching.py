@@ -131,12 +131,7 @@ def _judge(wish: Wish, key: keys.Key | None, user_data: str) -> None:
 
 
 def _find(library: Library, wanted: str) -> Found:
-    entries, images = lookup.catalog(library), list(lookup.all_images(library))
-    image = lookup.find_image(images, wanted)
-    catalog_id = image.spec.catalog_id if image and image.spec else wanted
-    entry = lookup.find_entry(entries, catalog_id)
-    if image is None and entry is None:
-        raise lookup.unknown_image(wanted, images, entries)
+    image, entry = lookup.image_or_entry(library, wanted)
     return Found(image=image, entry=entry)
 
 

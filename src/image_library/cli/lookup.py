@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from image_library.cli.clients import PAGE, Library, pages
-from image_library.domain.errors import AmbiguousImage, UnknownImage, UnknownNode, UnknownVm, printable
+from image_library.domain.errors import UnknownImage, UnknownNode, UnknownVm, printable
 from limiquantix.compute.v1.node_pb import ListNodesRequest
 from limiquantix.compute.v1.vm_pb import ListVMsRequest, VirtualMachine
 from limiquantix.storage.v1.image_pb import (
@@ -85,32 +85,24 @@ def find_entry(entries: Iterable[ImageCatalogEntry], catalog_id: str) -> ImageCa
     return next((e for e in entries if e.id == catalog_id), None)
 
 
-def find_image(images: Iterable[Image], wanted: str) -> Image | None:
-    """The image with this id, else the only one with this name or from this catalog entry.
+def image_or_entry(library: Library, wanted: str) -> tuple[Image | None, ImageCatalogEntry | None]:
+    """The image that the server means by it and the catalog entry that it is from; one may be missing.
 
-    A READY one is preferred over those that are not. Raises AmbiguousImage when several remain.
+    Raises UnknownImage when both are, AmbiguousImage when several images have the name.
     """
-    known = list(images)
-    for same in (
-        [i for i in known if i.id == wanted],
-        [i for i in known if i.name == wanted],
-        [i for i in known if i.spec is not None and i.spec.catalog_id == wanted],
-    ):
-        ready = [i for i in same if is_ready(i)] or same
-        if len(ready) > 1:
-            raise AmbiguousImage(f"{len(ready)} images are called '{printable(wanted)}'.", field="image")
-        if ready:
-            return ready[0]
-    return None
+    entries = catalog(library)
+    try:
+        image = the_image(library, wanted)
+    except UnknownImage:
+        entry = find_entry(entries, wanted)
+        if entry is None:
+            raise
+        return None, entry
+    return image, find_entry(entries, image.spec.catalog_id if image.spec else "")
 
 
 def is_ready(image: Image) -> bool:
     return image.status is not None and image.status.phase is ImageStatus.Phase.READY
-
-
-def unknown_image(wanted: str, images: Iterable[Image], entries: Iterable[ImageCatalogEntry]) -> UnknownImage:
-    """The error for a name that is neither an image's nor a catalog entry's."""
-    return UnknownImage.named(wanted, dict.fromkeys([*(e.id for e in entries), *(i.name for i in images)]))
 
 
 def the_image(library: Library, wanted: str) -> Image:

@@ -108,9 +108,9 @@ async def test_a_known_file_is_not_read_again_even_after_a_restart(tmp_path: Pat
 async def test_a_scan_that_finds_nothing_new_writes_nothing(tmp_path: Path) -> None:
     async with workbench(tmp_path / "data") as bench:
         put(bench, "a.qcow2", IMAGE)
-        await bench.scan.inventory()
+        await bench.folder.files()
         written = await bench.journal.run(lambda c: c.total_changes)
-        await bench.scan.inventory()
+        await bench.folder.files()
         assert await bench.journal.run(lambda c: c.total_changes) == written
 
 

@@ -163,7 +163,7 @@ class LastCopy(LibraryError):
 
     code = "image.last_copy"
     kind = Kind.PRECONDITION
-    remedy_default = "Place it elsewhere first, or say that the last copy may go too."
+    remedy_default = "Place it elsewhere first, or let the last copy go too: 'images evict --last-copy-too'."
 
 
 class UnknownVm(LibraryError):
