@@ -154,7 +154,7 @@ def _uploads(world: World, settings: Settings, written: DownloadLog, runs: Downl
     limits = Limits(largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib)
     return Uploads(
         database=world.database,
-        planner=UploadPlanner(clock=world.clock, new_id=new_id, limits=limits),
+        planner=UploadPlanner(catalog=world.catalog, clock=world.clock, new_id=new_id, limits=limits),
         nodes=GrpcNodeUploads(world.channels),
         records=written,
         runs=runs,

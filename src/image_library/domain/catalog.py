@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
+from image_library.domain.errors import NameTaken
 from image_library.domain.image import ImageFormat, Requirements
 from image_library.domain.os_info import GuestTraits, OsInfo
 from image_library.domain.releases import ReleaseIndex
@@ -88,6 +89,20 @@ class Catalog:
 
     def find(self, catalog_id: str) -> CatalogEntry | None:
         return self._by_id.get(catalog_id)
+
+    def check_name(self, name: str, *, catalog_id: str = "") -> None:
+        """See that an image of the entry ``catalog_id`` (empty: of none) may be called ``name``.
+
+        Raises:
+            NameTaken: it is another entry's id, which would be meant instead.
+        """
+        entry = self.find(name)
+        if entry is not None and entry.id != catalog_id:
+            raise NameTaken(f"'{name}' is the catalog's name for another image.", field="name")
+
+    def own_name(self, name: str) -> str:
+        """For an image that is in no catalog and whose name nobody chose: ``name``, or one like it."""
+        return f"{name}-own" if self.find(name) else name
 
     @cached_property
     def _by_id(self) -> dict[str, CatalogEntry]:

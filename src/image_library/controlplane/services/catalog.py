@@ -37,6 +37,10 @@ class CatalogService:
     def find(self, catalog_id: str) -> CatalogEntry | None:
         return self._catalog.find(catalog_id)
 
+    def check_name(self, name: str, *, catalog_id: str = "") -> None:
+        """Raises as ``Catalog.check_name`` does."""
+        self._catalog.check_name(name, catalog_id=catalog_id)
+
     def entry(self, catalog_id: str) -> CatalogEntry:
         """The entry with this id.
 

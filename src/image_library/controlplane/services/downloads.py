@@ -49,6 +49,7 @@ class Downloads:
             UnknownImage, UnknownNode, NoNodeReady, StorageFull, InvalidRequest, InvalidName, NameTaken.
         """
         entry = self._catalog.entry(wish.catalog_id)
+        self._catalog.check_name(wish.name, catalog_id=entry.id)
         async with self._database.write() as records:
             plan = await self._planner.plan(records, entry, wish)
         if plan.fresh:

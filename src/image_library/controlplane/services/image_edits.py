@@ -75,9 +75,7 @@ class ImageEdits:
 
     async def _rename(self, records: Records, image: Image, name: str) -> None:
         """Give the other versions the name; the caller saves this one."""
-        entry = self._catalog.find(name)
-        if entry is not None and entry.id != image.catalog_id:
-            raise NameTaken(f"'{name}' is the catalog's name for another image.", field="name")
+        self._catalog.check_name(name, catalog_id=image.catalog_id)
         own = await records.images.versions(image.name, image.project_id)
         mine = {version.id for version in own}
         taken = await records.images.versions(name, image.project_id)

@@ -17,6 +17,7 @@ from image_library.controlplane.services.import_wish import (
 from image_library.controlplane.services.node_choice import LEAST_ROOM, wished_node
 from image_library.domain.catalog import Catalog
 from image_library.domain.errors import NameTaken
+from image_library.domain.identity import name_of_file
 from image_library.domain.image import Image, ImageFormat, ImagePhase
 from image_library.domain.image_update import ImageUpdate, updated
 from image_library.domain.job import Job, JobKind
@@ -52,7 +53,7 @@ class ImportPlanner:
             if job is not None and image is not None:
                 return Plan(job=job, image=image, fresh=not job.state.ended)
         source = judged(wish)
-        image = await _named(records, self._draft(wish.image, source))
+        image = await self._named(records, self._draft(wish.image, source))
         node = await wished_node(records, named=wish.node, pool_id=wish.pool_id, needed=_LEAST_ROOM)
         job = self._job(image, node)
         image = await _kept(records, underway(image, job))
@@ -70,9 +71,14 @@ class ImportPlanner:
         known = await records.images.get(made["image"]) if made else None
         if known is not None:
             return known
-        image = await _kept(records, await _named(records, self._draft(said, None)))
+        image = await _kept(records, await self._named(records, self._draft(said, None)))
         await records.calls.note(key, image=image.id)
         return image
+
+    async def _named(self, records: Records, image: Image) -> Image:
+        """The image, if its name is free. Raises NameTaken."""
+        self._catalog.check_name(image.name, catalog_id=image.catalog_id)
+        return await _named(records, image)
 
     def _draft(self, said: Description, source: ImportSource | None) -> Image:
         """The image as it is said to be, every word judged."""
@@ -80,7 +86,7 @@ class ImportPlanner:
         filename = source.filename if source else ""
         image = Image(
             id=self._new_id(),
-            name=name_for(said.name, filename),
+            name=name_for(said.name, self._catalog.own_name(name_of_file(filename))),
             project_id=readable(said.project_id, field="project_id", most=_LONGEST_PROJECT) or "default",
             catalog_id=said.catalog_id if self._catalog.find(said.catalog_id) else "",
             format=(source.format if source else said.format) or ImageFormat.QCOW2,
@@ -115,7 +121,7 @@ class ImportPlanner:
 
 
 async def _named(records: Records, image: Image) -> Image:
-    """The image, if its name is free. Raises NameTaken, with the way out where the other one failed."""
+    """The image, if no other has its name. Raises NameTaken, with the way out where the other one failed."""
     for other in await records.images.named(image.name, image.project_id):
         remedy = ""
         for job in (await records.jobs.of_image(other.id))[:1]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from image_library.domain.checksum import known_algorithm, parse_digest
 from image_library.domain.errors import InvalidName, InvalidRequest, printable
-from image_library.domain.identity import name_of_file, valid_name
+from image_library.domain.identity import valid_name
 from image_library.domain.image import ImageFormat, Requirements, Visibility
 from image_library.domain.os_detection import detect_os
 from image_library.domain.os_info import OsInfo
@@ -126,13 +126,13 @@ def known_format(named: str) -> ImageFormat:
     return _FORMATS[named]
 
 
-def name_for(wished: str, filename: str) -> str:
-    """The wished name, or the file's.
+def name_for(wished: str, of_file: str) -> str:
+    """The wished name, or that of the file.
 
     Raises:
         InvalidName: it cannot be one, or neither gives one.
     """
-    name = wished or name_of_file(filename)
+    name = wished or of_file
     if not name:
         raise InvalidName("Neither the request nor the URL names the image.", field="name")
     return valid_name(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.node_choice import find_node, roomiest_node
+from image_library.domain.catalog import Catalog
 from image_library.domain.checksum import parse_digest
 from image_library.domain.errors import (
     ImageNotReady,
@@ -64,7 +65,8 @@ class Limits:
 class UploadPlanner:
     """Works within the caller's transaction, so that quota and space are promised once."""
 
-    def __init__(self, *, clock: Clock, new_id: NewId, limits: Limits) -> None:
+    def __init__(self, *, catalog: Catalog, clock: Clock, new_id: NewId, limits: Limits) -> None:
+        self._catalog = catalog
         self._clock = clock
         self._new_id = new_id
         self._limits = limits
@@ -105,7 +107,8 @@ class UploadPlanner:
     async def _image(self, records: Records, wish: UploadWish, format_: ImageFormat) -> Image:
         if wish.image_id:
             return await self._waiting(records, wish.image_id, format_)
-        name = valid_name(wish.name or _name_of(wish.filename))
+        name = valid_name(wish.name or self._catalog.own_name(_name_of(wish.filename)))
+        self._catalog.check_name(name)
         project = wish.project_id or "default"
         if await records.images.named(name, project):
             raise NameTaken(f"An image '{name}' exists already.", field="name")

@@ -372,6 +372,7 @@ async def test_the_default_name_gives_way_to_a_file_of_that_name(plane: Plane) -
         (replace(DEBIAN, architecture="sparc", node="node-1"), InvalidRequest),
         (replace(DEBIAN, name="no/slash"), InvalidName),
         (replace(DEBIAN, name="taken"), NameTaken),
+        (replace(DEBIAN, name="ubuntu-24.04"), NameTaken),
     ],
 )
 async def test_a_wish_that_cannot_be_leaves_nothing(

@@ -242,6 +242,14 @@ async def test_a_name_is_taken_in_its_project_only(plane: Plane) -> None:
     assert other.name == "debian-12-generic-amd64"
 
 
+async def test_a_catalog_id_names_no_other_image(plane: Plane) -> None:
+    await plane.know(a_node())
+    with pytest.raises(NameTaken):
+        await plane.imports.start(a_wish(image=Description(name="debian-12")))
+    of_entry = Description(name="debian-12", catalog_id="debian-12")
+    assert (await plane.imports.start(a_wish(image=of_entry)))[1].catalog_id == "debian-12"
+
+
 async def test_a_name_that_a_failed_import_holds_comes_with_the_way_out(plane: Plane) -> None:
     job, _ = await begun(plane, a_wish())
     plane.nodes.say(job.id, state=JobState.FAILED, failure=Failure(code="import.not_found", message="No."))

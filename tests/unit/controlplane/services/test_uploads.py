@@ -11,6 +11,7 @@ from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.upload_plan import Limits, UploadPlanner, UploadWish
 from image_library.controlplane.services.uploads import Uploads
 from image_library.domain.errors import (
+    NameTaken,
     NodeUnreachable,
     NoNodeReady,
     StorageFull,
@@ -23,7 +24,7 @@ from image_library.domain.image import ImagePhase
 from image_library.domain.job import JobKind, JobState
 from image_library.domain.node import Node
 from tests.fakes.control_plane import Plane
-from tests.fakes.control_values import a_node, a_ready_image
+from tests.fakes.control_values import a_catalog, a_node, a_ready_image
 
 GIB = 1 << 30
 
@@ -56,7 +57,9 @@ class UploadPlane(Plane):
         log = DownloadLog(database=self.database, clock=self.clock, new_id=self.new_id)
         self.uploads = Uploads(
             database=self.database,
-            planner=UploadPlanner(clock=self.clock, new_id=self.new_id, limits=limits or Limits()),
+            planner=UploadPlanner(
+                catalog=a_catalog(), clock=self.clock, new_id=self.new_id, limits=limits or Limits()
+            ),
             nodes=self.node_uploads,
             records=log,
             runs=self.runs,
@@ -134,6 +137,16 @@ async def test_one_upload_has_a_largest_size(size: int, *, taken: bool) -> None:
 async def test_without_a_node_there_is_no_upload() -> None:
     with pytest.raises(NoNodeReady):
         await UploadPlane().uploads.create(UploadWish(size=1, name="x"))
+
+
+async def test_a_catalog_id_names_no_other_image(plane: UploadPlane) -> None:
+    with pytest.raises(NameTaken):
+        await plane.uploads.create(UploadWish(size=6, name="debian-12"))
+    upload = await plane.uploads.create(UploadWish(size=6, filename="debian-12.qcow2"))
+    async with plane.database.read() as records:
+        made = await records.images.get(upload.image_id)
+    assert made is not None
+    assert made.name == "debian-12-own"
 
 
 async def test_two_senders_do_not_mix(plane: UploadPlane) -> None:
