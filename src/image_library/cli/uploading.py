@@ -128,7 +128,10 @@ class _Sending:
                 if self._done == self.size:
                     return
                 with self._shown(name, "uploading", at=self._done) as count:
-                    self.client.send(upload, self.file, offset=self._done, size=self.size, sent=count)
+                    kept = self.client.send(upload, self.file, offset=self._done, size=self.size, sent=count)
+                if kept == self.size:
+                    # It is the node's now: the next question would be about a job.
+                    return
                 lost_at = None
             except _PASSING as error:
                 lost_at = self._patient(error, lost_at)

@@ -27,9 +27,11 @@ _UNMEASURED = "The node's evidence is not the digest of what it published."
 
 
 def progressed(job: Job, download: Download, now: datetime) -> Job:
+    # A node that takes over an upload has not measured it yet; that it is whole is known here.
+    unmeasured = job.kind is JobKind.UPLOAD and not download.progress.total
     return job.evolve(
         state=download.state,
-        progress=download.progress,
+        progress=job.progress if unmeasured else download.progress,
         waiting_for=download.waiting_for,
         tries=download.tries,
         updated_at=now,

@@ -23,6 +23,8 @@ from image_library.domain.errors import (
 from image_library.domain.image import ImagePhase
 from image_library.domain.job import JobKind, JobState
 from image_library.domain.node import Node
+from image_library.domain.progress import Progress
+from tests.fakes.control_clock import settle
 from tests.fakes.control_plane import Plane
 from tests.fakes.control_values import a_catalog, a_node, a_ready_image
 
@@ -91,6 +93,18 @@ async def test_the_last_byte_makes_it_the_nodes_work(plane: UploadPlane) -> None
     assert whole.whole
     await plane.downloads.resume()
     assert bytes(plane.node_uploads.kept[upload.id]) == b"abcdef"
+    await plane.runs.close()
+
+
+async def test_a_whole_upload_stays_whole_while_the_node_measures_it(plane: UploadPlane) -> None:
+    upload = await plane.uploads.create(UploadWish(size=6, name="golden"))
+    await plane.uploads.write(upload.id, offset=0, blocks=sent(b"abcdef"))
+    await settle()
+    plane.nodes.say(upload.id, state=JobState.FETCHING, progress=Progress())
+    await settle()
+    assert (await plane.stored_job(upload.id)).state is JobState.FETCHING
+    found = await plane.uploads.find(upload.id)
+    assert (found.offset, found.size) == (6, 6)
     await plane.runs.close()
 
 
