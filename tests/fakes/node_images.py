@@ -54,8 +54,9 @@ class Qcow2:
         return fixed + rest + areas + self.backing_file
 
     def file(self, size: int = 4 * CLUSTER, *, seed: int = 1) -> bytes:
-        """A file of ``size`` bytes that begins with this header; the rest is noise."""
-        return self.header().ljust(CLUSTER, b"\0") + random.Random(seed).randbytes(max(0, size - CLUSTER))
+        """A file of ``size`` bytes that begins with this header and empty tables; the rest is noise."""
+        tables = self.header().ljust(3 * CLUSTER, b"\0")[: max(size, CLUSTER)]
+        return tables + random.Random(seed).randbytes(max(0, size - 3 * CLUSTER))
 
 
 def raw_disk(size: int = 1 << 20) -> bytes:

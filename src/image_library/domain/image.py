@@ -21,6 +21,8 @@ class ImageFormat(Enum):
     VHD = "vhd"
     ISO = "iso"
     OVA = "ova"
+    VHDX = "vhdx"
+    VDI = "vdi"
 
 
 class Visibility(Enum):

@@ -8,6 +8,7 @@ from typing import Any
 
 from image_library.domain.errors import Internal
 from image_library.domain.guest_facts import GuestFacts
+from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.os_info import OsInfo
@@ -23,6 +24,8 @@ class ImageFacts:
     virtual_size_bytes: int
     # None where nobody has looked.
     guest: GuestFacts | None = None
+    # Of an appliance: the machine that it was exported from.
+    hardware: Hardware | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ FORMATS = {
     ImageFormat.VHD: image_pb.ImageSpec.Format.VHD,
     ImageFormat.ISO: image_pb.ImageSpec.Format.ISO,
     ImageFormat.OVA: image_pb.ImageSpec.Format.OVA,
+    ImageFormat.VHDX: image_pb.ImageSpec.Format.VHDX,
+    ImageFormat.VDI: image_pb.ImageSpec.Format.VDI,
 }
 VISIBILITIES = {
     Visibility.PRIVATE: image_pb.ImageSpec.Visibility.PRIVATE,

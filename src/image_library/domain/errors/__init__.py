@@ -17,12 +17,15 @@ remedy; an instance carries one sentence that names the thing. Class docstrings 
 """
 
 from image_library.domain.errors.content import (
+    AmbiguousFormat,
     FormatMismatch,
     ImageTruncated,
     NotAnImage,
     UnsafeBackingFile,
     UnsafeDataFile,
     UnsafeMetadata,
+    UnsafeVmdkExtent,
+    UnsupportedArchive,
     UnsupportedFeature,
     VirtualSizeTooLarge,
 )
@@ -128,6 +131,7 @@ from image_library.domain.errors.tree import (
 
 __all__ = [
     "AddressDenied",
+    "AmbiguousFormat",
     "AmbiguousImage",
     "BadLength",
     "BootTimeout",
@@ -210,6 +214,8 @@ __all__ = [
     "UnsafeBackingFile",
     "UnsafeDataFile",
     "UnsafeMetadata",
+    "UnsafeVmdkExtent",
+    "UnsupportedArchive",
     "UnsupportedFeature",
     "UploadBusy",
     "UploadDamaged",

@@ -17,8 +17,16 @@ class FormatMismatch(LibraryError):
     """The bytes are of another format than declared."""
 
     code = "image.format_mismatch"
-    kind = Kind.PRECONDITION
+    kind = Kind.INVALID
     remedy_default = "Declare the format that the file has."
+
+
+class AmbiguousFormat(LibraryError):
+    """The bytes are several formats at once: each program would find another disk in them."""
+
+    code = "image.ambiguous_format"
+    kind = Kind.PRECONDITION
+    remedy_default = "Do not use this image; take one that is of one format only."
 
 
 class ImageTruncated(LibraryError):
@@ -45,8 +53,16 @@ class UnsafeDataFile(LibraryError):
     remedy_default = "Convert it to a plain qcow2 first."
 
 
+class UnsafeVmdkExtent(LibraryError):
+    """The VMDK is more than one sparse file: its descriptor names other files of the host."""
+
+    code = "image.unsafe.vmdk_extent"
+    kind = Kind.PRECONDITION
+    remedy_default = "Export it as one file: a streamOptimized or monolithicSparse VMDK."
+
+
 class UnsafeMetadata(LibraryError):
-    """The image's tables are absurdly large: made to exhaust whoever opens it."""
+    """The image's tables are absurdly large, or lead astray: made to exhaust or deceive whoever opens it."""
 
     code = "image.unsafe.metadata_bomb"
     kind = Kind.PRECONDITION
@@ -59,6 +75,14 @@ class UnsupportedFeature(LibraryError):
     code = "image.unsupported.feature"
     kind = Kind.PRECONDITION
     remedy_default = "Convert it to a plain qcow2 first."
+
+
+class UnsupportedArchive(LibraryError):
+    """The archive is not one virtual machine with one disk, in plain files with plain names."""
+
+    code = "image.archive.unsupported"
+    kind = Kind.PRECONDITION
+    remedy_default = "Export one virtual machine with one disk as an OVA, or import the disk itself."
 
 
 class VirtualSizeTooLarge(LibraryError):

@@ -1,4 +1,4 @@
-"""Judging images by their header: a fixed amount is read, nothing is executed, no second file is opened.
+"""Judging images by their own words: a bounded amount is read, nothing is executed, no second file is opened.
 
 What is inside is read by a program in the jail.
 """
@@ -8,61 +8,43 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TypeVar
 
-from image_library.domain import qcow2
-from image_library.domain.errors import (
-    FormatMismatch,
-    ImageTruncated,
-    NotAnImage,
-    StorageIo,
-    UnsafeBackingFile,
-    UnsafeMetadata,
-    UnsupportedFeature,
-    VirtualSizeTooLarge,
-    printable,
-)
+from image_library.domain.disk_formats.judging import JUDGES
+from image_library.domain.disk_formats.reading import MAX_VIRTUAL_SIZE, Bounded, Reader, Window
+from image_library.domain.disk_formats.recognising import recognise, recognise_early
+from image_library.domain.errors import NotAnImage, StorageIo, printable
 from image_library.domain.image import ImageFormat
-from image_library.domain.image_formats import BEGINNING, detect, web_page_title
 from image_library.domain.store import ImageFacts
+from image_library.node.adapters.ova import find_disk
 from image_library.node.ports.guests import GuestInspector
 from image_library.node.ports.storage import Part
 
 T = TypeVar("T")
-
-# How much of a file is looked at.
-BEGINNING_BYTES = max(BEGINNING, qcow2.HEADER_BYTES)
-_RAW_NAMES = frozenset({".img", ".raw"})
-_SECTOR = 512
-_VHD_DIFFERENCING = 4
-_VMDK = struct.Struct("<4sIIQQQQ")
 
 
 class HeaderInspector:
     """Without ``guests`` nobody looks inside."""
 
     def __init__(
-        self, *, guests: GuestInspector | None = None, max_virtual_size: int = qcow2.MAX_VIRTUAL_SIZE
+        self, *, guests: GuestInspector | None = None, max_virtual_size: int = MAX_VIRTUAL_SIZE
     ) -> None:
         self._guests = guests
         self._max_virtual_size = max_virtual_size
 
     def judge_beginning(self, beginning: bytes, *, name: str, declared: ImageFormat) -> None:
-        _recognise(beginning, name=name, declared=declared)
+        recognise_early(beginning, name=name, declared=declared)
 
     async def inspect_part(self, part: Part, *, name: str, declared: ImageFormat, size: int) -> ImageFacts:
-        beginning = await part.read(0, BEGINNING_BYTES)
-        facts = self._inspect(beginning, name=name, declared=declared, size=size)
+        facts = await asyncio.to_thread(self.judge, _PartReader(part, size), name=name, declared=declared)
         return await self.look_inside(str(part.path), facts)
 
     async def inspect_file(self, path: str, *, name: str, declared: ImageFormat | None) -> ImageFacts:
         def judge(fd: int, seen: os.stat_result) -> ImageFacts:
-            beginning = os.pread(fd, BEGINNING_BYTES, 0)
-            return self._inspect(beginning, name=name, declared=declared, size=seen.st_size)
+            return self.inspect_open(fd, name=name, size=seen.st_size, declared=declared)
 
         facts = await asyncio.to_thread(read_regular_file, path, judge)
         return await self.look_inside(path, facts)
@@ -72,25 +54,48 @@ class HeaderInspector:
             return facts
         return replace(facts, guest=await self._guests.read(path, facts.format))
 
-    def inspect_bytes(self, beginning: bytes, *, name: str, size: int) -> ImageFacts:
-        """A file of any known format, by its first bytes."""
-        return self._inspect(beginning, name=name, declared=None, size=size)
+    def inspect_open(
+        self, fd: int, *, name: str, size: int, declared: ImageFormat | None = None
+    ) -> ImageFacts:
+        """An open file; without a declared format, for whatever known format it has. Raises: as ``judge``."""
+        return self.judge(FileReader(fd, size), name=name, declared=declared)
 
-    def _inspect(self, beginning: bytes, *, name: str, declared: ImageFormat | None, size: int) -> ImageFacts:
-        found = _recognise(beginning, name=name, declared=declared)
-        virtual = size
-        if found is ImageFormat.QCOW2:
-            header = qcow2.read_header(beginning, name=name)
-            qcow2.check(header, name=name, file_size=size, max_virtual_size=self._max_virtual_size)
-            virtual = header.virtual_size
-        elif found is ImageFormat.VMDK:
-            virtual = _vmdk_size(beginning, name)
-        elif found is ImageFormat.VHD:
-            virtual = _vhd_size(beginning, name)
-        if virtual > self._max_virtual_size:
-            claim, limit = qcow2.in_words(virtual), qcow2.in_words(self._max_virtual_size)
-            raise VirtualSizeTooLarge(f"{name} claims a disk of {claim}; the limit is {limit}.")
-        return ImageFacts(format=found, virtual_size_bytes=virtual)
+    def judge(self, file: Reader, *, name: str, declared: ImageFormat | None) -> ImageFacts:
+        """What the image's own words say, where all of them may be believed.
+
+        Raises:
+            NotAnImage, AmbiguousFormat, FormatMismatch, ImageTruncated, UnsafeBackingFile, UnsafeDataFile,
+            UnsafeVmdkExtent, UnsafeMetadata, UnsupportedArchive, UnsupportedFeature, VirtualSizeTooLarge
+        """
+        file = Bounded(file, name=name)
+        found = kind = recognise(file, name=name, declared=declared)
+        hardware = None
+        if found is ImageFormat.OVA:
+            disk = find_disk(file, name=name)
+            kind, hardware = disk.format, disk.hardware
+            file, name = Window(file, offset=disk.offset, size=disk.length), f"The disk in {name}"
+        size = JUDGES[kind](file, name=name, max_virtual_size=self._max_virtual_size)
+        return ImageFacts(format=found, virtual_size_bytes=size, hardware=hardware)
+
+
+class FileReader:
+    """Reads through a descriptor of its caller's, whose place in the file it leaves alone."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd = fd
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self._fd, length, offset)
+
+
+class _PartReader:
+    def __init__(self, part: Part, size: int) -> None:
+        self._part = part
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._part.read_now(offset, length)
 
 
 def read_regular_file(path: str, judge: Callable[[int, os.stat_result], T]) -> T:
@@ -115,64 +120,3 @@ def read_regular_file(path: str, judge: Callable[[int, os.stat_result], T]) -> T
 
 def _shown(path: str) -> str:
     return printable(PurePath(path).name)
-
-
-def _recognise(beginning: bytes, *, name: str, declared: ImageFormat | None) -> ImageFormat:
-    if not beginning:
-        raise NotAnImage(f"{name} is empty.")
-    title = web_page_title(beginning)
-    if title is not None:
-        called = f' with the title "{printable(title)}"' if title else ""
-        raise NotAnImage(f"{name} is a web page{called}, not a disk image.")
-    found = detect(beginning) or ("raw" if _may_be_raw(name, declared) else "")
-    if not found:
-        raise NotAnImage(f"{name} is no disk image of a known format.")
-    if declared is not None and found != declared.value:
-        raise FormatMismatch(f"{name} should be {declared.value} but is {found}.")
-    try:
-        return ImageFormat(found)
-    except ValueError:
-        raise UnsupportedFeature(f"{name} is {found}, which is not supported.") from None
-
-
-def _may_be_raw(name: str, declared: ImageFormat | None) -> bool:
-    """A disk without partitions has no mark; it is raw where somebody says so."""
-    return declared is ImageFormat.RAW or (declared is None and PurePath(name).suffix in _RAW_NAMES)
-
-
-def _vhd_size(beginning: bytes, name: str) -> int:
-    """The size that the copy of the footer names; a differencing disk, which needs its parent, is refused."""
-    if len(beginning) < _SECTOR:
-        raise ImageTruncated(f"{name} ends within its VHD footer.")
-    (size,) = struct.unpack_from(">Q", beginning, 48)
-    (kind,) = struct.unpack_from(">I", beginning, 60)
-    if kind == _VHD_DIFFERENCING:
-        raise UnsafeBackingFile(f"{name} is a differencing VHD, which names a parent file.")
-    return int(size)
-
-
-def _vmdk_size(beginning: bytes, name: str) -> int:
-    """The size of a sparse VMDK; one that names other files is refused."""
-    if beginning[:4] != b"KDMV" or len(beginning) < 2 * _SECTOR:
-        raise UnsupportedFeature(f"{name} is a VMDK of another kind than one sparse file.")
-    _, _, _, capacity, _, descriptor_at, descriptor_size = _VMDK.unpack_from(beginning)
-    if not descriptor_at or descriptor_size > 64:
-        raise UnsafeMetadata(f"{name} has no readable VMDK descriptor.")
-    begin = descriptor_at * _SECTOR
-    descriptor = beginning[begin : begin + descriptor_size * _SECTOR].rstrip(b"\0").decode(errors="replace")
-    if not descriptor:
-        raise ImageTruncated(f"{name} ends before its VMDK descriptor.")
-    _check_vmdk(descriptor, name)
-    return capacity * _SECTOR
-
-
-def _check_vmdk(descriptor: str, name: str) -> None:
-    pairs = dict(line.split("=", 1) for line in descriptor.splitlines() if "=" in line)
-    kind = pairs.get("createType", "").strip('" ')
-    extents = [line for line in descriptor.splitlines() if line.startswith(("RW ", "RDONLY ", "NOACCESS "))]
-    if "parentFileNameHint" in pairs or pairs.get("parentCID", "ffffffff").strip().lower() != "ffffffff":
-        raise UnsafeBackingFile(f"{name} names a parent file.")
-    if kind not in ("monolithicSparse", "streamOptimized") or len(extents) != 1 or "/" in extents[0]:
-        raise UnsupportedFeature(
-            f"{name} is a VMDK of the kind '{printable(kind)}', which names other files."
-        )

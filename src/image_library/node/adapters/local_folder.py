@@ -12,7 +12,7 @@ from pathlib import Path
 from image_library.domain.errors import LibraryError, NotAnImage, printable
 from image_library.domain.os_detection import detect_os
 from image_library.domain.store import ImageFacts, LocalFile
-from image_library.node.adapters.inspector import BEGINNING_BYTES, HeaderInspector, read_regular_file
+from image_library.node.adapters.inspector import HeaderInspector, read_regular_file
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.records import dump_facts, load_facts
 from image_library.node.adapters.store.disk import disk_errors
@@ -63,8 +63,7 @@ class LocalImageFolder:
             return None
         fd, seen = open_regular(path)
         try:
-            beginning = os.pread(fd, BEGINNING_BYTES, 0)
-            facts = self._inspector.inspect_bytes(beginning, name=printable(path.name), size=seen.st_size)
+            facts = self._inspector.inspect_open(fd, name=printable(path.name), size=seen.st_size)
         except BaseException:
             os.close(fd)
             raise
@@ -118,8 +117,7 @@ class LocalImageFolder:
             mark = mark_of(seen)
             before, facts = known.get(name, (None, None))
             if facts is None or before != mark:
-                beginning = os.pread(fd, BEGINNING_BYTES, 0)
-                facts = self._inspector.inspect_bytes(beginning, name=printable(name), size=seen.st_size)
+                facts = self._inspector.inspect_open(fd, name=printable(name), size=seen.st_size)
             return _file(path, name, seen, facts), mark
 
         return read_regular_file(path, judge)

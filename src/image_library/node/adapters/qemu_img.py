@@ -21,7 +21,7 @@ from image_library.domain.errors import (
     printable,
 )
 from image_library.domain.image import ImageFormat
-from image_library.domain.qcow2 import in_words
+from image_library.domain.sizes import in_words
 from image_library.node.adapters.store.disk import KEEP_FREE, Disk, disk_errors
 
 PROGRAM = "qemu-img"

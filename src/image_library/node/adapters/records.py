@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from image_library.domain.guest_facts import GuestFacts
+from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.progress import Progress
@@ -81,11 +82,18 @@ def _load_published(raw: Json) -> PublishedImage:
 
 def _facts(facts: ImageFacts) -> Json:
     guest = vars(facts.guest) if facts.guest else None
-    return {**vars(facts), "format": facts.format.value, "guest": guest}
+    hardware = vars(facts.hardware) if facts.hardware else None
+    return {**vars(facts), "format": facts.format.value, "guest": guest, "hardware": hardware}
 
 
 def _load_facts(raw: Json) -> ImageFacts:
-    known: Json = {**raw, "format": ImageFormat(raw["format"]), "guest": _load_guest(raw.get("guest"))}
+    hardware = raw.get("hardware")
+    known: Json = {
+        **raw,
+        "format": ImageFormat(raw["format"]),
+        "guest": _load_guest(raw.get("guest")),
+        "hardware": Hardware(**hardware) if hardware else None,
+    }
     return ImageFacts(**known)
 
 

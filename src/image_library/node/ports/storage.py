@@ -54,6 +54,14 @@ class Part(Receiver, Protocol):
 
     async def read(self, offset: int, length: int) -> bytes: ...
 
+    def read_now(self, offset: int, length: int) -> bytes:
+        """The same, for a thread of the caller's.
+
+        Raises:
+            StorageIo
+        """
+        ...
+
     async def close(self) -> None:
         """Stop writing and keep what is there."""
         ...
@@ -311,7 +319,7 @@ class Inspector(Protocol):
         """Refuse early what cannot become such an image, from its first bytes.
 
         Raises:
-            NotAnImage, FormatMismatch
+            NotAnImage, AmbiguousFormat, FormatMismatch, UnsupportedFeature
         """
         ...
 
@@ -319,8 +327,8 @@ class Inspector(Protocol):
         """The header's facts and the guest's.
 
         Raises:
-            NotAnImage, FormatMismatch, ImageTruncated, UnsafeBackingFile, UnsafeDataFile, UnsafeMetadata,
-            UnsupportedFeature, VirtualSizeTooLarge
+            NotAnImage, AmbiguousFormat, FormatMismatch, ImageTruncated, UnsafeBackingFile, UnsafeDataFile,
+            UnsafeVmdkExtent, UnsafeMetadata, UnsupportedArchive, UnsupportedFeature, VirtualSizeTooLarge
         """
         ...
 

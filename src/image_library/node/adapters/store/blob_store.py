@@ -13,7 +13,7 @@ from weakref import WeakSet
 import structlog
 
 from image_library.domain.errors import ImageFileMissing, ImageNotReady, Internal, LibraryError, StorageFull
-from image_library.domain.qcow2 import in_words
+from image_library.domain.sizes import in_words
 from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.adapters.journal import JournalDatabase

@@ -109,8 +109,11 @@ class PartFile:
         return PartDigests(size_bytes=self._writer.written, sha256=self._hashes[0].hexdigest(), sha512=sha512)
 
     async def read(self, offset: int, length: int) -> bytes:
+        return await asyncio.to_thread(self.read_now, offset, length)
+
+    def read_now(self, offset: int, length: int) -> bytes:
         with disk_errors("reading a part"):
-            return await asyncio.to_thread(os.pread, self.fd, length, offset)
+            return os.pread(self.fd, length, offset)
 
     async def close(self) -> None:
         if self.fd >= 0:
