@@ -26,6 +26,7 @@ from image_library.domain.errors.content import (
     UnsupportedFeature,
     VirtualSizeTooLarge,
 )
+from image_library.domain.errors.conversion import AllocatedTooLarge, ConvertFailed, ConvertKilled
 from image_library.domain.errors.machine import (
     BootTimeout,
     CloudInitFailed,
@@ -128,11 +129,14 @@ from image_library.domain.errors.tree import (
 
 __all__ = [
     "AddressDenied",
+    "AllocatedTooLarge",
     "AmbiguousImage",
     "BadLength",
     "BootTimeout",
     "ChecksumMissing",
     "CloudInitFailed",
+    "ConvertFailed",
+    "ConvertKilled",
     "DataDirBusy",
     "DatabaseBusy",
     "DatabaseUnavailable",
