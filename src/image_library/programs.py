@@ -166,6 +166,7 @@ def node_settings(settings: Settings, *, control_plane: str, join_token: str, ap
         control_plane_ca=settings.tls_ca,
         hostname=settings.hostname,
         accept_store=settings.accept_store,
+        allow_unjailed=settings.allow_unjailed,
         **given,
         **_numbers(settings, NodeSettings),
     )

@@ -59,6 +59,16 @@ class Qcow2:
         return tables + random.Random(seed).randbytes(max(0, size - 3 * CLUSTER))
 
 
+def iso() -> bytes:
+    """A volume of 17 blocks with nothing but its primary descriptor (ECMA-119, 8.4)."""
+    descriptor = bytearray(b"\1CD001\1" + bytes(2041))
+    struct.pack_into("<I", descriptor, 80, 17)
+    struct.pack_into(">I", descriptor, 84, 17)
+    struct.pack_into("<H", descriptor, 128, 2048)
+    struct.pack_into(">H", descriptor, 130, 2048)
+    return bytes(32 << 10) + bytes(descriptor)
+
+
 def raw_disk(size: int = 1 << 20) -> bytes:
     """A disk with an MBR."""
     return bytes(510) + b"\x55\xaa" + bytes(size - 512)

@@ -37,6 +37,7 @@ class Settings:
     allow_sources: tuple[str, ...] = ()
     max_virtual_size: int = 0
     accel: str = ""
+    allow_unjailed: bool = False
     hostname: str = ""
     refresh: str = ""
     log_format: str = "console"

@@ -195,6 +195,16 @@ TABLE: tuple[Setting, ...] = (
         programs=WITH_NODE,
     ),
     Setting(
+        name="allow_unjailed",
+        kind="flag",
+        option="",
+        variable="LIMIQUANTIX_ALLOW_UNJAILED",
+        default="`false`",
+        meaning="Start programs that read foreign images also where neither Landlock nor bubblewrap can shut "
+        "them in (docs/conversion.md).",
+        programs=WITH_NODE,
+    ),
+    Setting(
         name="heartbeat_seconds",
         kind="number",
         option="",

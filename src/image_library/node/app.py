@@ -33,7 +33,7 @@ from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, 
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.inspector import HeaderInspector
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
-from image_library.node.adapters.jail import Jail, best_wall
+from image_library.node.adapters.jail import Jail, Wall, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
 from image_library.node.adapters.qemu_img import QemuImg
@@ -93,6 +93,7 @@ class _World:
     changes: Changes
     clock: SystemClock
     holds: ImageHolds
+    jail: Jail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,9 +177,8 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
     stack.push_async_callback(journal.close)
     identity = await StoreIdentity.establish(layout, journal, accept=settings.accept_store)
     clock = SystemClock()
-    inspector = HeaderInspector(
-        guests=JailedGuestInspector(Jail(best_wall())), max_virtual_size=settings.max_virtual_size
-    )
+    jail = Jail(best_wall() or (Wall.NONE if settings.allow_unjailed else None))
+    inspector = HeaderInspector(guests=JailedGuestInspector(jail), max_virtual_size=settings.max_virtual_size)
     return _World(
         settings=settings,
         layout=layout,
@@ -190,6 +190,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
         changes=Changes(),
         clock=clock,
         holds=ImageHolds(),
+        jail=jail,
     )
 
 
@@ -255,7 +256,7 @@ def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
         clock=world.clock,
         host_boot_id=boot_id(),
     )
-    disks = QemuImg()
+    disks = QemuImg(world.jail)
     provision = ProvisionVm(
         journal=table,
         images=world.store,

@@ -34,6 +34,8 @@ class Settings:
     allow_sources: tuple[str, ...] = ()
     # Bytes; an image that claims more is refused.
     max_virtual_size: int = MAX_VIRTUAL_SIZE
+    # Start programs that read foreign bytes also where nothing can shut them in; limits still hold.
+    allow_unjailed: bool = False
     # "auto", "kvm" or "tcg".
     accelerator: str = "auto"
     tls_cert: Path | None = None

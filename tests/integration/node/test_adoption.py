@@ -15,7 +15,7 @@ from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.store import Download, DownloadOrder
 from image_library.domain.trust import TrustLevel
-from tests.fakes.node_images import Qcow2, raw_disk
+from tests.fakes.node_images import Qcow2, iso, raw_disk
 from tests.fakes.node_workbench import Workbench, mode, order, publish, workbench
 from tests.support.mirror import Mirror
 
@@ -164,7 +164,7 @@ async def test_another_file_under_the_name_is_noticed(tmp_path: Path) -> None:
         ("backed.qcow2", Qcow2(backing_file=b"/etc/shadow").file(), "image.unsafe.backing_file"),
         ("page.qcow2", b"<html><title>Sign in</title>", "image.not_an_image"),
         ("empty.qcow2", b"", "image.not_an_image"),
-        ("cd.iso", bytes(0x8001) + b"CD001" + bytes(4096), "image.unsupported.feature"),
+        ("cd.iso", iso(), "image.unsupported.feature"),
     ],
 )
 async def test_what_no_vm_may_be_built_on_is_refused(

@@ -29,6 +29,7 @@ from image_library.domain.errors.content import (
     UnsupportedFeature,
     VirtualSizeTooLarge,
 )
+from image_library.domain.errors.conversion import AllocatedTooLarge, ConvertFailed, ConvertKilled
 from image_library.domain.errors.machine import (
     BootTimeout,
     CloudInitFailed,
@@ -131,12 +132,15 @@ from image_library.domain.errors.tree import (
 
 __all__ = [
     "AddressDenied",
+    "AllocatedTooLarge",
     "AmbiguousFormat",
     "AmbiguousImage",
     "BadLength",
     "BootTimeout",
     "ChecksumMissing",
     "CloudInitFailed",
+    "ConvertFailed",
+    "ConvertKilled",
     "DataDirBusy",
     "DatabaseBusy",
     "DatabaseUnavailable",

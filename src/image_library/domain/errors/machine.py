@@ -103,6 +103,8 @@ class JailedProgramDied(LibraryError):
     remedy_default = (
         "The image is broken or made to exhaust its reader: do not use it unless you trust its source."
     )
+    # Whether it was killed, rather than ended by us for what it did.
+    by_signal: bool = False
 
 
 class JailMissing(LibraryError):

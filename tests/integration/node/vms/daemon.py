@@ -15,6 +15,7 @@ from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmRepo
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
+from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
@@ -82,7 +83,7 @@ class Daemon:
             host_boot_id="boot",
         )
         self.streams = VmStreams(records=records, window=self.window, clock=clock)
-        disks = QemuImg(search_path=settings.search_path)
+        disks = QemuImg(Jail(best_wall()), search_path=settings.search_path)
         self.flattening = FlattenVm(records=records, lives=lives, folders=self._folders, disks=disks)
         self.vms = Vms(
             records=records,

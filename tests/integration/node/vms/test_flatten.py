@@ -14,12 +14,14 @@ import pytest
 
 from image_library.domain.errors import HypervisorFailed, StorageFull, UnknownVm, VmRunning
 from image_library.domain.image import ImageFormat
+from image_library.node.adapters.jail import Jail, Wall, best_wall
 from image_library.node.adapters.qemu_img import QemuImg
 from tests.integration.node.vms.conftest import StartDaemon
 from tests.integration.node.vms.daemon import DIGEST, Daemon, image_at, order
 from tests.integration.node.vms.guests import DISK_BYTES, idle_guest
 
 MIB = 1 << 20
+JAIL = Jail(best_wall())
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
@@ -150,7 +152,7 @@ async def test_where_it_cannot_be_made_the_vm_is_as_it_was(
         f'#!/bin/sh\n{measured}\nfor last; do :; done\n: > "$last"\necho "{says}" >&2\nexit 1\n'
     )
     broken.chmod(0o755)
-    disks = QemuImg(search_path=str(broken.parent))
+    disks = QemuImg(Jail(Wall.NONE), search_path=str(broken.parent))
     [record] = await daemon.journaled()
     backing = record.machine.backing
     source, target = (str(folder(daemon) / name) for name in ("disk.qcow2", "own.qcow2"))
@@ -167,8 +169,8 @@ async def test_a_copy_that_would_fill_the_disk_is_not_begun(daemon: Daemon, tmp_
     claims.chmod(0o755)
     source, target = (str(folder(daemon) / name) for name in ("disk.qcow2", "own.qcow2"))
     with pytest.raises(StorageFull, match="must stay free"):
-        await QemuImg(search_path=str(claims.parent)).flatten(
-            source, target, backing="/base", backing_format=ImageFormat.RAW
+        await QemuImg(Jail(Wall.NONE), search_path=str(claims.parent)).flatten(
+            source, target, backing=source, backing_format=ImageFormat.RAW
         )
 
 
@@ -176,10 +178,10 @@ async def test_a_copy_that_would_fill_the_disk_is_not_begun(daemon: Daemon, tmp_
 async def test_no_path_is_taken_for_anything_but_a_path(tmp_path: Path, name: str) -> None:
     base, overlay, target = (tmp_path / f"{name}-{n}" for n in range(3))
     idle_guest(base)
-    await QemuImg().create_overlay(
+    await QemuImg(JAIL).create_overlay(
         str(overlay), backing=str(base), backing_format=ImageFormat.RAW, size_bytes=DISK_BYTES
     )
-    await QemuImg().flatten(str(overlay), str(target), backing=str(base), backing_format=ImageFormat.RAW)
+    await QemuImg(JAIL).flatten(str(overlay), str(target), backing=str(base), backing_format=ImageFormat.RAW)
     run("qemu-img", "compare", "-f", "raw", "-F", "qcow2", f"./{base.name}", f"./{target.name}", cwd=tmp_path)
 
 
@@ -187,10 +189,10 @@ async def test_a_header_that_names_another_base_is_not_believed(tmp_path: Path) 
     base, secret = idle_guest(tmp_path / "base.raw"), tmp_path / "secret"
     secret.write_bytes(b"canary" * 4096)
     overlay, target = tmp_path / "overlay", tmp_path / "target"
-    await QemuImg().create_overlay(
+    await QemuImg(JAIL).create_overlay(
         str(overlay), backing=str(secret), backing_format=ImageFormat.RAW, size_bytes=DISK_BYTES
     )
-    await QemuImg().flatten(str(overlay), str(target), backing=str(base), backing_format=ImageFormat.RAW)
+    await QemuImg(JAIL).flatten(str(overlay), str(target), backing=str(base), backing_format=ImageFormat.RAW)
     run("qemu-img", "compare", "-f", "raw", "-F", "qcow2", str(base), str(target))
 
 

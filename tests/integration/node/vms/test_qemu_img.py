@@ -9,8 +9,11 @@ import pytest
 
 from image_library.domain.errors import HypervisorFailed, HypervisorMissing
 from image_library.domain.image import ImageFormat
+from image_library.node.adapters.jail import Jail, Wall, best_wall
 from image_library.node.adapters.qemu_img import QemuImg
 from tests.integration.node.vms.guests import DISK_BYTES, idle_guest
+
+JAIL = Jail(best_wall())
 
 
 def information(path: Path) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def information(path: Path) -> dict[str, Any]:
 async def test_makes_an_overlay_whatever_the_paths_are(tmp_path: Path, name: str) -> None:
     backing = idle_guest(tmp_path / f"{name}.raw")
     target = tmp_path / name
-    await QemuImg().create_overlay(
+    await QemuImg(JAIL).create_overlay(
         str(target), backing=str(backing), backing_format=ImageFormat.RAW, size_bytes=5 << 30
     )
     facts = information(target)
@@ -36,7 +39,7 @@ async def test_only_its_owner_may_read_the_disk(tmp_path: Path) -> None:
     backing = idle_guest(tmp_path / "base.raw")
     before = os.umask(0)
     try:
-        await QemuImg().create_overlay(
+        await QemuImg(JAIL).create_overlay(
             str(tmp_path / "disk"),
             backing=str(backing),
             backing_format=ImageFormat.RAW,
@@ -53,14 +56,14 @@ def mode(path: Path) -> int:
 
 async def test_a_refusal_is_told_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(HypervisorFailed, match="No such file"):
-        await QemuImg().create_overlay(
+        await QemuImg(JAIL).create_overlay(
             str(tmp_path / "disk"),
             backing=str(tmp_path / "gone"),
             backing_format=ImageFormat.RAW,
             size_bytes=DISK_BYTES,
         )
     with pytest.raises(HypervisorFailed, match=r"Could not create .*No such file"):
-        await QemuImg().create_overlay(
+        await QemuImg(JAIL).create_overlay(
             str(tmp_path / "no folder/disk"),
             backing=str(idle_guest(tmp_path / "base.raw")),
             backing_format=ImageFormat.RAW,
@@ -73,7 +76,7 @@ async def test_the_image_is_not_opened_to_make_a_disk_on_it(tmp_path: Path) -> N
     backing = tmp_path / "base.qcow2"
     backing.write_bytes(b"QFI\xfb" + b"\xff" * 100)
     target = tmp_path / "disk"
-    await QemuImg().create_overlay(
+    await QemuImg(JAIL).create_overlay(
         str(target), backing=str(backing), backing_format=ImageFormat.QCOW2, size_bytes=DISK_BYTES
     )
     assert information(target)["backing-filename"] == str(backing)
@@ -82,14 +85,14 @@ async def test_the_image_is_not_opened_to_make_a_disk_on_it(tmp_path: Path) -> N
 @pytest.mark.parametrize("path", ["nbd:localhost:1", 'json:{"driver":"raw"}', "relative"])
 async def test_never_takes_a_name_for_anything_but_a_file(tmp_path: Path, path: str) -> None:
     with pytest.raises(HypervisorFailed, match="absolute"):
-        await QemuImg().create_overlay(
+        await QemuImg(JAIL).create_overlay(
             str(tmp_path / "disk"), backing=path, backing_format=ImageFormat.RAW, size_bytes=DISK_BYTES
         )
 
 
 async def test_a_missing_program_names_the_package(tmp_path: Path) -> None:
     with pytest.raises(HypervisorMissing) as error:
-        await QemuImg(search_path=str(tmp_path)).create_overlay(
+        await QemuImg(Jail(Wall.NONE), search_path=str(tmp_path)).create_overlay(
             "/x", backing="/dev/null", backing_format=ImageFormat.RAW, size_bytes=1
         )
     assert error.value.remedy == "Install it: apt-get install qemu-utils."
@@ -101,7 +104,7 @@ async def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
     hanging.write_text('#!/bin/sh\necho $$ > "$0.pid"\nexec /bin/sleep 600\n')
     hanging.chmod(0o755)
     with pytest.raises(HypervisorFailed, match="did not finish"):
-        await QemuImg(search_path=str(hanging.parent), create_seconds=0.5).create_overlay(
+        await QemuImg(Jail(Wall.NONE), search_path=str(hanging.parent), create_seconds=0.5).create_overlay(
             "/x", backing="/dev/null", backing_format=ImageFormat.RAW, size_bytes=1
         )
     pid = int(read(tmp_path / "bin/qemu-img.pid"))

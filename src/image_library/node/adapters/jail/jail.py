@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +79,14 @@ class Jail:
         readable: Sequence[int] = (),
         writable: Sequence[int] = (),
         places: Sequence[str] = (),
+        heard: Callable[[bytes], None] | None = None,
     ) -> JailResult:
         """Runs the program ``argv[0]``, an absolute path, to its end.
 
         It may open the open files in ``readable`` and ``writable`` by "/proc/self/fd/N" or by their own
         names, the libraries of the machine, and what lies in ``places`` (code and data that it needs); it
-        has no network, no environment and no standard input. It ends with this process.
+        has no network, no environment and no standard input. It ends with this process. ``heard`` is told
+        what it says on standard output, as it comes.
 
         Raises:
             JailMissing: nothing shuts programs in here.
@@ -107,7 +109,7 @@ class Jail:
             start_new_session=True,
         )
         try:
-            return await _ended(process, name, limits)
+            return await _ended(process, name, limits, heard)
         finally:
             await _end_group(process)
 
@@ -133,18 +135,23 @@ def _command(
     return (*_PYTHON, *words, "--", *argv)
 
 
-async def _ended(process: Process, name: str, limits: JailLimits) -> JailResult:
+async def _ended(
+    process: Process, name: str, limits: JailLimits, heard: Callable[[bytes], None] | None
+) -> JailResult:
     try:
         async with asyncio.timeout(limits.wall_seconds):
-            output, said = await _outputs(process, name, limits.output)
+            output, said = await _outputs(process, name, limits.output, heard)
             status = await process.wait()
     except TimeoutError as error:
         raise JailedProgramDied(f"{name} did not finish within {limits.wall_seconds:g} s.") from error
     return _judged(JailResult(status=status, output=output, said=said), name)
 
 
-async def _outputs(process: Process, name: str, most: int) -> tuple[bytes, bytes]:
-    reading = [asyncio.ensure_future(_all_of(s, name, most)) for s in (process.stdout, process.stderr)]
+async def _outputs(
+    process: Process, name: str, most: int, heard: Callable[[bytes], None] | None
+) -> tuple[bytes, bytes]:
+    streams = ((process.stdout, heard), (process.stderr, None))
+    reading = [asyncio.ensure_future(_all_of(stream, name, most, told)) for stream, told in streams]
     try:
         output, said = await asyncio.gather(*reading)
     finally:
@@ -158,7 +165,9 @@ def _judged(result: JailResult, name: str) -> JailResult:
     # Bubblewrap tells a death by signal as a shell does; no program in the jail ends like that by itself.
     number = -result.status if result.status < 0 else result.status - 128
     if 0 < number < signal.NSIG:
-        raise JailedProgramDied(f"{name} was ended by a signal ({signal.strsignal(number) or number}).")
+        died = JailedProgramDied(f"{name} was ended by a signal ({signal.strsignal(number) or number}).")
+        died.by_signal = True
+        raise died
     complaint = result.said.decode(errors="replace")
     if result.status == entry.FAILED and complaint.startswith(entry.COMPLAINT):
         why = printable(complaint.removeprefix(entry.COMPLAINT).strip())
@@ -168,13 +177,17 @@ def _judged(result: JailResult, name: str) -> JailResult:
     return result
 
 
-async def _all_of(stream: asyncio.StreamReader | None, name: str, most: int) -> bytes:
+async def _all_of(
+    stream: asyncio.StreamReader | None, name: str, most: int, heard: Callable[[bytes], None] | None
+) -> bytes:
     assert stream is not None
     kept = bytearray()
     while chunk := await stream.read(_CHUNK):
         kept += chunk
         if len(kept) > most:
             raise JailedProgramDied(f"{name} said more than {most} bytes.")
+        if heard is not None:
+            heard(chunk)
     return bytes(kept)
 
 
