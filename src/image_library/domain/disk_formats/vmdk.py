@@ -75,7 +75,9 @@ def judge(file: Reader, *, name: str, max_virtual_size: int = MAX_VIRTUAL_SIZE) 
     if magic != b"KDMV":
         text = file.read(0, _MAX_DESCRIPTOR)
         _check_parent(text, name)
-        raise UnsafeVmdkExtent(f"{name} is a descriptor only: its disk lies in other files.")
+        extent = _EXTENT.search(text.decode("latin-1"))
+        named = f" ({printable(extent[4].strip())})" if extent else ""
+        raise UnsafeVmdkExtent(f"{name} is a descriptor only: its disk lies in other files{named}.")
     header = _unpack(whole(file, 0, _SECTOR, name=name, what="VMDK header"))
     _check_header(header, name)
     _check_descriptor(file, header, name)
