@@ -1,4 +1,4 @@
-"""Each file of the hostile corpus meets its refusal, by the inspector alone, quickly and with little memory."""
+"""Each file of the hostile corpus meets its refusal: by the inspector alone, soon, and with little memory."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_a_file_on_disk_is_judged_like_the_same_bytes(tmp_path: Path) -> None:
     path = tmp_path / "it"
     for row in HOSTILE[:: len(HOSTILE) // 20]:
         path.write_bytes(row.build(CANARY))
+        size = path.stat().st_size
         with path.open("rb") as file, pytest.raises(LibraryError) as refused:
-            size = path.stat().st_size
             INSPECTOR.inspect_open(file.fileno(), name="it", size=size, declared=row.declared)
         assert refused.value.code == row.code
 
