@@ -47,7 +47,8 @@ _END, _BACKING_FORMAT, _DATA_FILE = 0, 0xE2792ACA, 0x44415441
 _BITMAPS, _ENCRYPTION = 0x23852875, 0x0537BE77
 _DIRTY, _CORRUPT, _EXTERNAL_DATA, _COMPRESSION, _EXTENDED_L2 = 1, 2, 4, 8, 16
 _KNOWN = _DIRTY | _CORRUPT | _EXTERNAL_DATA | _COMPRESSION | _EXTENDED_L2
-_CIPHERS = {1: "AES", 2: "LUKS"}
+_LUKS = 2
+_CIPHERS = {1: "AES", _LUKS: "LUKS"}
 _ZSTD = 1
 _MOST_REFCOUNT_ORDER = 6
 # Where a table's entry points; the other bits are flags or reserved.
@@ -69,6 +70,7 @@ class Qcow2Header:
     snapshots: int
     snapshots_offset: int
     backing_file: str
+    data_file: str
     incompatible: int
     header_length: int
     # Zero for zlib.
@@ -118,6 +120,7 @@ def read_header(data: bytes, *, name: str) -> Qcow2Header:
     incompatible, refcount_order, header_length = 0, 4, _V2.size
     if version == 3:
         incompatible, _, _, refcount_order, header_length = _V3.unpack_from(data, _V2.size)
+    extensions = _extensions(data, header_length, cluster_bits, name=name)
     compression = data[_COMPRESSION_AT] if min(header_length, len(data)) > _COMPRESSION_AT else 0
     return Qcow2Header(
         version=version,
@@ -130,16 +133,17 @@ def read_header(data: bytes, *, name: str) -> Qcow2Header:
         refcount_clusters=refcount_clusters,
         snapshots=snapshots,
         snapshots_offset=snapshots_offset,
-        backing_file=_backing_file(data, backing_offset, backing_length),
+        backing_file=_text(data, backing_offset, backing_length),
+        data_file=_text(data, *extensions.get(_DATA_FILE, (0, 0))),
         incompatible=incompatible,
         header_length=header_length,
         compression=compression,
         refcount_order=refcount_order,
-        extensions=_extensions(data, header_length, cluster_bits, name=name),
+        extensions=extensions,
     )
 
 
-def _backing_file(data: bytes, offset: int, length: int) -> str:
+def _text(data: bytes, offset: int, length: int) -> str:
     if not offset:
         return ""
     return data[offset : offset + min(length, 1023)].decode(errors="replace") or "(unreadable)"
@@ -180,7 +184,8 @@ def check(
     if _BACKING_FORMAT in header.extensions:
         raise UnsafeBackingFile(f"{name} names a format for a backing file.")
     if header.incompatible & _EXTERNAL_DATA or _DATA_FILE in header.extensions:
-        raise UnsafeDataFile(f"{name} keeps its data in another file.")
+        named = f", '{printable(header.data_file)}'" if header.data_file else ""
+        raise UnsafeDataFile(f"{name} keeps its data in another file{named}.")
     _check_features(header, name)
     check_virtual_size(header.virtual_size, max_virtual_size, name=name)
     _check_tables(header, name)
@@ -189,7 +194,7 @@ def check(
 
 def _check_features(header: Qcow2Header, name: str) -> None:
     if header.encryption or _ENCRYPTION in header.extensions:
-        cipher = _CIPHERS.get(header.encryption, f"method {header.encryption}")
+        cipher = _CIPHERS.get(header.encryption or _LUKS, f"method {header.encryption}")
         raise UnsupportedFeature(f"{name} is encrypted ({cipher}).")
     if header.incompatible & _DIRTY:
         raise UnsupportedFeature(f"{name} was not closed properly (qcow2 feature bit 0, dirty, is set).")
@@ -260,8 +265,9 @@ def _check_snapshots(file: Reader, header: Qcow2Header, name: str) -> None:
             raise UnsafeMetadata(f"{name} has a snapshot with {extra} bytes of its own.")
         check_table(l1_entries * 8, name=name, what="snapshot's table", limit=MAX_L1_BYTES)
         check_inside(l1_offset + l1_entries * 8, file, name=name, what="snapshot's table")
-        offset += -(-(_SNAPSHOT.size + extra + id_length + name_length) // 8) * 8
-    check_inside(offset if header.snapshots else 0, file, name=name, what="list of snapshots")
+        end = offset + _SNAPSHOT.size + extra + id_length + name_length
+        check_inside(end, file, name=name, what="list of snapshots")
+        offset = -(-end // 8) * 8
 
 
 def _check_pointers(file: Reader, offset: int, size: int, cluster: int, name: str) -> None:

@@ -85,7 +85,7 @@ def whole(reader: Reader, offset: int, length: int, *, name: str, what: str) -> 
 def check_inside(end: int, reader: Reader, *, name: str, what: str) -> None:
     """Raises ImageTruncated where that many bytes are not there."""
     if end > reader.size:
-        raise ImageTruncated(f"{name} has {reader.size} bytes, but its {what} goes on to {end}.")
+        raise ImageTruncated(f"{name} has {reader.size} bytes, but its {what} would end at {end}.")
 
 
 def check_virtual_size(size: int, limit: int, *, name: str) -> None:

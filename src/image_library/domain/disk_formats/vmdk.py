@@ -31,10 +31,9 @@ from image_library.domain.errors import (
 
 _SECTOR = 512
 _HEADER = struct.Struct("<4sIIQQQQIQQQB4sH")
-_MARKER = struct.Struct("<QII")
 _NEWLINES = b"\n \r\n"
 _AT_END = (1 << 64) - 1
-_FOOTER, _END_OF_STREAM = 3, 0
+_FOOTER = 3
 # QEMU looks for a parent here, whatever the header says of its descriptor.
 _DESCRIPTOR_AT, _LOOKED_AT = _SECTOR, 20 * _SECTOR
 _MAX_DESCRIPTOR = 64 << 10
@@ -75,7 +74,9 @@ def judge(file: Reader, *, name: str, max_virtual_size: int = MAX_VIRTUAL_SIZE) 
     if magic != b"KDMV":
         text = file.read(0, _MAX_DESCRIPTOR)
         _check_parent(text, name)
-        raise UnsafeVmdkExtent(f"{name} is a descriptor only: its disk lies in other files.")
+        extent = _EXTENT.search(text.decode("latin-1"))
+        named = f" ({printable(extent[4].strip())})" if extent else ""
+        raise UnsafeVmdkExtent(f"{name} is a descriptor only: its disk lies in other files{named}.")
     header = _unpack(whole(file, 0, _SECTOR, name=name, what="VMDK header"))
     _check_header(header, name)
     _check_descriptor(file, header, name)
@@ -185,10 +186,9 @@ def _footer(file: Reader, header: _Header, name: str) -> _Header:
         raise UnsafeMetadata(f"{name} says one thing in its header and another in its footer.")
     if footer.directory == _AT_END:
         raise UnsafeMetadata(f"{name} names another footer in its footer.")
-    for at, kind in ((0, _FOOTER), (2 * _SECTOR, _END_OF_STREAM)):
-        _, size, found = _MARKER.unpack_from(end, at)
-        if size or found != kind:
-            raise UnsafeMetadata(f"{name} has a footer without its marks.")
+    mark = struct.pack("<8xII496x", 0, _FOOTER)
+    if end[8:_SECTOR] != mark[8:] or any(end[2 * _SECTOR :]):
+        raise UnsafeMetadata(f"{name} has a footer without its marks.")
     return footer
 
 
