@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from image_library import __version__
@@ -39,7 +40,8 @@ _READ_BUFFER = 256 << 10
 # An answer of unknown length is held against the free space this often.
 _LOOK_AGAIN = 256 << 20
 _LONGEST_WORDS = 64 << 10
-_FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError)
+_FAILURES = (*_BROKEN, asyncio.TimeoutError)
 
 
 def open_session(connector: aiohttp.BaseConnector, *, authorization: str = "") -> aiohttp.ClientSession:
@@ -215,7 +217,7 @@ class HttpFetcher:
                 if not total and receiver.offset > look_at:
                     look_at += _LOOK_AGAIN
                     await receiver.expect(0, validator)
-        except (aiohttp.ClientError, OSError) as error:
+        except _BROKEN as error:
             raise TryAgain(_broken(hop, receiver)) from error
         if total and receiver.offset < total:
             raise TryAgain(_broken(hop, receiver))
@@ -229,7 +231,7 @@ class HttpFetcher:
                     raise SizeExceeded(
                         f"{hop.shown} has more than the {limit} bytes that such a file may have."
                     )
-        except (aiohttp.ClientError, OSError) as error:
+        except _BROKEN as error:
             raise TryAgain(SourceUnreachable(f"The connection to {hop.host} broke.")) from error
         return bytes(found)
 
@@ -245,6 +247,9 @@ class HttpFetcher:
             except TimeoutError:
                 kept = f"{rules.slowest_rate} bytes a second for {rules.patience:g} s"
                 raise TryAgain(SourceStalled(f"{hop.host} sent less than {kept}.")) from None
+            except RuntimeError as error:
+                # The HTTP library's word for a connection that it closed itself over a broken chunk.
+                raise aiohttp.ClientPayloadError(str(error)) from error
             if not block and content.at_eof():
                 return
             came += len(block)
