@@ -24,7 +24,7 @@ from image_library.node.settings import Settings
 
 async def main():
     settings = Settings(
-        data_dir=Path(sys.argv[1]), mirror=sys.argv[2], join_token=sys.argv[3],
+        data_dir=Path(sys.argv[1]), mirror=tuple(filter(None, [sys.argv[2]])), join_token=sys.argv[3],
         control_plane_url="http://127.0.0.1:9",
     )
     async with run_node(settings) as node:

@@ -11,16 +11,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from image_library.domain.addresses import AllowedSources
+from image_library.domain.addresses import AllowedSources, DeniedSources
 from image_library.domain.changes import Changes
 from image_library.domain.image import ImageFormat
 from image_library.domain.store import Download, DownloadOrder
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.download_records import DownloadRecords
+from image_library.node.adapters.fetcher.access import SourceAccess
 from image_library.node.adapters.fetcher.connector import judged_connector
 from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
+from image_library.node.adapters.fetcher.mirrors import Mirrors
 from image_library.node.adapters.fetcher.policy import SourcePolicy
 from image_library.node.adapters.fetcher.retries import RetryRules
+from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.adapters.inspector import HeaderInspector
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.journal import JournalDatabase
@@ -74,6 +77,10 @@ async def workbench(
     data_dir: Path,
     *,
     mirror: str = "",
+    carriers: tuple[str, ...] = (),
+    denied: tuple[str, ...] = (),
+    access: SourceAccess | None = None,
+    traffic: Traffic | None = None,
     allowed: str = "127.0.0.0/8",
     rules: RetryRules = QUICK,
     disk: Disk | None = None,
@@ -91,10 +98,16 @@ async def workbench(
         store = BlobStore(
             layout=layout, journal=journal, identity=identity, now=lambda: clock.now() + ahead, disk=disk
         )
-        policy = SourcePolicy(mirror=mirror, allowed=AllowedSources.parse(allowed))
+        policy = SourcePolicy(
+            mirrors=Mirrors(standing_in=[mirror] if mirror else [], carrying=carriers),
+            allowed=AllowedSources.parse(allowed),
+            denied=DeniedSources.parse(denied),
+        )
         session = open_session(judged_connector(policy))
         stack.push_async_callback(session.close)
-        fetcher = HttpFetcher(session=session, policy=policy, clock=clock, rules=rules)
+        fetcher = HttpFetcher(
+            session=session, policy=policy, clock=clock, rules=rules, access=access, traffic=traffic
+        )
         inspector = HeaderInspector()
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
         shared["node_id"] = identity.node_id

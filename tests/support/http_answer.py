@@ -84,6 +84,8 @@ class Answer:
     events: dict[int, Callable[[], bool]] = field(default_factory=dict[int, Callable[[], bool]])
     reset: bool = False
     close: bool = False
+    # Said instead of the head.
+    raw_head: bytes | None = None
 
     @property
     def body_size(self) -> int:
@@ -103,6 +105,8 @@ class Answer:
         self.headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
 
     def head(self) -> bytes:
+        if self.raw_head is not None:
+            return self.raw_head
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Other')}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -272,6 +272,74 @@ class Gzip(Fault):
         content.headers.append(("Content-Encoding", "gzip"))
 
 
+@dataclass(frozen=True)
+class Header(Fault):
+    """Another value for a header of answers with this status; None takes it away."""
+
+    name: str
+    value: str | None
+    status: int = 206
+
+    def alter_answer(self, answer: Answer, closing: threading.Event) -> None:
+        if answer.status == self.status:
+            answer.headers.pop(self.name, None)
+            if self.value is not None:
+                answer.headers[self.name] = self.value
+
+
+@dataclass(frozen=True)
+class Part(Fault):
+    """206 and a part of the file that was not asked for, honestly named."""
+
+    start: int
+    stop: int
+
+    def alter_answer(self, answer: Answer, closing: threading.Event) -> None:
+        answer.status, answer.start, answer.stop = 206, self.start, self.stop
+        answer.headers["Content-Range"] = f"bytes {self.start}-{self.stop - 1}/{answer.content.size}"
+        answer.headers["Content-Length"] = str(self.stop - self.start)
+
+
+@dataclass(frozen=True)
+class Raw(Fault):
+    """These bytes and nothing else, then the end of the connection."""
+
+    said: bytes
+
+    def alter_answer(self, answer: Answer, closing: threading.Event) -> None:
+        answer.raw_head, answer.close = self.said, True
+        answer.stop, answer.extra = answer.start, b""
+
+
+@dataclass(frozen=True)
+class Silent(Fault):
+    """Not even a head, and the connection stays open."""
+
+    def alter_answer(self, answer: Answer, closing: threading.Event) -> None:
+        answer.events[-1] = closing.wait
+
+
+@dataclass(frozen=True)
+class Chunked(Fault):
+    """In chunks and without a length, whatever range is asked for; with a chunk that is none, if told so."""
+
+    broken: bool = False
+
+    def alter_content(self, content: Content) -> None:
+        data = content.read(0, content.size)
+        half = len(data) // 2
+        size = b"zz" if self.broken else f"{len(data) - half:x}".encode()
+        chunks = f"{half:x}\r\n".encode() + data[:half] + b"\r\n" + size + b"\r\n" + data[half:]
+        content.source, content.transforms = chunks + b"\r\n0\r\n\r\n", []
+        content.headers.append(("Transfer-Encoding", "chunked"))
+
+    def alter_request(self, request: Request) -> Request:
+        return without(request, "range")
+
+    def alter_answer(self, answer: Answer, closing: threading.Event) -> None:
+        answer.headers.pop("Content-Length", None)
+
+
 def without(request: Request, header: str) -> Request:
     kept = {name: value for name, value in request.headers.items() if name != header}
     return Request(method=request.method, path=request.path, headers=kept)

@@ -27,6 +27,10 @@ def import_image(
         str,
         typer.Option("--checksum-file-url", metavar="URL", help="The publisher's checksum file instead."),
     ] = "",
+    size: Annotated[
+        int,
+        typer.Option("--size", metavar="BYTES", min=0, help="Bytes that the file must have; 0: any."),
+    ] = 0,
     description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is.")] = "",
     project: Annotated[str, typer.Option("--project", metavar="PROJECT", help="Who owns it.")] = "",
     label: Annotated[
@@ -73,6 +77,7 @@ def import_image(
     os = OsWords(os_family, os_distribution, os_version, os_architecture, os_user)
     request = request_for(url=url, name=name, labels=label or [], visibility=visibility, os=os)
     request.checksum, request.checksum_url = checksum, checksum_file_url
+    request.size_bytes = size
     request.description, request.project_id = description, project
     request.format, request.node_id = format_, node
     import_from(session, request, wait=not no_wait)

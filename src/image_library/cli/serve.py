@@ -19,7 +19,18 @@ ListenOption = Annotated[
     typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one."),
 ]
 MirrorOption = Annotated[
-    str | None, typer.Option("--mirror", metavar="URL", help="Fetch https://HOST/PATH from URL/HOST/PATH.")
+    list[str] | None,
+    typer.Option("--mirror", metavar="URL", help="Fetch https://HOST/PATH from URL/HOST/PATH."),
+]
+ImageMirrorOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image-mirror", metavar="URL", help="Try it before the publisher, for bytes of known digest."
+    ),
+]
+DenySourceOption = Annotated[
+    list[str] | None,
+    typer.Option("--deny-source", metavar="HOST", help="Host or CIDR that nothing is fetched from."),
 ]
 AllowSourceOption = Annotated[
     list[str] | None,
@@ -89,7 +100,9 @@ def up(
     session: Session,
     listen: ListenOption = None,
     mirror: MirrorOption = None,
+    image_mirror: ImageMirrorOption = None,
     allow_source: AllowSourceOption = None,
+    deny_source: DenySourceOption = None,
     catalog: CatalogOption = None,
     database_url: DatabaseOption = None,
     allowed_host: AllowedHostOption = None,
@@ -109,8 +122,10 @@ def up(
         "up",
         config,
         listen=listen,
-        mirror=mirror,
+        mirror=tuple(mirror or ()),
+        image_mirrors=tuple(image_mirror or ()),
         allow_sources=tuple(allow_source or ()),
+        deny_sources=tuple(deny_source or ()),
         catalog=catalog,
         database_url=database_url,
         allowed_hosts=tuple(allowed_host or ()),
@@ -169,7 +184,9 @@ def node(
         typer.Option("--advertise", metavar="HOST:PORT", help="Where the control plane reaches this node."),
     ] = None,
     mirror: MirrorOption = None,
+    image_mirror: ImageMirrorOption = None,
     allow_source: AllowSourceOption = None,
+    deny_source: DenySourceOption = None,
     accel: AccelOption = None,
     max_virtual_size: MaxSizeOption = None,
     tls_cert: CertOption = None,
@@ -188,8 +205,10 @@ def node(
         join_token_file=join_token_file,
         listen=listen,
         advertise=advertise,
-        mirror=mirror,
+        mirror=tuple(mirror or ()),
+        image_mirrors=tuple(image_mirror or ()),
         allow_sources=tuple(allow_source or ()),
+        deny_sources=tuple(deny_source or ()),
         accel=accel,
         max_virtual_size=max_virtual_size,
         tls_cert=tls_cert,

@@ -33,8 +33,12 @@ class Settings:
     database_url: str = field(default="", repr=False)
     control_plane: str = ""
     join_token_file: Path | None = None
-    mirror: str = ""
+    mirror: tuple[str, ...] = ()
+    image_mirrors: tuple[str, ...] = ()
     allow_sources: tuple[str, ...] = ()
+    deny_sources: tuple[str, ...] = ()
+    source_ca: tuple[str, ...] = ()
+    source_credentials: tuple[str, ...] = ()
     max_virtual_size: int = 0
     accel: str = ""
     allow_unjailed: bool = False

@@ -124,11 +124,22 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         name="mirror",
-        kind="text",
+        kind="list",
         option="--mirror URL",
         variable="LIMIQUANTIX_MIRROR",
         default="none",
-        meaning="Fetch `https://HOST/PATH` from `URL/HOST/PATH` instead (docs/mirrors.md).",
+        meaning="Fetch `https://HOST/PATH` from `URL/HOST/PATH` instead, checksum files too; `PLACE=URL` for "
+        "one publisher. Several are tried in order (docs/mirrors.md).",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="image_mirrors",
+        kind="list",
+        option="--image-mirror URL",
+        variable="LIMIQUANTIX_IMAGE_MIRRORS",
+        default="none",
+        meaning="Mirrors that are tried before the publisher, for bytes whose digest it states; believed in "
+        "nothing else (docs/mirrors.md).",
         programs=WITH_NODE,
     ),
     Setting(
@@ -138,6 +149,55 @@ TABLE: tuple[Setting, ...] = (
         variable="LIMIQUANTIX_ALLOW_SOURCES",
         default="none",
         meaning="Hosts and CIDRs that may be fetched from although their addresses are private or loopback.",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="deny_sources",
+        kind="list",
+        option="--deny-source HOST",
+        variable="LIMIQUANTIX_DENY_SOURCES",
+        default="none",
+        meaning="Hosts (with all below them) and CIDRs that nothing is fetched from, whatever else is set; "
+        "`*`: all that `allow_sources` does not name.",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="source_ca",
+        kind="list",
+        option="",
+        variable="LIMIQUANTIX_SOURCE_CA",
+        default="none",
+        meaning="`HOST=FILE` or `HOST/PATH=FILE`: the only authorities (PEM, with revocation lists if any) "
+        "that a source's certificate is judged by (docs/mirrors.md).",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="source_credentials",
+        kind="list",
+        option="",
+        variable="LIMIQUANTIX_SOURCE_CREDENTIALS",
+        default="none",
+        meaning="`HOST=FILE` or `HOST/PATH=FILE`: a 0600 file with `USER:PASSWORD` or `Bearer TOKEN`, shown "
+        "to that place only, and only over https.",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="connections_per_host",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_CONNECTIONS_PER_HOST",
+        default="`4`",
+        meaning="How many connections a node has to one host at once for images; 0: any number.",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="download_mib_per_second",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_DOWNLOAD_MIB_PER_SECOND",
+        default="`0`: no limit",
+        meaning="How fast a node fetches altogether, in MiB a second, shared fairly by its downloads and "
+        "copies.",
         programs=WITH_NODE,
     ),
     Setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -83,14 +84,8 @@ class AllowedSources:
         Raises:
             InvalidSettings: a part is neither a host name nor a network.
         """
-        hosts: set[str] = set()
-        networks: list[Network] = []
-        for part in filter(None, (p.strip() for p in text.split(","))):
-            try:
-                networks.append(ipaddress.ip_network(part, strict=False))
-            except ValueError:
-                hosts.add(_host(part))
-        return cls(hosts=frozenset(hosts), networks=tuple(networks))
+        hosts, networks = _hosts_and_networks(text.split(","), field="allow_sources")
+        return cls(hosts=frozenset(hosts), networks=networks)
 
     def has_host(self, host: str) -> bool:
         return host.lower().rstrip(".") in self.hosts
@@ -99,9 +94,46 @@ class AllowedSources:
         return any(address in network for network in self.networks)
 
 
-def _host(text: str) -> str:
+@dataclass(frozen=True, kw_only=True)
+class DeniedSources:
+    """Hosts, whatever is below them, and networks that an operator denies. "*" denies what is not allowed."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = ()
+    everything_else: bool = False
+
+    @classmethod
+    def parse(cls, parts: Iterable[str]) -> DeniedSources:
+        """From "tracker.example", "10.0.0.0/8" and "*".
+
+        Raises:
+            InvalidSettings: a part is none of these.
+        """
+        given = [part.strip() for part in parts]
+        named = (part for part in given if part != "*")
+        hosts, networks = _hosts_and_networks(named, field="deny_sources")
+        return cls(hosts=frozenset(hosts), networks=networks, everything_else="*" in given)
+
+    def has_host(self, host: str) -> bool:
+        labels = host.lower().rstrip(".").split(".")
+        return any(".".join(labels[first:]) in self.hosts for first in range(len(labels)))
+
+    def has_address(self, address: Address) -> bool:
+        return any(address in network for network in self.networks)
+
+
+def _hosts_and_networks(parts: Iterable[str], *, field: str) -> tuple[set[str], tuple[Network, ...]]:
+    hosts: set[str] = set()
+    networks: list[Network] = []
+    for part in filter(None, (p.strip() for p in parts)):
+        try:
+            networks.append(ipaddress.ip_network(part, strict=False))
+        except ValueError:
+            hosts.add(_host(part, field))
+    return hosts, tuple(networks)
+
+
+def _host(text: str, field: str) -> str:
     if "/" in text or ":" in text or any(c.isspace() or not c.isprintable() for c in text):
-        raise InvalidSettings(
-            f"'{printable(text)}' in LIMIQUANTIX_ALLOW_SOURCES is neither host nor network."
-        )
+        raise InvalidSettings(f"'{printable(text)}' in {field} is neither host nor network.", field=field)
     return text.lower().rstrip(".")

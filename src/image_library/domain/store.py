@@ -76,6 +76,8 @@ class DownloadOrder:
     digest: str = ""
     # The URL at which the digest is stated; empty: in the catalogue, which pins it.
     digest_source: str = ""
+    # Bytes that the file must have; 0 where nobody said.
+    size_bytes: int = 0
     # Nothing is known to compare the bytes with; they are published as unverified.
     unverified: bool = False
     # "sha256:HEX": a blob that the library has on another node; the URL is empty then.

@@ -10,23 +10,27 @@ import ssl
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import structlog
 
 from image_library import __version__
-from image_library.domain.addresses import AllowedSources
+from image_library.domain.addresses import AllowedSources, DeniedSources
 from image_library.domain.changes import Changes
 from image_library.domain.errors import InvalidSettings
 from image_library.domain.node import Registration
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
+from image_library.node.adapters.fetcher.access import SourceAccess
 from image_library.node.adapters.fetcher.connector import judged_connector
 from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
+from image_library.node.adapters.fetcher.mirrors import Mirrors
 from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy, proxies_from
 from image_library.node.adapters.fetcher.retries import ASKING
+from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.adapters.grpc_server import Tls, serving
 from image_library.node.adapters.guest_inspector import JailedGuestInspector
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
@@ -198,19 +202,31 @@ async def _sources(
     stack: AsyncExitStack, world: _World, environment: Mapping[str, str]
 ) -> tuple[Downloads, AskPublisher]:
     """Those who fetch from publishers: images, and what is said of them."""
+    settings, clock = world.settings, world.clock
     policy = SourcePolicy(
-        mirror=world.settings.mirror,
-        allowed=AllowedSources.parse(",".join(world.settings.allow_sources)),
+        mirrors=Mirrors(standing_in=settings.mirror, carrying=settings.image_mirrors),
+        allowed=AllowedSources.parse(",".join(settings.allow_sources)),
+        denied=DeniedSources.parse(settings.deny_sources),
         proxies=proxies_from(environment),
     )
     session = open_session(judged_connector(policy))
     stack.push_async_callback(session.close)
-    publishers = AskPublisher(HttpFetcher(session=session, policy=policy, clock=world.clock, rules=ASKING))
+    rate = settings.download_mib_per_second << 20
+    traffic = Traffic(clock, per_host=settings.connections_per_host, bytes_per_second=rate)
+    publisher_fetcher = partial(
+        HttpFetcher,
+        session=session,
+        policy=policy,
+        clock=clock,
+        access=SourceAccess(authorities=settings.source_ca, credentials=settings.source_credentials),
+        traffic=traffic,
+    )
+    publishers = AskPublisher(publisher_fetcher(rules=ASKING))
     downloads = Downloads(
-        library=await _library_fetcher(stack, world),
+        library=await _library_fetcher(stack, world, traffic),
         journal=DownloadRecords(world.journal),
         store=world.store,
-        fetcher=HttpFetcher(session=session, policy=policy, clock=world.clock),
+        fetcher=publisher_fetcher(),
         inspector=world.inspector,
         clock=world.clock,
         changes=world.changes,
@@ -227,7 +243,7 @@ async def _sources(
     return downloads, publishers
 
 
-async def _library_fetcher(stack: AsyncExitStack, world: _World) -> HttpFetcher:
+async def _library_fetcher(stack: AsyncExitStack, world: _World, traffic: Traffic) -> HttpFetcher:
     """Fetches from the control plane what the library has on other nodes."""
     settings = world.settings
     ca = _certificate(settings.control_plane_ca)
@@ -237,7 +253,7 @@ async def _library_fetcher(stack: AsyncExitStack, world: _World) -> HttpFetcher:
     )
     stack.push_async_callback(session.close)
     routes = LibraryRoutes(settings.control_plane_url)
-    return HttpFetcher(session=session, policy=routes, clock=world.clock, ours=True)
+    return HttpFetcher(session=session, policy=routes, clock=world.clock, traffic=traffic, ours=True)
 
 
 def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:

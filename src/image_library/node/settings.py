@@ -28,10 +28,21 @@ class Settings:
     # Empty: the machine's own.
     hostname: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    # https://HOST/PATH is fetched from MIRROR/HOST/PATH.
-    mirror: str = ""
+    # https://HOST/PATH is fetched from MIRROR/HOST/PATH; "PLACE=MIRROR" is for one publisher.
+    mirror: tuple[str, ...] = ()
+    # Mirrors that only carry bytes whose digest the publisher states.
+    image_mirrors: tuple[str, ...] = ()
     # Hosts and networks that may be fetched from although they are private.
     allow_sources: tuple[str, ...] = ()
+    # Hosts and networks that nothing is fetched from; "*": whatever is not allowed.
+    deny_sources: tuple[str, ...] = ()
+    # "PLACE=FILE": PEM bundles, and files that hold a credential.
+    source_ca: tuple[str, ...] = ()
+    source_credentials: tuple[str, ...] = ()
+    # 0: any number.
+    connections_per_host: int = 4
+    # 0: as fast as can be.
+    download_mib_per_second: int = 0
     # Bytes; an image that claims more is refused.
     max_virtual_size: int = MAX_VIRTUAL_SIZE
     # Start programs that read foreign bytes also where nothing can shut them in; limits still hold.

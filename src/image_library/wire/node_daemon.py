@@ -57,6 +57,7 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         library_digest=order.library_digest,
         received=order.received,
         checksum_source=order.digest_source,
+        size_bytes=order.size_bytes,
     )
 
 
@@ -86,6 +87,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         checksum_url=message.checksum_url,
         digest=digest,
         digest_source=printable(message.checksum_source, 2000),
+        size_bytes=message.size_bytes,
         unverified=message.unverified,
         library_digest=message.library_digest,
         received=message.received,

@@ -50,7 +50,10 @@ class Door:
 @asynccontextmanager
 async def door(data: Path, mirror: str = "") -> AsyncGenerator[Door]:
     settings = Settings(
-        data_dir=data, control_plane_url="http://127.0.0.1:9", join_token=TOKEN, mirror=mirror
+        data_dir=data,
+        control_plane_url="http://127.0.0.1:9",
+        join_token=TOKEN,
+        mirror=(mirror,) if mirror else (),
     )
     async with run_node(settings, environment={}) as node, aio.insecure_channel(node.endpoint) as channel:
         yield Door(NodeDaemonServiceClient(channel), node.endpoint, node.node_id)

@@ -14,7 +14,7 @@ from tests.fakes.node_images import Qcow2
 from tests.fakes.node_process import NodeProcess, node_process
 from tests.fakes.node_workbench import PUBLISHER, content, order, publish
 from tests.support.mirror import Mirror
-from tests.support.mirror_faults import Throttle
+from tests.support.mirror_faults import HoldAt, Throttle
 
 MIB = 1 << 20
 IMAGE = Qcow2().file(12 * MIB)
@@ -78,3 +78,21 @@ async def test_killed_again_and_again_it_still_gets_there(tmp_path: Path, mirror
     async with node_process(data, mirror=mirror.base_url) as node:
         assert (await ended(node, "job-1")).digest == done.digest
     assert mirror.bytes_sent(URL) < len(IMAGE) + 9 * MIB
+
+
+async def test_f01_a_kill_takes_less_than_a_mebibyte_of_what_had_come(tmp_path: Path, mirror: Mirror) -> None:
+    publish(mirror, IMAGE)
+    here = 7 * MIB - 100_001
+    mirror.fault(URL, HoldAt(here, times=1))
+    data = tmp_path / "data"
+    async with node_process(data, mirror=mirror.base_url) as node:
+        call = node.client.download_image(order_to_wire(order(job_id="job-1")), metadata=node.metadata)
+        async for progress in call:
+            if progress.bytes_downloaded >= here:
+                break
+        await node.kill()
+    async with node_process(data, mirror=mirror.base_url) as node:
+        done = await ended(node, "job-1")
+        assert done.status is Status.COMPLETED, done.error
+        assert content(done.path) == IMAGE
+    assert mirror.exchanges(URL)[-1].start > here - MIB

@@ -30,9 +30,9 @@ def test_without_anything_every_setting_is_left_to_the_program(tmp_path: Path) -
 def test_the_option_wins_over_the_variable_and_the_variable_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('mirror = "http://file"\n')
     environ = {"LIMIQUANTIX_MIRROR": "http://variable"}
-    assert resolved(tmp_path).mirror == "http://file"
-    assert resolved(tmp_path, environ=environ).mirror == "http://variable"
-    assert resolved(tmp_path, environ=environ, mirror="http://option").mirror == "http://option"
+    assert resolved(tmp_path).mirror == ("http://file",)
+    assert resolved(tmp_path, environ=environ).mirror == ("http://variable",)
+    assert resolved(tmp_path, environ=environ, mirror=("http://option",)).mirror == ("http://option",)
 
 
 def test_lists_come_from_options_commas_and_toml(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_lists_come_from_options_commas_and_toml(tmp_path: Path) -> None:
 
 def test_one_file_serves_all_programs(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('mirror = "http://m"\nauth = false\n')
-    assert resolved(tmp_path, "node").mirror == "http://m"
+    assert resolved(tmp_path, "node").mirror == ("http://m",)
     assert resolved(tmp_path, "controlplane") == Settings(data_dir=tmp_path, auth=False)
 
 
@@ -53,7 +53,7 @@ def test_one_file_serves_all_programs(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("mirrror = 'x'", "unknown setting 'mirrror'"),
-        ("mirror = 3", "'mirror' in the settings file is not usable: a text is wanted"),
+        ("mirror = 3", "'mirror' in the settings file is not usable: a list of texts is wanted"),
         ("auth = 'maybe'", "true or false is wanted"),
         ("allow_sources = [1]", "a list of texts is wanted"),
         ("accel = 'magic'", "auto or kvm or tcg is wanted"),

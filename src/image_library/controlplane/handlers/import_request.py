@@ -17,7 +17,7 @@ _NOT_TAKEN = {
 
 
 # Fields that the request and the wish call alike.
-_PLAIN = ("url", "checksum", "checksum_type", "checksum_url", "format")
+_PLAIN = ("url", "checksum", "checksum_type", "checksum_url", "size_bytes", "format")
 
 
 def import_wish(request: pb.ImportImageRequest, key: str) -> ImportWish:

@@ -54,7 +54,9 @@ class ImportPlanner:
                 return Plan(job=job, image=image, fresh=not job.state.ended)
         source = judged(wish)
         image = await self._named(records, self._draft(wish.image, source))
-        node = await wished_node(records, named=wish.node, pool_id=wish.pool_id, needed=_LEAST_ROOM)
+        node = await wished_node(
+            records, named=wish.node, pool_id=wish.pool_id, needed=max(_LEAST_ROOM, source.size_bytes)
+        )
         job = self._job(image, node)
         image = await _kept(records, underway(image, job))
         await records.jobs.add(job, _order(job, image, source))
@@ -150,5 +152,6 @@ def _order(job: Job, image: Image, source: ImportSource) -> DownloadOrder:
         checksum_algorithm=source.algorithm,
         checksum_url=source.checksum_url,
         digest=source.digest,
+        size_bytes=source.size_bytes,
         unverified=source.unverified,
     )

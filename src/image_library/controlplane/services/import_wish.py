@@ -14,6 +14,8 @@ from image_library.domain.os_info import OsInfo
 from image_library.domain.source_url import file_name, judge_source
 
 _FORMATS = {"qcow2": ImageFormat.QCOW2, "raw": ImageFormat.RAW}
+# No file system that we know takes a larger file.
+LARGEST_FILE = (1 << 63) - 1
 # Endings that say that the bytes are neither.
 _OTHERS = frozenset(
     ["vmdk", "vhd", "vhdx", "vdi", "ova", "iso", "xz", "gz", "bz2", "zst", "zip", "7z", "tar", "tgz"]
@@ -44,6 +46,8 @@ class ImportWish:
     checksum: str = ""
     checksum_type: str = ""
     checksum_url: str = ""
+    # Bytes that the file must have; 0 where nobody says.
+    size_bytes: int = 0
     # Id or host name of a node, and the id of a node's store.
     node: str = ""
     pool_id: str = ""
@@ -64,6 +68,8 @@ class ImportSource:
     algorithm: str = ""
     digest: str = ""
     checksum_url: str = ""
+    # Bytes; 0 where nobody says.
+    size_bytes: int = 0
 
     @property
     def unverified(self) -> bool:
@@ -88,6 +94,7 @@ def judged(wish: ImportWish) -> ImportSource:
         algorithm=algorithm,
         digest=digest,
         checksum_url=wish.checksum_url,
+        size_bytes=_size(wish.size_bytes),
     )
 
 
@@ -102,6 +109,12 @@ def _proof(wish: ImportWish) -> tuple[str, str]:
         )
     digest = parse_digest(wish.checksum, algorithm=named)
     return digest.algorithm, digest.hex
+
+
+def _size(wished: int) -> int:
+    if wished > LARGEST_FILE:
+        raise InvalidRequest(f"No file has {wished} bytes.", field="size_bytes")
+    return wished
 
 
 def _format(named: str, filename: str) -> ImageFormat:

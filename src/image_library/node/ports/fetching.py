@@ -19,8 +19,10 @@ class Source:
     url: str
     # A strong digest proves the bytes in the end: http will do, and a prefix can be gone on from.
     digest_known: bool = False
-    # Ask caches on the way to look again.
+    # Ask caches on the way to look again, and no mirror that only carries.
     fresh: bool = False
+    # Bytes that it must have; 0 where nobody said.
+    size: int = 0
 
 
 class Receiver(Protocol):
@@ -78,7 +80,7 @@ class Fetcher(SmallFiles, Protocol):
         Raises:
             UrlNotAllowed, AddressDenied, RedirectDenied: it may not be fetched from there.
             SourceUnreachable, SourceTls, SourceNotFound, SourceRefused, SourceStalled: it cannot be fetched.
-            BadLength, SizeExceeded: the source contradicts itself.
+            BadLength, SizeExceeded: the source contradicts itself, or what is known of its size.
         """
         ...
 

@@ -14,6 +14,7 @@ from image_library.domain.errors import (
     FormatMismatch,
     LibraryError,
     NotAnImage,
+    SizeExceeded,
     StorageFull,
     StorageIo,
     UnknownUpload,
@@ -76,8 +77,8 @@ class VerifiedFetch:
 
         With nothing to expect, the bytes are taken as they come and only measured.
 
-        Bytes that were on disk already, or came without a length, are fetched once more before the
-        source is blamed; and so are those of a file that its publisher replaced meanwhile.
+        Wrong bytes may be an earlier try's, a cache's or a carrying mirror's, or those of a file that its
+        publisher replaced meanwhile: before the source is blamed it is asked once more, past all these.
 
         Raises:
             DigestMismatch, BadLength, and the errors of the fetcher, the store and the inspector.
@@ -99,10 +100,7 @@ class VerifiedFetch:
                 newest = await resolve_expected(order, self._fetcher, waiting=watch.waiting, fresh=True)
                 if digests.named(newest.digest.algorithm) == newest.digest.hex:
                     return Verified(part=part, digests=digests, expected=newest)
-                mixed = part.resumed_from > 0 or not part.total
-                # Another node of the library may have better bytes than the one that gave these.
-                doubtful = mixed or newest != expected or bool(order.library_digest)
-                if again or order.received or not doubtful:
+                if again or order.received:
                     raise await self._refusal(order, part, digests, newest)
             except BaseException:
                 await part.discard()
@@ -159,13 +157,18 @@ class VerifiedFetch:
             if order.received:
                 return await self._received(part, watch)
             source = Source(
-                url=order.library_digest or order.url, digest_known=expected is not None, fresh=fresh
+                url=order.library_digest or order.url,
+                digest_known=expected is not None,
+                fresh=fresh,
+                size=order.size_bytes,
             )
             receiver = _Judged(part, self._inspector, name=order.filename, declared=order.format)
             await self._fetcher_for(order).fetch(source, receiver, watch.waiting)
             await watch.entered(JobState.VERIFYING)
-            return part, await part.finish()
-        except (StorageIo, NotAnImage, FormatMismatch):
+            digests = await part.finish()
+            _check_size(order, digests.size_bytes)
+            return part, digests
+        except (StorageIo, NotAnImage, FormatMismatch, SizeExceeded):
             # A failing disk is never trusted again; and what is no such image is no beginning of one.
             await part.discard()
             raise
@@ -173,6 +176,12 @@ class VerifiedFetch:
             least = _WORTH_KEEPING if isinstance(error, StorageFull) else 1
             await (part.close() if part.offset >= least else part.discard())
             raise
+
+
+def _check_size(order: DownloadOrder, size: int) -> None:
+    """Raises BadLength: these are fewer bytes than were ordered; more are never taken."""
+    if order.size_bytes and size != order.size_bytes:
+        raise BadLength(f"{order.filename} came with {size} bytes, and there are to be {order.size_bytes}.")
 
 
 def _as_it_came(part: Part, digests: PartDigests, *, note: str) -> Verified:

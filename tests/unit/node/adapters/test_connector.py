@@ -9,6 +9,7 @@ import pytest
 from image_library.domain.addresses import AllowedSources
 from image_library.domain.errors import AddressDenied
 from image_library.node.adapters.fetcher.connector import JudgingResolver, Lookup, system_lookup
+from image_library.node.adapters.fetcher.mirrors import Mirrors
 from image_library.node.adapters.fetcher.policy import SourcePolicy
 
 
@@ -61,7 +62,8 @@ async def test_a_name_that_is_looked_up_again_is_judged_again() -> None:
 
 async def test_an_operators_host_may_be_anywhere() -> None:
     policy = SourcePolicy(
-        mirror="http://mirror.internal:8080", allowed=AllowedSources.parse("files.internal")
+        mirrors=Mirrors(standing_in=["http://mirror.internal:8080"]),
+        allowed=AllowedSources.parse("files.internal"),
     )
     resolver = JudgingResolver(policy, answers(["10.0.0.1"], ["10.0.0.2"], ["10.0.0.3"]))
     await resolver.resolve("mirror.internal", 8080)

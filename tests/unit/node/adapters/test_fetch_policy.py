@@ -12,14 +12,17 @@ from image_library.domain.errors import (
     RedirectDenied,
     UrlNotAllowed,
 )
+from image_library.node.adapters.fetcher.mirrors import Mirrors
 from image_library.node.adapters.fetcher.policy import Hop, SourcePolicy, proxies_from, shown
+from image_library.node.ports.fetching import Source
 
 PLAIN = SourcePolicy()
-MIRROR = SourcePolicy(mirror="http://127.0.0.1:8080/mirror/")
+MIRROR = SourcePolicy(mirrors=Mirrors(standing_in=["http://127.0.0.1:8080/mirror/"]))
 
 
 def first(policy: SourcePolicy, url: str, *, digest: bool = False) -> Hop:
-    return policy.first(url, http_will_do=digest)
+    way = policy.ways(Source(url=url, digest_known=digest))[0]
+    return policy.first(way.url, http_will_do=digest)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_only_the_mirror_itself_is_trusted_not_its_address() -> None:
 @pytest.mark.parametrize("mirror", ["ftp://x/", "mirror", "http://", "http://u:p@host/"])
 def test_a_mirror_that_is_no_url_is_a_wrong_setting(mirror: str) -> None:
     with pytest.raises(InvalidSettings, match="mirror"):
-        SourcePolicy(mirror=mirror)
+        SourcePolicy(mirrors=Mirrors(standing_in=[mirror]))
 
 
 def redirect(location: str, *, start: str = "https://example.org/a/b", digest: bool = False) -> Hop:
@@ -147,7 +150,7 @@ def test_a_proxy_is_used_as_the_environment_says() -> None:
             "NO_PROXY": "internal, .example.com",
         }
     )
-    policy = SourcePolicy(proxies=proxies, mirror="")
+    policy = SourcePolicy(proxies=proxies)
     assert first(policy, "https://example.org/x").proxy == "http://proxy:3128"
     assert first(policy, "http://example.org/x", digest=True).proxy == ""
     assert first(policy, "https://a.example.com/x").proxy == ""
@@ -157,7 +160,7 @@ def test_a_proxy_is_used_as_the_environment_says() -> None:
 
 def test_the_mirror_is_reached_directly() -> None:
     proxies = proxies_from({"http_proxy": "http://proxy:3128"})
-    policy = SourcePolicy(mirror="http://mirror.internal", proxies=proxies)
+    policy = SourcePolicy(mirrors=Mirrors(standing_in=["http://mirror.internal"]), proxies=proxies)
     assert first(policy, "https://example.org/x").proxy == ""
 
 

@@ -38,9 +38,9 @@ class JudgingResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         addresses = await self._lookup(host, port)
-        if not self._policy.trusts(host, port):
-            for address in addresses:
-                self._policy.judge_address(address, host)
+        trusted = self._policy.trusts(host, port)
+        for address in addresses:
+            self._policy.judge_address(address, host, trusted=trusted)
         self.approved.update(addresses)
         return [_result(host, port, address) for address in addresses]
 
@@ -51,9 +51,9 @@ class JudgingResolver(AbstractResolver):
         """The socket for a connection, only to what ``resolve`` approved or to a literal that may be."""
         family, kind, protocol, _, address = info
         host, port = str(address[0]), int(address[1])
-        if host not in self.approved and not self._policy.trusts(host, port):
+        if host not in self.approved:
             try:
-                self._policy.judge_address(host, host)
+                self._policy.judge_address(host, host, trusted=self._policy.trusts(host, port))
             except AddressDenied as denied:
                 raise OSError(denied.message) from denied
         return socket.socket(family=family, type=kind, proto=protocol)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+from datetime import UTC, datetime
 
 import aiohttp
 
@@ -16,6 +16,7 @@ from image_library.domain.errors import (
     SourceUnreachable,
 )
 from image_library.node.adapters.fetcher.policy import Hop
+from image_library.node.adapters.fetcher.tls_words import certificate_reason, handshake_reason
 
 
 class TryAgain(Exception):
@@ -43,10 +44,8 @@ def from_exception(hop: Hop, error: Exception) -> LibraryError | TryAgain:
     for cause in _chain(error):
         if isinstance(cause, LibraryError):
             return cause
-        # The HTTP library's own error is of that class too, but says nothing.
-        reason = str(getattr(cause, "verify_message", "")).rstrip(".")
-        if reason:
-            return SourceTls(f"{hop.host} has a certificate that is not accepted: {reason}.")
+        if reason := certificate_reason(cause, now=datetime.now(UTC)):
+            return SourceTls(f"The certificate of {hop.host} is not accepted: {reason}.")
     if isinstance(error, aiohttp.ClientSSLError):
         return SourceTls(f"There is no secure connection to {hop.host}: {_tls_reason(error)}.")
     if isinstance(error, aiohttp.ClientResponseError):
@@ -71,7 +70,5 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _tls_reason(error: aiohttp.ClientSSLError) -> str:
-    for cause in _chain(error):
-        if isinstance(cause, ssl.SSLError) and cause.reason:
-            return cause.reason.replace("_", " ").lower()
-    return "the handshake failed"
+    reasons = (handshake_reason(cause) for cause in _chain(error))
+    return next(filter(None, reasons), "the handshake failed")

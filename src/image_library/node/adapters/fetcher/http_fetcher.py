@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from functools import partial
-from typing import TypeVar
 
 import aiohttp
-import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from image_library import __version__
 from image_library.domain.errors import (
     BadLength,
+    FormatMismatch,
     ImageNotReady,
     Kind,
     LibraryError,
+    NotAnImage,
     RedirectDenied,
     SizeExceeded,
     SourceStalled,
     SourceUnreachable,
 )
-from image_library.domain.progress import Tries, Waiting
+from image_library.node.adapters.fetcher.access import SourceAccess
 from image_library.node.adapters.fetcher.answers import Answer, read_answer
+from image_library.node.adapters.fetcher.attempts import Attempt, Attempts
 from image_library.node.adapters.fetcher.failures import TryAgain, from_exception, from_status
-from image_library.node.adapters.fetcher.policy import Hop, Routes
+from image_library.node.adapters.fetcher.policy import Hop, Routes, Way
 from image_library.node.adapters.fetcher.retries import RetryRules
+from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Receiver, Source, Tell
 from image_library.wire.errors import from_plain
-
-log = structlog.get_logger()
-T = TypeVar("T")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Small enough to stay in the processor's cache: larger ones were measured to be slower.
@@ -42,7 +40,8 @@ _READ_BUFFER = 256 << 10
 # An answer of unknown length is held against the free space this often.
 _LOOK_AGAIN = 256 << 20
 _LONGEST_WORDS = 64 << 10
-_FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError)
+_FAILURES = (*_BROKEN, asyncio.TimeoutError)
 
 
 def open_session(connector: aiohttp.BaseConnector, *, authorization: str = "") -> aiohttp.ClientSession:
@@ -71,6 +70,8 @@ class HttpFetcher:
         policy: Routes,
         clock: Clock,
         rules: RetryRules | None = None,
+        access: SourceAccess | None = None,
+        traffic: Traffic | None = None,
         ours: bool = False,
     ) -> None:
         """``ours`` says that the source is the control plane, whose words for its errors are taken over."""
@@ -79,75 +80,74 @@ class HttpFetcher:
         self._policy = policy
         self._clock = clock
         self._rules = rules or RetryRules()
+        self._access = access or SourceAccess()
+        self._traffic = traffic or Traffic(clock)
 
     async def read_small(self, source: Source, *, limit: int, waiting: Tell) -> bytes:
-        async def attempt(moves: Callable[[], None]) -> bytes:
-            async with self._answered(source, {}) as (hop, response, answer):
+        async def attempt(trying: Attempt) -> bytes:
+            # Not one of the host's connections: it would wait for whole images.
+            await self._traffic.well(trying.host, waiting)
+            async with self._answered(trying.way, source, {}) as (hop, response, answer):
                 if answer.status != 200:
                     raise from_status(hop, answer.status, wait=answer.wait)
-                moves()
+                trying.moves()
                 return await self._read_all(hop, response, limit)
 
-        return await self._tried(attempt, lambda: 0, waiting)
+        return await self._attempts(self._policy.ways(source), waiting).run(attempt)
 
     async def fetch(self, source: Source, receiver: Receiver, waiting: Tell) -> None:
-        async def attempt(moves: Callable[[], None]) -> None:
+        ways = self._policy.ways(source)
+
+        async def attempt(trying: Attempt) -> None:
             if receiver.offset and not (receiver.validator or source.digest_known):
                 await receiver.restart()
             if receiver.total and receiver.offset == receiver.total:
                 return
-            async with self._answered(source, _rest(receiver)) as (hop, response, answer):
+            async with self._traffic.turn(trying.host, waiting):
+                await self._go_on(trying, source, receiver, alone=len(ways) == 1)
+
+        await self._attempts(ways, waiting, lambda: receiver.offset).run(attempt)
+
+    async def _go_on(self, trying: Attempt, source: Source, receiver: Receiver, *, alone: bool) -> None:
+        """One answer's worth of bytes. ``alone``: there is no other way whose validators differ."""
+        headers = _rest(receiver, conditional=alone)
+        try:
+            async with self._answered(trying.way, source, headers) as (hop, response, answer):
                 if answer.status >= 400 and answer.status != 416:
                     raise await self._refusal(hop, response, answer)
-                if not await self._complete(hop, answer, receiver, proved=source.digest_known):
-                    moves()
+                _check_size(hop, answer, source.size)
+                if not await self._complete(hop, answer, receiver, source, alone=alone):
+                    trying.moves()
                     await self._receive(hop, response, receiver)
-
-        await self._tried(attempt, lambda: receiver.offset, waiting)
+        except (FormatMismatch, NotAnImage, SizeExceeded):
+            # Another way begins anew.
+            await receiver.restart()
+            raise
 
     async def announced_size(self, source: Source) -> int:
-        try:
-            async with self._answered(source, {}, method="HEAD") as (_, _, answer):
-                return answer.length if answer.status == 200 else 0
-        except (LibraryError, TryAgain):
-            return 0
-
-    async def _tried(
-        self,
-        attempt: Callable[[Callable[[], None]], Awaitable[T]],
-        done: Callable[[], int],
-        waiting: Tell,
-    ) -> T:
-        number, since, of = 0, self._clock.monotonic(), self._rules.attempts
-        while True:
-            before = done()
-            moving = Waiting(tries=Tries(attempt=number + 1, attempts=of))
+        for way in self._policy.ways(source):
             try:
-                return await attempt(partial(waiting, moving))
-            except TryAgain as failed:
-                if done() - before >= self._rules.worthwhile:
-                    number, since = 0, self._clock.monotonic()
-                number += 1
-                late = self._clock.monotonic() - since > self._rules.within
-                if late or number >= of:
-                    raise failed.last_word from failed
-                pause = failed.wait if failed.wait is not None else self._rules.wait_before(number)
-                # What the source asks for is no fault of its own to be counted.
-                since += failed.wait or 0.0
-                log.info("fetch_failed", code=failed.last_word.code, attempt=number, pause=round(pause, 1))
-                next_at = self._clock.now() + timedelta(seconds=pause)
-                said = f"{failed.last_word.message} Trying again in {max(1, round(pause))} s."
-                waiting(Waiting(what=said, tries=Tries(attempt=number + 1, attempts=of, next_at=next_at)))
-                await self._clock.sleep(pause)
+                async with self._answered(way, source, {}, method="HEAD") as (_, _, answer):
+                    return answer.length if answer.status == 200 else 0
+            except (LibraryError, TryAgain):
+                continue
+        return 0
+
+    def _attempts(
+        self, ways: tuple[Way, ...], waiting: Tell, done: Callable[[], int] = lambda: 0
+    ) -> Attempts:
+        return Attempts(
+            ways, rules=self._rules, clock=self._clock, traffic=self._traffic, waiting=waiting, done=done
+        )
 
     @asynccontextmanager
     async def _answered(
-        self, source: Source, headers: dict[str, str], *, method: str = "GET"
+        self, way: Way, source: Source, headers: dict[str, str], *, method: str = "GET"
     ) -> AsyncGenerator[tuple[Hop, aiohttp.ClientResponse, Answer]]:
         """The answer at the end of all redirects."""
         if source.fresh:
             headers = {**headers, "Cache-Control": "no-cache"}
-        hop = self._policy.first(source.url, http_will_do=source.digest_known)
+        hop = self._policy.first(way.url, http_will_do=source.digest_known)
         while True:
             response = await self._ask(hop, headers, method=method)
             try:
@@ -167,7 +167,8 @@ class HttpFetcher:
                 return await self._session.request(
                     method,
                     URL(hop.url, encoded=True),
-                    headers=headers,
+                    headers={**headers, **self._access.headers(hop)},
+                    ssl=self._access.tls(hop),
                     allow_redirects=False,
                     proxy=hop.proxy or None,
                 )
@@ -184,19 +185,21 @@ class HttpFetcher:
         passing = said.kind is Kind.UNAVAILABLE or isinstance(said, ImageNotReady)
         return TryAgain(said, wait=answer.wait) if passing else said
 
-    async def _complete(self, hop: Hop, answer: Answer, receiver: Receiver, *, proved: bool) -> bool:
+    async def _complete(
+        self, hop: Hop, answer: Answer, receiver: Receiver, source: Source, *, alone: bool
+    ) -> bool:
         """Ready the receiver for the body; True where nothing is missing any more."""
         if answer.status == 200:
             if receiver.offset:
                 # No ranges here, or the file is another one now.
                 await receiver.restart()
-            await receiver.expect(answer.length, answer.validator)
+            await receiver.expect(answer.length or source.size, answer.validator)
             return False
         if answer.status == 416 and receiver.offset and answer.total == receiver.offset:
             return True
         if answer.status not in (206, 416):
             raise from_status(hop, answer.status, wait=answer.wait)
-        if answer.status == 416 or not _continues(answer, receiver, proved=proved):
+        if answer.status == 416 or not _continues(answer, receiver, proved=source.digest_known, alone=alone):
             await receiver.restart()
             raise TryAgain(BadLength(f"{hop.host} sent another part of the file than was asked for."), wait=0)
         await receiver.expect(answer.total or 0, answer.validator)
@@ -207,13 +210,14 @@ class HttpFetcher:
         look_at = receiver.offset + _LOOK_AGAIN
         try:
             async for block in self._blocks(hop, response):
+                await self._traffic.pay(len(block))
+                if total and receiver.offset + len(block) > total:
+                    raise SizeExceeded(f"{hop.host} sends more than the {total} bytes that there are to be.")
                 await receiver.write(block)
-                if total and receiver.offset > total:
-                    raise SizeExceeded(f"{hop.host} sends more than the {total} bytes that it announced.")
                 if not total and receiver.offset > look_at:
                     look_at += _LOOK_AGAIN
                     await receiver.expect(0, validator)
-        except (aiohttp.ClientError, OSError) as error:
+        except _BROKEN as error:
             raise TryAgain(_broken(hop, receiver)) from error
         if total and receiver.offset < total:
             raise TryAgain(_broken(hop, receiver))
@@ -227,7 +231,7 @@ class HttpFetcher:
                     raise SizeExceeded(
                         f"{hop.shown} has more than the {limit} bytes that such a file may have."
                     )
-        except (aiohttp.ClientError, OSError) as error:
+        except _BROKEN as error:
             raise TryAgain(SourceUnreachable(f"The connection to {hop.host} broke.")) from error
         return bytes(found)
 
@@ -243,6 +247,9 @@ class HttpFetcher:
             except TimeoutError:
                 kept = f"{rules.slowest_rate} bytes a second for {rules.patience:g} s"
                 raise TryAgain(SourceStalled(f"{hop.host} sent less than {kept}.")) from None
+            except RuntimeError as error:
+                # The HTTP library's word for a connection that it closed itself over a broken chunk.
+                raise aiohttp.ClientPayloadError(str(error)) from error
             if not block and content.at_eof():
                 return
             came += len(block)
@@ -255,20 +262,32 @@ class HttpFetcher:
                 window_ends += loop.time() - asked
 
 
-def _rest(receiver: Receiver) -> dict[str, str]:
+def _check_size(hop: Hop, answer: Answer, size: int) -> None:
+    """Raises SizeExceeded, BadLength: what is announced is not the size that was ordered."""
+    announced = answer.total if answer.status == 206 else answer.length
+    if not size or not announced or answer.status not in (200, 206):
+        return
+    said = f"{hop.host} announces {announced} bytes, and there are to be {size}."
+    if announced > size:
+        raise SizeExceeded(said, remedy="Check the URL and the size that was given.")
+    if announced < size:
+        raise BadLength(said, remedy="Check the URL and the size that was given.")
+
+
+def _rest(receiver: Receiver, *, conditional: bool) -> dict[str, str]:
     """The headers that ask for what is missing."""
     if not receiver.offset:
         return {}
     headers = {"Range": f"bytes={receiver.offset}-"}
-    return {**headers, "If-Range": receiver.validator} if receiver.validator else headers
+    return {**headers, "If-Range": receiver.validator} if receiver.validator and conditional else headers
 
 
-def _continues(answer: Answer, receiver: Receiver, *, proved: bool) -> bool:
+def _continues(answer: Answer, receiver: Receiver, *, proved: bool, alone: bool) -> bool:
     """Whether a 206 is exactly the rest of the file whose beginning we have.
 
     Where no digest will prove it in the end, the source must say so itself.
     """
-    silent = proved and not (receiver.validator and answer.validator)
+    silent = proved and not (alone and receiver.validator and answer.validator)
     same = silent or answer.validator == receiver.validator
     known = not receiver.total or answer.total == receiver.total
     return bool(receiver.offset) and answer.begins == receiver.offset and known and same

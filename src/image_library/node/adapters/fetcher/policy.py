@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from image_library.domain.addresses import AllowedSources, literal, why_denied
+from image_library.domain.addresses import AllowedSources, DeniedSources, literal, why_denied
 from image_library.domain.checksum import parse_digest
 from image_library.domain.errors import (
     AddressDenied,
-    InvalidSettings,
-    LibraryError,
     RedirectDenied,
     UrlNotAllowed,
     printable,
 )
-from image_library.domain.source_url import PORTS, scheme_not_allowed, split_source
+from image_library.domain.source_url import PORTS, split_source
+from image_library.node.adapters.fetcher.mirrors import Mirrors
+from image_library.node.ports.fetching import Source
 
 MOST_REDIRECTS = 5
 
@@ -57,8 +57,21 @@ class Proxies:
         return self.https if scheme == "https" else self.http
 
 
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One URL at which a source's bytes may be had."""
+
+    url: str
+    # Its bytes count only if they have the digest that somebody else stated.
+    carries: bool = False
+
+
 class Routes(Protocol):
     """Where a source's request goes, and where its redirects may."""
+
+    def ways(self, source: Source) -> tuple[Way, ...]:
+        """In the order in which they are tried; at least one."""
+        ...
 
     def first(self, url: str, *, http_will_do: bool) -> Hop: ...
 
@@ -74,6 +87,9 @@ class LibraryRoutes:
     def __init__(self, control_plane_url: str) -> None:
         self._base = control_plane_url.rstrip("/")
 
+    def ways(self, source: Source) -> tuple[Way, ...]:
+        return (Way(url=source.url),)
+
     def first(self, url: str, *, http_will_do: bool) -> Hop:
         digest = parse_digest(url, algorithm="sha256")
         parts = urlsplit(f"{self._base}/blobs/sha256/{digest.hex}")
@@ -88,37 +104,38 @@ class SourcePolicy:
     def __init__(
         self,
         *,
-        mirror: str = "",
+        mirrors: Mirrors | None = None,
         allowed: AllowedSources | None = None,
+        denied: DeniedSources | None = None,
         proxies: Proxies | None = None,
     ) -> None:
-        """``mirror`` is the base URL that stands before every HOST/PATH; an operator's choice and so trusted.
+        """Mirrors, proxies and what is allowed are an operator's choice and so trusted, unless denied."""
+        self._allowed = allowed or AllowedSources()
+        self._denied = denied or DeniedSources()
+        self._proxies = proxies or Proxies()
+        self._mirrors = mirrors or Mirrors()
+        self._mirror_origins = frozenset(map(_origin, self._mirrors.bases))
+        proxy_urls = [p for p in (self._proxies.https, self._proxies.http) if p]
+        self._proxy_origins = frozenset(_origin(urlsplit(p)) for p in proxy_urls)
+
+    def ways(self, source: Source) -> tuple[Way, ...]:
+        """Those mirrors that only carry first, where a digest is known and nobody asks for fresh bytes.
 
         Raises:
-            InvalidSettings: the mirror is no http or https URL.
+            UrlNotAllowed
         """
-        self._allowed = allowed or AllowedSources()
-        self._proxies = proxies or Proxies()
-        self._mirror = mirror.rstrip("/")
-        self._trusted: frozenset[Origin] = frozenset()
-        self._mirror_origin: Origin | None = None
-        if mirror:
-            self._mirror_origin = _origin(_mirror_parts(mirror))
-        proxy_urls = [p for p in (self._proxies.https, self._proxies.http) if p]
-        origins = [_origin(urlsplit(p)) for p in proxy_urls]
-        self._trusted = frozenset(o for o in (*origins, self._mirror_origin) if o is not None)
+        parts = split_source(source.url)
+        carrying = self._mirrors.carriers(parts) if source.digest_known and not source.fresh else ()
+        instead = tuple(Way(url=url) for url in self._mirrors.instead(parts))
+        return (*(Way(url=url, carries=True) for url in carrying), *instead)
 
     def first(self, url: str, *, http_will_do: bool) -> Hop:
-        """The request for ``url``, through the mirror where there is one.
+        """The request for the URL of a way.
 
         Raises:
             UrlNotAllowed, AddressDenied
         """
-        parts = split_source(url)
-        if self._mirror:
-            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-            parts = split_source(f"{self._mirror}/{parts.netloc}{path}")
-        return self._hop(parts, number=0, http_will_do=http_will_do)
+        return self._hop(split_source(url), number=0, http_will_do=http_will_do)
 
     def redirected(self, hop: Hop, location: str, *, http_will_do: bool) -> Hop:
         """The request that ``location`` asks for.
@@ -144,38 +161,55 @@ class SourcePolicy:
         return after
 
     def trusts(self, host: str, port: int) -> bool:
-        """Whether any address of ``host`` will do: an operator named it."""
-        return (host.lower(), port) in self._trusted or self._allowed.has_host(host)
+        """Whether any address of ``host`` will do that is not denied: an operator named it."""
+        origin = (host.lower(), port)
+        return origin in self._mirror_origins or origin in self._proxy_origins or self._allowed.has_host(host)
 
-    def judge_address(self, text: str, host: str) -> None:
+    def judge_address(self, text: str, host: str, *, trusted: bool = False) -> None:
         """Refuse an address that ``host`` was looked up to.
 
         Raises:
             AddressDenied
         """
         address = literal(text)
-        why = why_denied(address) if address else "no address"
-        if why and not (address and self._allowed.has_address(address)):
+        if address is None:
+            raise AddressDenied(f"{printable(host)} is at {printable(text)}, which is no address.")
+        if self._denied.has_address(address):
+            raise self._denied_by_operator(f"{printable(host)} at {printable(text)}")
+        if trusted or self._allowed.has_address(address):
+            return
+        if why := why_denied(address):
             raise AddressDenied(f"{printable(host)} is at {printable(text)}, which is {why}.")
+        if self._denied.everything_else:
+            raise self._denied_by_operator(printable(host))
 
     def _hop(self, parts: SplitResult, *, number: int, http_will_do: bool) -> Hop:
-        host, port = _origin(parts)
-        if parts.scheme == "http":
-            if not (http_will_do or (host, port) == self._mirror_origin):
-                raise UrlNotAllowed(f"{host} is to be fetched from over http, and no digest is known.")
-        elif parts.scheme != "https":
-            raise scheme_not_allowed(parts.scheme)
-        address = literal(host)
-        if address is not None and not self.trusts(host, port):
-            self.judge_address(str(address), host)
-        direct = (host, port) == self._mirror_origin
+        origin = host, port = _origin(parts)
+        if parts.scheme == "http" and not (http_will_do or origin in self._mirror_origins):
+            raise UrlNotAllowed(f"{host} is to be fetched from over http, and no digest is known.")
+        if self._denied.has_host(host):
+            raise self._denied_by_operator(host)
+        proxy = "" if origin in self._mirror_origins else self._proxies.proxy_for(parts.scheme, host)
+        address, trusted = literal(host), self.trusts(host, port)
+        if address is not None:
+            self.judge_address(str(address), host, trusted=trusted)
+        elif proxy and self._denied.everything_else and not trusted:
+            # Its address is the proxy's to look up, so that only its name can allow it.
+            raise self._denied_by_operator(host)
         return Hop(
             url=parts._replace(fragment="").geturl(),
             host=host,
             port=port,
             encrypted=parts.scheme == "https",
             number=number,
-            proxy="" if direct else self._proxies.proxy_for(parts.scheme, host),
+            proxy=proxy,
+        )
+
+    @staticmethod
+    def _denied_by_operator(what: str) -> AddressDenied:
+        return AddressDenied(
+            f"This node's operator does not let it fetch from {what}.",
+            remedy="Ask the operator: the node's deny_sources says so.",
         )
 
 
@@ -201,13 +235,6 @@ def proxies_from(environment: Mapping[str, str]) -> Proxies:
 
 def _origin(parts: SplitResult) -> Origin:
     return (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
-
-
-def _mirror_parts(mirror: str) -> SplitResult:
-    try:
-        return split_source(mirror)
-    except LibraryError as error:
-        raise InvalidSettings(f"The mirror cannot be used: {error.message}", field="mirror") from error
 
 
 def _covers(pattern: str, host: str) -> bool:

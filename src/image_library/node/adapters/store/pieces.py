@@ -1,7 +1,8 @@
 """Pieces of memory that a stream of bytes passes through on its way to threads that write and hash them.
 
 The event loop fills a piece and hands it to every lane; when all are done with it, it is filled again.
-Few large pieces instead of many small blocks: threads of Python wake each other expensively.
+Few large pieces instead of many small blocks: threads of Python wake each other expensively. Where bytes
+come slowly nobody is busy, and what came is handed over at once: a kill takes little of it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
-# What a kill can take of what had come; also what one write carries.
+# What one write carries at most.
 PIECE = 1 << 20
+# Idle threads are given no less than this, and always a multiple of it: direct writes need that.
+SMALLEST = 64 << 10
 # As many as keep everybody busy; a giver who finds none free waits.
 COUNT = 12
 
@@ -68,6 +71,8 @@ class Pieces:
         self._lock = threading.Lock()
         self._free: list[_Piece] = []
         self._made = 0
+        # Pieces that lanes work on.
+        self._busy = 0
         self._current: _Piece | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._lanes = [Lane(work, name=name, done=self._is_done) for name, work in lanes]
@@ -87,6 +92,22 @@ class Pieces:
             view = view[taken:]
             if piece.filled == PIECE:
                 self._hand_over()
+        await self._early()
+
+    async def _early(self) -> None:
+        """Give idle lanes what there is; the rest of it begins the next piece."""
+        piece = self._current
+        if piece is None or piece.filled < SMALLEST or self._busy:
+            return
+        whole = piece.filled - piece.filled % SMALLEST
+        # A copy, as the next piece may be this one again.
+        rest = bytes(piece.memory[whole : piece.filled])
+        piece.filled = whole
+        self._hand_over()
+        if rest:
+            following = await self._next()
+            following.memory[: len(rest)] = rest
+            following.filled = len(rest)
 
     async def finish(self) -> None:
         """Hand over what is left and wait for all threads to end. Errors are left for ``raise_error``."""
@@ -105,6 +126,8 @@ class Pieces:
         piece, self._current = self._current, None
         if piece is not None and piece.filled:
             piece.wanted = len(self._lanes)
+            with self._lock:
+                self._busy += 1
             for lane in self._lanes:
                 lane.give(piece)
 
@@ -132,6 +155,7 @@ class Pieces:
             piece.wanted -= 1
             if piece.wanted:
                 return
+            self._busy -= 1
             self._free.append(piece)
         if self._waiter is not None:
             try:
