@@ -12,6 +12,7 @@ from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.os_info import OsInfo
 from image_library.domain.progress import Progress, Tries
+from image_library.domain.signature import SignatureSource
 from image_library.domain.trust import Evidence
 
 
@@ -73,6 +74,8 @@ class DownloadOrder:
     digest: str = ""
     # The URL at which the digest is stated; empty: in the catalogue, which pins it.
     digest_source: str = ""
+    # How the checksum file is signed: without a valid signature nothing is taken.
+    signature: SignatureSource | None = None
     # Nothing is known to compare the bytes with; they are published as unverified.
     unverified: bool = False
     # "sha256:HEX": a blob that the library has on another node; the URL is empty then.

@@ -36,6 +36,7 @@ from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
+from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.store.blob_store import BlobStore
@@ -204,13 +205,16 @@ async def _sources(
     )
     session = open_session(judged_connector(policy))
     stack.push_async_callback(session.close)
-    publishers = AskPublisher(HttpFetcher(session=session, policy=policy, clock=world.clock, rules=ASKING))
+    signatures = OpenPgpSignatures(now=world.clock.now)
+    asking = HttpFetcher(session=session, policy=policy, clock=world.clock, rules=ASKING)
+    publishers = AskPublisher(asking, signatures)
     downloads = Downloads(
         library=await _library_fetcher(stack, world),
         journal=DownloadRecords(world.journal),
         store=world.store,
         fetcher=HttpFetcher(session=session, policy=policy, clock=world.clock),
         inspector=world.inspector,
+        signatures=signatures,
         clock=world.clock,
         changes=world.changes,
         adoption=AdoptFile(
