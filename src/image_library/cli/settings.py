@@ -39,6 +39,7 @@ class Settings:
     accel: str = ""
     hostname: str = ""
     refresh: str = ""
+    min_trust: tuple[str, ...] = ()
     log_format: str = "console"
     # Given on the command line only, for one start.
     accept_store: bool = False
