@@ -122,7 +122,7 @@ def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSe
     """``apart``: its nodes are other programs, whose certificates are checked where there are authorities."""
     from image_library.controlplane.settings import Settings as ControlPlaneSettings
 
-    given = {name: said for name in ("listen", "refresh") if (said := getattr(settings, name))}
+    given = {name: said for name in ("listen", "refresh", "min_trust") if (said := getattr(settings, name))}
     token = read_token(settings.join_token_file) if settings.join_token_file else ""
     return ControlPlaneSettings(
         data_dir=settings.data_dir,

@@ -22,6 +22,7 @@ from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
 from image_library.domain.errors import LibraryError, NodeUnreachable, UnknownVm
 from image_library.domain.node import Node
+from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
 from image_library.domain.vm_wish import DiskWish, VmWish
 from tests.fakes.control_nodes import FakeNodes
@@ -128,6 +129,10 @@ class FakeNodeVms:
         return self.reports[vm_id]
 
 
+# Images of every level will do.
+ANY_TRUST = TrustPolicy()
+
+
 class VmPlane(Plane):
     """``restarted`` is the same database and the same nodes under a new process."""
 
@@ -139,6 +144,7 @@ class VmPlane(Plane):
         node_vms: FakeNodeVms | None = None,
         nodes: FakeNodes | None = None,
         prefix: str = "id",
+        trust: TrustPolicy = ANY_TRUST,
     ) -> None:
         super().__init__(catalog, database=database, nodes=nodes, prefix=prefix)
         self.node_vms = node_vms or FakeNodeVms()
@@ -151,7 +157,7 @@ class VmPlane(Plane):
             **shared,
         }
         self.followers = VmFollowers(**everything)
-        self.launches = VmLaunches(followers=self.followers, **everything)
+        self.launches = VmLaunches(followers=self.followers, trust=trust, **everything)
         sources = VmSources(
             database=self.database,
             catalog=catalog or a_catalog(),
@@ -163,6 +169,7 @@ class VmPlane(Plane):
             records=self.records,
             sources=sources,
             renderer=SeedRenderer(YamlDocuments()),
+            trust=trust,
             new_id=self.new_id,
             **shared,
         )

@@ -28,6 +28,7 @@ from image_library.node.adapters.inspector import HeaderInspector
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
+from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.adapters.store.blob_store import BlobStore
 from image_library.node.adapters.store.disk import Disk
 from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
@@ -120,6 +121,7 @@ async def workbench(
             fetcher=fetcher,
             library=fetcher,
             changes=Changes(),
+            signatures=OpenPgpSignatures(),
             adoption=adoption,
             **shared,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from image_library.catalog.keyring import keys_beside, shipped_keys
+from image_library.catalog.signatures import signature_of
 from image_library.catalog.table import Table
 from image_library.domain.catalog import Catalog, CatalogEntry, Variant
 from image_library.domain.checksum import parse_digest
@@ -19,6 +22,7 @@ from image_library.domain.identity import valid_user
 from image_library.domain.image import ImageFormat, Requirements
 from image_library.domain.os_info import GuestTraits, OsFamily, OsInfo, ProvisioningMethod
 from image_library.domain.releases import IndexFormat, ReleaseIndex, ReleasePattern
+from image_library.domain.signature import SigningKey
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
@@ -44,14 +48,20 @@ def load_catalog(extra: Path | None = None) -> Catalog:
         InvalidCatalog: a file cannot be read or has an error, with the file, the entry and the field.
     """
     shipped = files("image_library.catalog").joinpath("images.toml").read_text(encoding="utf-8")
-    entries = {entry.id: entry for entry in parse_entries(shipped, source="images.toml")}
+    keys = shipped_keys()
+    entries = {entry.id: entry for entry in parse_entries(shipped, source="images.toml", keys=keys)}
     if extra is not None:
-        entries |= {entry.id: entry for entry in parse_entries(_read(extra), source=str(extra))}
+        keys |= keys_beside(extra)
+        entries |= {entry.id: entry for entry in parse_entries(_read(extra), source=str(extra), keys=keys)}
     return Catalog(entries=tuple(entries.values()))
 
 
-def parse_entries(text: str, *, source: str) -> tuple[CatalogEntry, ...]:
+def parse_entries(
+    text: str, *, source: str, keys: Mapping[str, SigningKey] | None = None
+) -> tuple[CatalogEntry, ...]:
     """The entries of one catalogue file, in its order; ``source`` is the file's name for messages.
+
+    ``keys`` are those that entries may name, by fingerprint.
 
     Raises:
         InvalidCatalog: not TOML, or an entry is not valid, or two have the same id.
@@ -68,7 +78,8 @@ def parse_entries(text: str, *, source: str) -> tuple[CatalogEntry, ...]:
         raise InvalidCatalog(f"{source}: 'written' is a day, such as 2026-11-25.", field="written")
     entries: dict[str, CatalogEntry] = {}
     for number, values in enumerate(cast("list[Any]", listed), start=1):
-        entry = replace(_entry(values, source=source, number=number), written=written)
+        entry = _entry(values, keys or {}, source=source, number=number)
+        entry = replace(entry, written=written)
         if entry.id in entries:
             raise InvalidCatalog(f"{source}: the id '{entry.id}' is there twice.", field="id")
         entries[entry.id] = entry
@@ -84,14 +95,14 @@ def _read(path: Path) -> str:
         raise InvalidCatalog(f"The catalog {path} cannot be read: {reason}.", remedy=remedy) from error
 
 
-def _entry(values: object, *, source: str, number: int) -> CatalogEntry:
+def _entry(values: object, keys: Mapping[str, SigningKey], *, source: str, number: int) -> CatalogEntry:
     where = f"{source}: image number {number}"
     if not isinstance(values, dict):
         raise InvalidCatalog(f"{where} is not a table.")
     table = Table(cast("dict[str, Any]", values), where=where)
     entry_id = table.text("id", pattern=_ID)
     table.rename(f"{source}: image '{entry_id}'")
-    variants = tuple(_variant(table, name, below) for name, below in table.tables("variants"))
+    variants = tuple(_variant(table, name, below, keys) for name, below in table.tables("variants"))
     entry = CatalogEntry(
         id=entry_id,
         name=table.text("name", pattern=_LINE),
@@ -153,19 +164,22 @@ def _traits(table: Table) -> GuestTraits:
     )
 
 
-def _variant(entry: Table, architecture: str, table: Table) -> Variant:
+def _variant(entry: Table, architecture: str, table: Table, keys: Mapping[str, SigningKey]) -> Variant:
     if architecture not in _ARCHITECTURES:
         entry.fail(f"variants.{architecture}", f"an architecture is one of {', '.join(_ARCHITECTURES)}")
+    checksum_url = _url(table, "checksum_url", default="")
+    signature_url = _url(table, "signature_url", default="")
     variant = Variant(
         architecture=architecture,
         url=_url(table, "url"),
-        checksum_url=_url(table, "checksum_url", default=""),
+        checksum_url=checksum_url,
         checksum_algorithm=table.text("checksum_algorithm", pattern=_ALGORITHM),
         digest=table.text("digest", default="", pattern=_DIGEST),
         format=ImageFormat(table.text("format", default="qcow2", pattern=_FORMATS)),
         size_bytes=table.number("size_bytes", default=0, least=0),
         firmware=table.texts("firmware", of=_FIRMWARE),
         index=_index(table.table("index")),
+        signature=signature_of(table, keys, url=signature_url, checksum_url=checksum_url),
     )
     if not _FILENAME.fullmatch(variant.filename):
         table.fail("url", "must end in a plain file name, which the checksum file is searched for")

@@ -40,8 +40,8 @@ class Table:
     def day(self, key: str) -> date | None:
         return self._take(key, date, "a date such as 2030-12-31", None) if key in self._left else None
 
-    def texts(self, key: str, *, of: re.Pattern[str]) -> tuple[str, ...]:
-        return self._texts(key, self._take(key, list, "a list", None), of)
+    def texts(self, key: str, *, of: re.Pattern[str], default: list[str] | None = None) -> tuple[str, ...]:
+        return self._texts(key, self._take(key, list, "a list", default), of)
 
     def commands(self, key: str, *, of: re.Pattern[str]) -> tuple[tuple[str, ...], ...]:
         """A list of argument lists; none if the key is missing."""

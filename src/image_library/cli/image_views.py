@@ -181,7 +181,7 @@ def _evidence(status: ImageStatus, node_names: Mapping[str, str]) -> list[tuple[
         ("expected", f"{proof.algorithm}:{proof.expected}"),
         ("actual", actual),
         ("according to", proof.source),
-        ("signed by", proof.key_fingerprint),
+        ("signed by", f"{proof.key_owner} {proof.key_fingerprint}".strip()),
         ("verified", where),
     ]
 
@@ -192,6 +192,12 @@ def _newest(variant: ImageCatalogVariant) -> str:
         return ""
     published = f", published {variant.newest_published}" if variant.newest_published else ""
     return f"{variant.newest_release or 'not told'}{published} (asked {variant.asked_at})"
+
+
+def _signers(variant: ImageCatalogVariant) -> str:
+    """Whose signature of the checksum file is demanded."""
+    pairs = zip(variant.key_owners, variant.signing_keys, strict=False)
+    return " or ".join(f"{owner} {fingerprint}" for owner, fingerprint in pairs)
 
 
 def entry_facts(entry: ImageCatalogEntry) -> list[tuple[str, str]]:
@@ -210,6 +216,7 @@ def entry_facts(entry: ImageCatalogEntry) -> list[tuple[str, str]]:
         facts += [
             (f"{v.architecture} image", v.url),
             (f"{v.architecture} checksum", v.checksum_url or f"{v.checksum_type}:{v.checksum}"),
+            (f"{v.architecture} signed by", _signers(v)),
             (f"{v.architecture} newest", _newest(v)),
         ]
     return facts

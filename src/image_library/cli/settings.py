@@ -44,6 +44,7 @@ class Settings:
     allow_unjailed: bool = False
     hostname: str = ""
     refresh: str = ""
+    min_trust: tuple[str, ...] = ()
     log_format: str = "console"
     # Given on the command line only, for one start.
     accept_store: bool = False

@@ -312,6 +312,16 @@ TABLE: tuple[Setting, ...] = (
         programs=SERVERS,
     ),
     Setting(
+        name="min_trust",
+        kind="list",
+        option="",
+        variable="LIMIQUANTIX_MIN_TRUST",
+        default="`unverified`",
+        meaning="How far images must be proved that VMs are made from: `signed`, `pinned`, `checksum` or "
+        "`unverified`, and `PROJECT=LEVEL` for single projects (docs/trust.md).",
+        programs=SERVERS,
+    ),
+    Setting(
         name="job_patience_hours",
         kind="number",
         option="",

@@ -149,7 +149,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     auth = Auth(tokens, required=not settings.no_auth)
     once = Once(RepeatedCalls(database=world.database, clock=world.clock))
     chain = (Errors(), auth, undivided, once)
-    vms = vm_service(world, vm_records, parts)
+    vms = vm_service(world, vm_records, parts, settings.trust)
     stack.push_async_callback(vms.close)
     await vms.resume()
     vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)

@@ -47,6 +47,7 @@ from image_library.controlplane.services.vms import VmService
 from image_library.controlplane.settings import Settings
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
+from image_library.domain.trust_policy import TrustPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +178,7 @@ def _deletions(world: World, images: ImageService, vm_records: VmRecords) -> Del
     )
 
 
-def vm_service(world: World, records: VmRecords, parts: ImageParts) -> VmService:
+def vm_service(world: World, records: VmRecords, parts: ImageParts, trust: TrustPolicy) -> VmService:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
@@ -195,6 +196,7 @@ def vm_service(world: World, records: VmRecords, parts: ImageParts) -> VmService
                 adoptions=parts.adoptions,
             ),
             renderer=SeedRenderer(YamlDocuments()),
+            trust=trust,
             clock=clock,
             new_id=new_id,
         ),
@@ -203,6 +205,7 @@ def vm_service(world: World, records: VmRecords, parts: ImageParts) -> VmService
             records=records,
             nodes=nodes,
             followers=followers,
+            trust=trust,
             changes=changes,
             clock=clock,
         ),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from image_library.domain.errors import InvalidSettings, ListenDenied, printable
 from image_library.domain.refresh import KEPT_VERSIONS
+from image_library.domain.trust_policy import TrustPolicy
 
 DEFAULT_LISTEN = "127.0.0.1:8006"
 SQLITE = "sqlite:///"
@@ -47,6 +48,8 @@ class Settings:
     refresh_hours: int = 24
     # Of a catalogue image, those that nothing uses.
     keep_versions: int = KEPT_VERSIONS
+    # How far images must be proved that VMs are made from: "LEVEL" for everybody, "PROJECT=LEVEL" for one.
+    min_trust: tuple[str, ...] = ()
     # A job whose node stays away for longer fails.
     job_patience_hours: int = 24
     # Jobs that ended longer ago are forgotten.
@@ -74,6 +77,11 @@ class Settings:
                 return POSTGRESQL[0] + self.database_url.removeprefix(scheme)
         return Path(self.database_url.removeprefix(SQLITE))
 
+    @property
+    def trust(self) -> TrustPolicy:
+        """Raises InvalidSettings."""
+        return TrustPolicy.parse(self.min_trust)
+
     def checked(self) -> Settings:
         """These settings, if they can be used together.
 
@@ -82,6 +90,7 @@ class Settings:
             ListenDenied: the address may not be served this way.
         """
         self._check_forms()
+        _ = self.trust
         loopback = is_loopback(self.listen_host)
         if self.no_auth and not loopback:
             raise ListenDenied(

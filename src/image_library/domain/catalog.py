@@ -10,6 +10,7 @@ from image_library.domain.errors import NameTaken
 from image_library.domain.image import ImageFormat, Requirements
 from image_library.domain.os_info import GuestTraits, OsInfo
 from image_library.domain.releases import ReleaseIndex
+from image_library.domain.signature import SignatureSource
 from image_library.domain.trust import TrustLevel
 
 
@@ -31,6 +32,8 @@ class Variant:
     firmware: tuple[str, ...] = ()
     # Where the publisher tells of its builds; none where it does not.
     index: ReleaseIndex | None = None
+    # How the checksum file is signed; none where it is not, or by a key that is not known here.
+    signature: SignatureSource | None = None
 
     @property
     def filename(self) -> str:
@@ -39,6 +42,8 @@ class Variant:
 
     @property
     def best_trust(self) -> TrustLevel:
+        if self.signature:
+            return TrustLevel.SIGNED
         return TrustLevel.PINNED if self.digest else TrustLevel.CHECKSUM
 
 

@@ -15,6 +15,7 @@ from image_library.domain.checksum import Digest
 from image_library.domain.errors import IndexUnreadable
 from image_library.domain.origin import shown_url
 from image_library.domain.releases import Release, ReleaseIndex
+from image_library.domain.signature import SignatureSource
 from image_library.domain.trust import TrustLevel
 
 
@@ -28,6 +29,8 @@ class PublisherQuestion:
     # A pinned digest in lower-case hexadecimal.
     digest: str = ""
     index: ReleaseIndex | None = None
+    # How the checksum file is signed: without a valid signature there is no answer.
+    signature: SignatureSource | None = None
 
     @property
     def digest_source(self) -> str:
@@ -42,6 +45,7 @@ class PublisherQuestion:
             checksum_url=variant.checksum_url,
             digest=variant.digest,
             index=variant.index,
+            signature=variant.signature,
         )
 
 
@@ -84,6 +88,9 @@ class PublisherAnswer:
             raise IndexUnreadable("It gives the image another digest than the checksum file.")
         newest = releases[0]
         if index.is_ahead(newest.url, of=self.url):
+            if self.level is TrustLevel.SIGNED:
+                # An index is not signed: it cannot replace what is.
+                return self._signed_alone(newest)
             return PublisherAnswer(
                 digest=newest.digest,
                 level=TrustLevel.CHECKSUM,
@@ -95,6 +102,10 @@ class PublisherAnswer:
         note = "" if named else "The index does not list the build that is offered now."
         return replace(self, release=named, note=note)
 
+    def _signed_alone(self, newest: Release) -> PublisherAnswer:
+        note = f"The index lists {newest.version}, but only a newer catalog knows where that one is signed."
+        return replace(self, note=note, complete=False)
+
 
 def as_offered(variant: Variant, answer: PublisherAnswer | None) -> tuple[Variant, str]:
     """The variant as its publisher was heard to offer it, and where its digest is stated then.
@@ -102,7 +113,7 @@ def as_offered(variant: Variant, answer: PublisherAnswer | None) -> tuple[Varian
     It differs only where the catalogue's URL names one build for ever and an index told of a newer one.
     """
     index = variant.index
-    if answer is None or index is None or not index.is_ahead(answer.url, of=variant.url):
+    if variant.signature or answer is None or index is None or not index.is_ahead(answer.url, of=variant.url):
         return variant, ""
     offered = replace(
         variant,

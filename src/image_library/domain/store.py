@@ -13,6 +13,7 @@ from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.os_info import OsInfo
 from image_library.domain.progress import Progress, Tries
+from image_library.domain.signature import SignatureSource
 from image_library.domain.trust import Evidence
 
 
@@ -78,6 +79,8 @@ class DownloadOrder:
     digest_source: str = ""
     # Bytes that the file must have; 0 where nobody said.
     size_bytes: int = 0
+    # How the checksum file is signed: without a valid signature nothing is taken.
+    signature: SignatureSource | None = None
     # Nothing is known to compare the bytes with; they are published as unverified.
     unverified: bool = False
     # "sha256:HEX": a blob that the library has on another node; the URL is empty then.

@@ -25,6 +25,8 @@ class Evidence:
     expected: str = ""
     actual: str = ""
     source: str = ""
+    # Of the publisher's key that signed what the digest was read from, and whose key it is.
     key_fingerprint: str = ""
+    key_owner: str = ""
     verified_at: datetime | None = None
     node_id: str = ""

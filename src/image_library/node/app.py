@@ -40,6 +40,7 @@ from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.jail import Jail, Wall, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
+from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.store.blob_store import BlobStore
@@ -221,13 +222,15 @@ async def _sources(
         access=SourceAccess(authorities=settings.source_ca, credentials=settings.source_credentials),
         traffic=traffic,
     )
-    publishers = AskPublisher(publisher_fetcher(rules=ASKING))
+    signatures = OpenPgpSignatures(now=world.clock.now)
+    publishers = AskPublisher(publisher_fetcher(rules=ASKING), signatures)
     downloads = Downloads(
         library=await _library_fetcher(stack, world, traffic),
         journal=DownloadRecords(world.journal),
         store=world.store,
         fetcher=publisher_fetcher(),
         inspector=world.inspector,
+        signatures=signatures,
         clock=world.clock,
         changes=world.changes,
         adoption=AdoptFile(

@@ -56,6 +56,7 @@ def _updated(offer: CatalogOffer) -> str:
 
 def _variant(variant: Variant, finding: Finding | None) -> ImageCatalogVariant:
     answer = finding.answer if finding else None
+    signature = variant.signature
     published = answer.release.published if answer and answer.release else None
     return ImageCatalogVariant(
         architecture=variant.architecture,
@@ -68,6 +69,10 @@ def _variant(variant: Variant, finding: Finding | None) -> ImageCatalogVariant:
         newest_release=answer.name if answer else "",
         newest_published=published.isoformat() if published else "",
         asked_at=rfc3339(finding.asked_at) if finding else "",
+        signature_kind=signature.kind.value if signature else "",
+        signature_url=signature.url if signature else "",
+        signing_keys=[key.fingerprint for key in signature.keys] if signature else [],
+        key_owners=[key.owner for key in signature.keys] if signature else [],
     )
 
 

@@ -12,6 +12,7 @@ from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.guest_facts import guest_from_wire, guest_to_wire
+from image_library.wire.signature import signature_from_wire, signature_to_wire
 from image_library.wire.times import time_from_wire, time_to_wire
 from image_library.wire.trust import evidence_from_wire, evidence_to_wire
 from limiquantix.node.v1.node_daemon_pb import AdoptFileRequest, DownloadImageOnNodeRequest, DownloadProgress
@@ -58,6 +59,7 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         received=order.received,
         checksum_source=order.digest_source,
         size_bytes=order.size_bytes,
+        signature=signature_to_wire(order.signature),
     )
 
 
@@ -88,6 +90,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         digest=digest,
         digest_source=printable(message.checksum_source, 2000),
         size_bytes=message.size_bytes,
+        signature=signature_from_wire(message.signature, checksum_url=message.checksum_url),
         unverified=message.unverified,
         library_digest=message.library_digest,
         received=message.received,

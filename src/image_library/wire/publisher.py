@@ -11,13 +11,15 @@ from image_library.domain.errors import (
     InvalidCatalog,
     InvalidDigest,
     InvalidRequest,
+    NotImplementedYet,
     UrlNotAllowed,
     printable,
 )
 from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.releases import IndexFormat, Release, ReleaseIndex, ReleasePattern
 from image_library.domain.trust import TrustLevel
-from image_library.wire.trust import trust_to_wire
+from image_library.wire.signature import signature_from_wire, signature_to_wire
+from image_library.wire.trust import trust_from_wire, trust_to_wire
 from limiquantix.node.v1.node_daemon_pb import (
     AskPublisherRequest,
     AskPublisherResponse,
@@ -47,6 +49,7 @@ def question_to_wire(question: PublisherQuestion) -> AskPublisherRequest:
             item=index.item,
             leads=index.leads,
         ),
+        signature=signature_to_wire(question.signature),
     )
 
 
@@ -72,6 +75,7 @@ def question_from_wire(message: AskPublisherRequest) -> PublisherQuestion:
         checksum_url=message.checksum_url,
         digest=pinned.hex if pinned else "",
         index=_index(message.index) if message.index else None,
+        signature=signature_from_wire(message.signature, checksum_url=message.checksum_url),
     )
 
 
@@ -116,7 +120,10 @@ def answer_from_wire(message: AskPublisherResponse, question: PublisherQuestion)
 
     Raises:
         Internal: it is no answer to this question.
+        NotImplementedYet: the node did not look at the signature that the question demands.
     """
+    if question.signature and trust_from_wire(message.trust) is not TrustLevel.SIGNED:
+        raise NotImplementedYet("The node is too old to check signatures.")
     try:
         digest = parse_digest(message.checksum, algorithm=message.checksum_type)
         asked_for, index = message.url == question.url, question.index
@@ -129,13 +136,19 @@ def answer_from_wire(message: AskPublisherResponse, question: PublisherQuestion)
         raise Internal(f"The node's answer about {printable(question.url)} makes no sense.") from error
     return PublisherAnswer(
         digest=digest,
-        level=TrustLevel.PINNED if asked_for and pinned else TrustLevel.CHECKSUM,
+        level=_level(question, pinned=asked_for and pinned),
         source=printable(message.source, _LONGEST_URL),
         url=message.url,
         release=release,
         note=printable(message.note, _LONGEST_NOTE),
         complete=message.complete,
     )
+
+
+def _level(question: PublisherQuestion, *, pinned: bool) -> TrustLevel:
+    if question.signature:
+        return TrustLevel.SIGNED
+    return TrustLevel.PINNED if pinned else TrustLevel.CHECKSUM
 
 
 def _release(message: PublisherRelease, digest: Digest, question: PublisherQuestion) -> Release:

@@ -14,6 +14,11 @@ def trust_to_wire(level: TrustLevel) -> trust_pb.TrustLevel:
     return trust_pb.TrustLevel(level.value)
 
 
+def trust_from_wire(number: trust_pb.TrustLevel) -> TrustLevel:
+    """The level; one that is unspecified or unknown proves nothing."""
+    return _LEVELS.get(int(number), TrustLevel.UNVERIFIED)
+
+
 def exact_trust(number: trust_pb.TrustLevel) -> TrustLevel:
     """The level with this number. Raises InvalidRequest."""
     return known(int(number), _LEVELS, field="trust_levels")
@@ -29,6 +34,7 @@ def evidence_to_wire(evidence: Evidence | None) -> trust_pb.TrustEvidence | None
         actual=evidence.actual,
         source=evidence.source,
         key_fingerprint=evidence.key_fingerprint,
+        key_owner=evidence.key_owner,
         verified_at=time_to_wire(evidence.verified_at),
         node_id=evidence.node_id,
     )
@@ -39,12 +45,13 @@ def evidence_from_wire(message: trust_pb.TrustEvidence | None) -> Evidence | Non
     if message is None:
         return None
     return Evidence(
-        level=_LEVELS.get(int(message.level), TrustLevel.UNVERIFIED),
+        level=trust_from_wire(message.level),
         algorithm=message.algorithm,
         expected=message.expected,
         actual=message.actual,
         source=message.source,
         key_fingerprint=message.key_fingerprint,
+        key_owner=message.key_owner,
         verified_at=time_from_wire(message.verified_at),
         node_id=message.node_id,
     )

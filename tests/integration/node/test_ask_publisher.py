@@ -23,6 +23,7 @@ from image_library.domain.errors import (
 from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.releases import IndexFormat, ReleaseIndex, ReleasePattern
 from image_library.domain.trust import TrustLevel
+from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.services.ask_publisher import AskPublisher
 from tests.fakes.node_workbench import PUBLISHER, QUICK, workbench
 from tests.support import mirror_faults as faults
@@ -61,7 +62,7 @@ AMAZON = PublisherQuestion(
 @asynccontextmanager
 async def asking(data_dir: Path, mirror: Mirror, **options: Any) -> AsyncGenerator[AskPublisher]:
     async with workbench(data_dir, mirror=mirror.base_url, **options) as bench:
-        yield AskPublisher(bench.fetcher)
+        yield AskPublisher(bench.fetcher, OpenPgpSignatures())
 
 
 async def answer(data_dir: Path, mirror: Mirror, question: PublisherQuestion) -> PublisherAnswer:
@@ -230,7 +231,7 @@ async def test_what_is_waited_for_is_told(tmp_path: Path, published: Mirror) -> 
 async def test_who_asks_does_not_wait_for_ever(tmp_path: Path, published: Mirror) -> None:
     published.fault(PRODUCTS, faults.Status(429, retry_after="3600"))
     async with workbench(tmp_path / "data", mirror=published.base_url) as bench:
-        publisher = AskPublisher(bench.fetcher, patience=1.0)
+        publisher = AskPublisher(bench.fetcher, OpenPgpSignatures(), patience=1.0)
         found = await publisher.latest(QUESTION)
         assert (found.digest.hex, found.release) == (OFFERED, None)
         assert "was not read within 1 s. 127.0.0.1 cannot answer now (HTTP 429)." in found.note

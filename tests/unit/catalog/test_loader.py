@@ -114,7 +114,8 @@ def test_a_file_may_say_when_it_was_written() -> None:
 
 def test_the_guide_names_every_field_that_may_stand_in_an_entry() -> None:
     fields = set(re.findall(r"^\| `(\w+)`", DOCS.read_text(), re.MULTILINE))
-    source = (Path(__file__).parents[3] / "src/image_library/catalog/loader.py").read_text()
+    folder = Path(__file__).parents[3] / "src/image_library/catalog"
+    source = (folder / "loader.py").read_text() + (folder / "signatures.py").read_text()
     asked = re.findall(r'table\.\w+\(\s*"(\w+)"|_url\(table, "(\w+)"', source)
     assert fields == {one or other for one, other in asked} - {"variants"}
 

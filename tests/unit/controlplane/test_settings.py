@@ -48,6 +48,7 @@ def test_elsewhere_needs_tls_and_authentication(listen: str, tmp_path: Path) -> 
         {"refresh": "sometimes"},
         {"refresh_hours": 0},
         {"keep_versions": 0},
+        {"min_trust": ("high",)},
         {"job_patience_hours": 0},
         {"job_history_days": 3651},
         {"node_ca": Path("/no")},

@@ -17,6 +17,7 @@ from image_library.domain.errors import (
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.progress import Progress, Tries
+from image_library.domain.signature import SignatureKind, SignatureSource, SigningKey
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.node_daemon import (
@@ -36,6 +37,9 @@ ORDER = DownloadOrder(
     checksum_algorithm="sha512",
     checksum_url="https://example.org/SHA512SUMS",
 )
+SIGNED = SignatureSource(
+    kind=SignatureKind.CLEARSIGNED, keys=(SigningKey(fingerprint="AB" * 20, armored="-", owner="Us"),)
+)
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 IMAGE = PublishedImage(
     digest="sha256:" + "a" * 64,
@@ -54,8 +58,9 @@ IMAGE = PublishedImage(
         ORDER,
         replace(ORDER, checksum_algorithm=""),
         replace(ORDER, checksum_algorithm="sha256", checksum_url="", unverified=True),
+        replace(ORDER, signature=SIGNED),
     ],
-    ids=["checksum file", "of any kind", "unverified"],
+    ids=["checksum file", "of any kind", "unverified", "signed"],
 )
 def test_an_order_arrives_as_it_was_sent(order: DownloadOrder) -> None:
     assert order_from_wire(order_to_wire(order)) == order

@@ -16,10 +16,12 @@ from image_library.domain.errors import (
     InvalidDigest,
     InvalidRequest,
     LibraryError,
+    NotImplementedYet,
     UrlNotAllowed,
 )
 from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.releases import IndexFormat, Release, ReleaseIndex, ReleasePattern
+from image_library.domain.signature import SignatureKind, SignatureSource, SigningKey
 from image_library.domain.trust import TrustLevel
 from image_library.wire.publisher import (
     answer_from_wire,
@@ -27,6 +29,7 @@ from image_library.wire.publisher import (
     question_from_wire,
     question_to_wire,
 )
+from limiquantix.node.v1 import node_daemon_pb as pb
 from limiquantix.node.v1.node_daemon_pb import AskPublisherRequest, AskPublisherResponse, PublisherIndex
 
 URL = "https://example.org/latest/os.qcow2"
@@ -46,6 +49,19 @@ PINNED = PublisherQuestion(
     checksum_algorithm="sha256",
     digest="0a" * 32,
     index=replace(INDEX, leads=True),
+)
+SIGNATURE = SignatureSource(
+    kind=SignatureKind.DETACHED,
+    url="https://example.org/SUMS.asc",
+    keys=(
+        SigningKey(
+            fingerprint="AB" * 20,
+            armored="-----BEGIN",
+            owner="The Publisher",
+            expires=date(2030, 5, 27),
+            primary_only=True,
+        ),
+    ),
 )
 DIGEST = Digest(algorithm="sha512", hex="1b" * 64)
 ANSWER = PublisherAnswer(
@@ -70,7 +86,10 @@ LED = replace(
 )
 
 
-@pytest.mark.parametrize("question", [QUESTION, PINNED, replace(QUESTION, index=None)])
+SIGNED = replace(QUESTION, signature=SIGNATURE)
+
+
+@pytest.mark.parametrize("question", [QUESTION, PINNED, replace(QUESTION, index=None), SIGNED])
 def test_a_question_arrives_as_it_was_asked(question: PublisherQuestion) -> None:
     assert question_from_wire(question_to_wire(question)) == question
 
@@ -81,6 +100,7 @@ def test_a_question_arrives_as_it_was_asked(question: PublisherQuestion) -> None
         (ANSWER, QUESTION),
         (replace(ANSWER, release=None, complete=False), QUESTION),
         (LED, PINNED),
+        (replace(ANSWER, level=TrustLevel.SIGNED), SIGNED),
         (
             replace(LED, url=PINNED.url, digest=Digest(algorithm="sha256", hex="0a" * 32))
             and PublisherAnswer(
@@ -167,3 +187,41 @@ def test_noise_is_refused_in_words(noise: bytes) -> None:
         question_from_wire(AskPublisherRequest.from_binary(noise))
     with suppress(ValueError), pytest.raises(LibraryError):
         answer_from_wire(AskPublisherResponse.from_binary(noise), QUESTION)
+
+
+@pytest.mark.parametrize("level", [TrustLevel.CHECKSUM, TrustLevel.PINNED, TrustLevel.UNVERIFIED])
+def test_a_node_that_did_not_check_a_demanded_signature_has_told_nothing(level: TrustLevel) -> None:
+    with pytest.raises(NotImplementedYet):
+        answer_from_wire(answer_to_wire(replace(ANSWER, level=level)), SIGNED)
+
+
+def test_a_node_cannot_call_signed_what_nobody_demands() -> None:
+    claimed = answer_to_wire(replace(ANSWER, level=TrustLevel.SIGNED))
+    assert answer_from_wire(claimed, QUESTION).level is TrustLevel.CHECKSUM
+
+
+KEY = pb.SigningKey(fingerprint="AB" * 20, armored="-")
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        pb.SignatureSource(kind="minisign", url="https://h/x", keys=[KEY]),
+        pb.SignatureSource(kind="detached", keys=[KEY]),
+        pb.SignatureSource(kind="clearsigned", url="https://h/x", keys=[KEY]),
+        pb.SignatureSource(kind="detached", url="https://h/" + "x" * 2000, keys=[KEY]),
+        pb.SignatureSource(kind="clearsigned"),
+        pb.SignatureSource(kind="clearsigned", keys=[KEY] * 21),
+        pb.SignatureSource(kind="clearsigned", keys=[pb.SigningKey(fingerprint="ab" * 20)]),
+        pb.SignatureSource(kind="clearsigned", keys=[pb.SigningKey(fingerprint="AB" * 8)]),
+        pb.SignatureSource(
+            kind="clearsigned", keys=[pb.SigningKey(fingerprint="AB" * 20, armored="x" * 70_000)]
+        ),
+        pb.SignatureSource(kind="clearsigned", keys=[pb.SigningKey(fingerprint="AB" * 20, expires="never")]),
+    ],
+)
+def test_a_signature_that_cannot_be_meant_is_refused(signature: pb.SignatureSource) -> None:
+    message = question_to_wire(QUESTION)
+    message.signature = signature
+    with pytest.raises((InvalidRequest, UrlNotAllowed)):
+        question_from_wire(message)

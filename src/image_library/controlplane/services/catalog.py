@@ -109,7 +109,7 @@ class CatalogService:
 
 def _verified(entry: CatalogEntry, versions: list[Image]) -> bool:
     """An image of it is present and its bytes were verified, or the entry itself proves them."""
-    pinned = min(v.best_trust for v in entry.variants) >= TrustLevel.PINNED
+    pinned = all(v.digest for v in entry.variants)
     return pinned or any(
         i.phase is ImagePhase.READY and i.ready_placements and i.trust >= TrustLevel.CHECKSUM
         for i in versions

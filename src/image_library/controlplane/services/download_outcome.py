@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from image_library.domain.errors import DigestMismatch, Internal, JobCancelled, LibraryError
+from image_library.domain.errors import DigestMismatch, Internal, JobCancelled, LibraryError, SignatureMissing
 from image_library.domain.image import Failure, Image, ImagePhase, Placement, PlacementState
 from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.progress import Progress, Tries
+from image_library.domain.signature import SignatureSource, SigningKey
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 
@@ -23,6 +24,7 @@ def failure_of(error: LibraryError) -> Failure:
 CANCELLED = failure_of(JobCancelled("The download was cancelled."))
 # Their digests stand in no catalogue: whoever brought the bytes stated them.
 _STATED = (JobKind.IMPORT, JobKind.UPLOAD)
+_OLD = "Update the node: it is too old to check signatures."
 _UNMEASURED = "The node's evidence is not the digest of what it published."
 
 
@@ -80,11 +82,22 @@ def objection(download: Download, order: DownloadOrder) -> Failure | None:
         return None if _measured(published) else failure_of(DigestMismatch(_UNMEASURED))
     if order.digest and published.evidence.actual != order.digest:
         return failure_of(DigestMismatch("The node published other bytes than the catalogue pins."))
+    if order.signature and not order.library_digest and not _signed(published.evidence, order.signature):
+        return failure_of(
+            SignatureMissing("The node did not look at the publisher's signature.", remedy=_OLD)
+        )
     if not published.evidence.actual or published.evidence.actual != published.evidence.expected:
         return failure_of(
             DigestMismatch("The node published bytes without proof that they are the publisher's.")
         )
     return None
+
+
+def _signed(evidence: Evidence, signature: SignatureSource) -> SigningKey | None:
+    """The key, of those that were demanded, by which the node found the checksum file signed."""
+    if evidence.level is not TrustLevel.SIGNED:
+        return None
+    return next((key for key in signature.keys if key.fingerprint == evidence.key_fingerprint), None)
 
 
 def _measured(published: PublishedImage) -> bool:
@@ -126,6 +139,9 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
 def believed(evidence: Evidence, order: DownloadOrder, job: Job) -> Evidence:
     """A node cannot claim more trust than its order can give, nor speak for another node."""
     best = TrustLevel.PINNED if order.digest and not order.digest_source else TrustLevel.CHECKSUM
+    key = _signed(evidence, order.signature) if order.signature else None
+    if key:
+        best = TrustLevel.SIGNED
     if order.digest and job.kind in _STATED:
         best, evidence = TrustLevel.CHECKSUM, replace(evidence, source=job.kind.value)
     if order.unverified:
@@ -134,6 +150,8 @@ def believed(evidence: Evidence, order: DownloadOrder, job: Job) -> Evidence:
         evidence,
         level=min(evidence.level, best),
         source=order.digest_source or evidence.source,
+        key_fingerprint=key.fingerprint if key else "",
+        key_owner=key.owner if key else "",
         node_id=job.node_id,
         verified_at=evidence.verified_at or job.updated_at,
     )

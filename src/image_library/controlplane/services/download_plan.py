@@ -231,6 +231,7 @@ def _order(job: Job, image: Image, variant: Variant | None) -> DownloadOrder:
         checksum_algorithm=variant.checksum_algorithm if variant else "",
         checksum_url=variant.checksum_url if variant else "",
         digest=variant.digest if variant else "",
+        signature=variant.signature if variant else None,
     )
 
 

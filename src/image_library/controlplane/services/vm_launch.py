@@ -35,6 +35,7 @@ from image_library.domain.errors import (
 )
 from image_library.domain.image import Image, ImagePhase
 from image_library.domain.job import Job, JobState
+from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments, Vm
 from image_library.domain.vm_wish import judge_disk_size
 
@@ -55,6 +56,7 @@ class VmLaunches:
         records: VmRecords,
         nodes: NodeVms,
         followers: VmFollowers,
+        trust: TrustPolicy,
         changes: Changes,
         clock: Clock,
     ) -> None:
@@ -62,6 +64,7 @@ class VmLaunches:
         self._records = records
         self._nodes = nodes
         self._followers = followers
+        self._trust = trust
         self._changes = changes
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[Vm]] = {}
@@ -181,7 +184,7 @@ class VmLaunches:
         async with self._database.read() as records:
             image = await records.images.get(vm.image_id)
         # The VM's row has been a reference on the image since before the download.
-        return await self._records.change(vm.id, lambda v: with_version(v, image))
+        return await self._records.change(vm.id, lambda v: with_version(v, image, self._trust))
 
     async def _job_ended(self, vm: Vm) -> None:
         with self._changes.follow(job_key(vm.job_id)) as moved:
@@ -212,16 +215,18 @@ class VmLaunches:
         return vm
 
 
-def with_version(vm: Vm, image: Image | None) -> Vm:
+def with_version(vm: Vm, image: Image | None, trust: TrustPolicy) -> Vm:
     """The VM bound to the version that lies on its node. Call it where the VM is saved, in one transaction.
 
     Raises:
         ImageNotReady: there is no whole copy.
+        ImageTrustTooLow: its bytes are not proved as far as the VM's project demands.
         DiskTooSmall: the image does not fit on the wished disk.
     """
     copy = usable_copy(image, vm.node_id) if image else None
     if image is None or copy is None:
         raise ImageNotReady(f"Image '{vm.image_name}' is not on the VM's node any more.")
+    trust.judge(image.trust, project=vm.project_id, image=image.name)
     judge_disk_size(vm.disk_gib, image.virtual_size_bytes)
     return vm.evolve(
         image_id=image.id,
@@ -232,12 +237,12 @@ def with_version(vm: Vm, image: Image | None) -> Vm:
     )
 
 
-async def bound_if_ready(records: Records, vm: Vm) -> Vm:
+async def bound_if_ready(records: Records, vm: Vm, trust: TrustPolicy) -> Vm:
     """The VM bound to its version if that is there; unchanged if its job has yet to bring it.
 
     Raises:
         UnknownImage, ImageDeleting: the VM's project may not use it, or nobody may any more.
-        ImageNotReady, DiskTooSmall: as ``with_version``.
+        ImageNotReady, ImageTrustTooLow, DiskTooSmall: as ``with_version``.
     """
     image = await records.images.get(vm.image_id)
     if image is not None and not image.usable_by(vm.project_id):
@@ -248,7 +253,7 @@ async def bound_if_ready(records: Records, vm: Vm) -> Vm:
     # An operator's file is a version only once it is adopted.
     if vm.job_id and (image is None or not image.digest or usable_copy(image, vm.node_id) is None):
         return vm
-    return with_version(vm, image)
+    return with_version(vm, image, trust)
 
 
 def _why(job: Job) -> LibraryError:

@@ -16,6 +16,7 @@ from image_library.controlplane.services.vm_source import Place, Source, VmSourc
 from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import NameTaken
 from image_library.domain.machine import mac_for
+from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments, Vm, VmReport
 from image_library.domain.vm_wish import (
     DiskWish,
@@ -39,6 +40,7 @@ class VmOrders:
         records: VmRecords,
         sources: VmSources,
         renderer: SeedRenderer,
+        trust: TrustPolicy,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -46,6 +48,7 @@ class VmOrders:
         self._records = records
         self._sources = sources
         self._renderer = renderer
+        self._trust = trust
         self._clock = clock
         self._new_id = new_id
 
@@ -62,6 +65,8 @@ class VmOrders:
         """
         disk = judge(wish)
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
+        # Also before a download is begun that could never prove enough.
+        self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
         vm = await self._drafted(wish, disk, source)
         async with self._database.read() as records:
             await _name_is_free(records, wish)
@@ -70,7 +75,7 @@ class VmOrders:
             await _name_is_free(records, wish)
             # Readiness is looked at and the row, our reference on the version, written in one step.
             firmware = firmware_for(wish, placed.image.requirements)
-            vm = await bound_if_ready(records, _at(vm, placed).evolve(firmware=firmware))
+            vm = await bound_if_ready(records, _at(vm, placed).evolve(firmware=firmware), self._trust)
             await records.vms.save(vm)
             await records.calls.note(key, vm=vm.id)
         return vm

@@ -22,6 +22,7 @@ from image_library.domain.image import Image, ImagePhase, Placement, PlacementSt
 from image_library.domain.job import Job
 from image_library.domain.node import Node, NodePhase
 from image_library.domain.os_info import GuestTraits
+from image_library.domain.trust import TrustLevel
 from image_library.domain.vm_wish import DiskWish
 
 
@@ -52,6 +53,20 @@ class Source:
     needs: Requirements
     traits: GuestTraits
     user: str
+
+    @property
+    def name(self) -> str:
+        return self.image.name if self.image else self.entry.id if self.entry else ""
+
+    @property
+    def best_trust(self) -> TrustLevel:
+        """How far it is proved, or, where it has yet to be fetched, will be at best."""
+        if self.image is not None:
+            known = self.image.phase is ImagePhase.READY or self.image.evidence is not None
+            # What is on its way is judged once it is here.
+            return self.image.trust if known else TrustLevel.SIGNED
+        variants = self.entry.variants if self.entry else ()
+        return max((variant.best_trust for variant in variants), default=TrustLevel.UNVERIFIED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -294,6 +294,17 @@ class ImageNotReady(LibraryError):
     remedy_default = "Download it first: 'limiquantix images download ID'."
 
 
+class ImageTrustTooLow(LibraryError):
+    """The image is not proved as far as the project demands of what its VMs are made from."""
+
+    code = "image.trust_too_low"
+    kind = Kind.PRECONDITION
+    remedy_default = (
+        "Take an image that is proved so far ('limiquantix images catalog' shows it), "
+        "or let the operator change min_trust (docs/trust.md)."
+    )
+
+
 class VmRunning(LibraryError):
     """The operation needs a stopped VM."""
 

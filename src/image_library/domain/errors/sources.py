@@ -117,6 +117,40 @@ class InvalidDigest(LibraryError):
     remedy_default = "Give sha256 (64 hexadecimal digits) or sha512 (128)."
 
 
+class SignatureMissing(LibraryError):
+    """The publisher's signature, which the catalog demands, is not there."""
+
+    code = "verify.signature_missing"
+    kind = Kind.PRECONDITION
+    remedy_default = (
+        "Nothing of a signed publisher is taken without it; a mirror must hold the signature file too."
+    )
+
+
+class SignatureInvalid(LibraryError):
+    """The signature is not one, or not by the key over these bytes."""
+
+    code = "verify.signature_invalid"
+    kind = Kind.DATA_LOSS
+    remedy_default = "Try again; if it stays, the checksum file was changed on its way: do not use the image."
+
+
+class SignatureKeyUnknown(LibraryError):
+    """The signature is by a key that is not pinned for this publisher."""
+
+    code = "verify.signature_key_unknown"
+    kind = Kind.PRECONDITION
+    remedy_default = "If the publisher has a new key, get it on a safe way and pin it (docs/trust.md)."
+
+
+class SignatureExpired(LibraryError):
+    """The signature or the publisher's key has expired, or the key was revoked."""
+
+    code = "verify.signature_expired"
+    kind = Kind.PRECONDITION
+    remedy_default = "Pin the publisher's newer key in the catalog (docs/trust.md)."
+
+
 class IndexUnreadable(LibraryError):
     """A publisher's index of builds is not what it should be, or leads away from the publisher."""
 

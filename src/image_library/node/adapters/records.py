@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.progress import Progress
+from image_library.domain.signature import SignatureKind, SignatureSource, SigningKey
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 
@@ -22,7 +23,7 @@ def dump_download(download: Download) -> str:
     order, failure, published = download.order, download.failure, download.published
     return json.dumps(
         {
-            "order": {**vars(order), "format": order.format.value},
+            "order": _order(order),
             "state": download.state.value,
             "done": download.progress.done,
             "total": download.progress.total,
@@ -34,9 +35,8 @@ def dump_download(download: Download) -> str:
 
 def load_download(text: str) -> Download:
     raw: Json = json.loads(text)
-    order: Json = {**raw["order"], "format": ImageFormat(raw["order"]["format"])}
     return Download(
-        order=DownloadOrder(**order),
+        order=_load_order(raw["order"]),
         state=JobState(raw["state"]),
         progress=Progress(done=raw["done"], total=raw["total"]),
         failure=Failure(**raw["failure"]) if raw["failure"] else None,
@@ -60,6 +60,38 @@ def dump_facts(facts: ImageFacts) -> str:
 @lru_cache
 def load_facts(text: str) -> ImageFacts:
     return _load_facts(json.loads(text))
+
+
+def _order(order: DownloadOrder) -> Json:
+    return {
+        **vars(order),
+        "format": order.format.value,
+        "signature": _signature(order.signature) if order.signature else None,
+    }
+
+
+def _load_order(raw: Json) -> DownloadOrder:
+    signature = raw.get("signature")
+    changed: Json = {
+        "format": ImageFormat(raw["format"]),
+        "signature": _load_signature(signature) if signature else None,
+    }
+    return DownloadOrder(**{**raw, **changed})
+
+
+def _signature(source: SignatureSource) -> Json:
+    keys = [{**vars(k), "expires": k.expires.isoformat() if k.expires else None} for k in source.keys]
+    return {"kind": source.kind.value, "url": source.url, "keys": keys}
+
+
+def _load_signature(raw: Json) -> SignatureSource:
+    keys: list[Json] = [
+        {**key, "expires": date.fromisoformat(key["expires"]) if key["expires"] else None}
+        for key in raw["keys"]
+    ]
+    return SignatureSource(
+        kind=SignatureKind(raw["kind"]), url=raw["url"], keys=tuple(SigningKey(**key) for key in keys)
+    )
 
 
 def _published(image: PublishedImage) -> Json:

@@ -14,6 +14,7 @@ from image_library.domain.progress import Waiting
 from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.releases import Reading, Release, ReleaseIndex, page_limit, read_index
 from image_library.node.ports.fetching import SmallFiles, Source, Tell
+from image_library.node.ports.signatures import Signatures
 from image_library.node.services.expected_digest import resolve_expected
 from image_library.node.services.shared_pages import SharedPages
 
@@ -28,8 +29,11 @@ def _ignore(_: Waiting) -> None:
 
 
 class AskPublisher:
-    def __init__(self, files: SmallFiles, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, files: SmallFiles, signatures: Signatures, *, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self._pages = SharedPages(files)
+        self._signatures = signatures
         self._patience = patience
 
     async def latest(self, question: PublisherQuestion, *, waiting: Tell = _ignore) -> PublisherAnswer:
@@ -39,12 +43,16 @@ class AskPublisher:
         waited for.
 
         Raises:
+            SignatureMissing, SignatureInvalid, SignatureKeyUnknown, SignatureExpired: it is not signed
+                as the question demands.
             ChecksumMissing, InvalidChecksumFile: the checksum file does not tell.
             The errors of ``SmallFiles.read_small``, for the checksum file.
         """
         with self._pages.in_use():
             async with self._patient(question.checksum_url, waiting) as told:
-                expected = await resolve_expected(question, self._pages, waiting=told, fresh=True)
+                expected = await resolve_expected(
+                    question, self._pages, self._signatures, waiting=told, fresh=True
+                )
             answer = PublisherAnswer(
                 digest=expected.digest, level=expected.level, source=expected.source, url=question.url
             )

@@ -28,6 +28,7 @@ from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
+from image_library.node.ports.signatures import Signatures
 from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part, Publication
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.expected_digest import Expected, resolve_expected
@@ -52,6 +53,7 @@ class Downloads:
         fetcher: Fetcher,
         library: Fetcher,
         inspector: Inspector,
+        signatures: Signatures,
         clock: Clock,
         changes: Changes,
         adoption: AdoptFile,
@@ -63,12 +65,15 @@ class Downloads:
         self._store = store
         self._fetcher = fetcher
         self._inspector = inspector
+        self._signatures = signatures
         self._clock = clock
         self._changes = changes
         self._adoption = adoption
         self._node_id = node_id
         self._published = published
-        self._verified = VerifiedFetch(store=store, fetcher=fetcher, library=library, inspector=inspector)
+        self._verified = VerifiedFetch(
+            store=store, fetcher=fetcher, library=library, inspector=inspector, signatures=signatures
+        )
         # Those that have not ended, in the order in which they left.
         self._flights: list[Flight] = []
         # The key of each flight that still holds its part.
@@ -202,7 +207,9 @@ class Downloads:
         expected = None
         if not flight.order.unproved:
             async with self._shown(flight):
-                expected = await resolve_expected(flight.order, self._fetcher, waiting=watch.waiting)
+                expected = await resolve_expected(
+                    flight.order, self._fetcher, self._signatures, waiting=watch.waiting
+                )
             if await self._take_known(flight, expected):
                 return
         async with self._shown(flight):

@@ -16,8 +16,11 @@ from image_library.domain.checksum import (
 )
 from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
 from image_library.domain.origin import shown_url
+from image_library.domain.signature import SignatureSource, SigningKey
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.fetching import SmallFiles, Source, Tell
+from image_library.node.ports.signatures import Signatures
+from image_library.node.services.signed_file import Proving
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class Expected:
     level: TrustLevel
     # The checksum file's or index's URL, or "catalog".
     source: str
+    # Who signed the checksum file; none where it is not known to be signed.
+    signer: SigningKey | None = None
     # Nothing was known beforehand: it is the digest of what came.
     measured: bool = False
 
@@ -39,6 +44,8 @@ class Expected:
             expected="" if self.measured else self.digest.hex,
             actual=self.digest.hex,
             source=self.source,
+            key_fingerprint=self.signer.fingerprint if self.signer else "",
+            key_owner=self.signer.owner if self.signer else "",
             verified_at=now,
             node_id=node_id,
         )
@@ -57,16 +64,20 @@ class Checked(Protocol):
     def digest(self) -> str: ...
     @property
     def digest_source(self) -> str: ...
+    @property
+    def signature(self) -> SignatureSource | None: ...
 
 
 async def resolve_expected(
-    order: Checked, files: SmallFiles, *, waiting: Tell, fresh: bool = False
+    order: Checked, files: SmallFiles, signatures: Signatures, *, waiting: Tell, fresh: bool = False
 ) -> Expected:
     """The order's own digest, else the row of its file in the checksum file; there is no third way.
 
-    ``waiting`` is told what is waited for.
+    Where the order demands a signature, only what a pinned key has signed is read at all. ``waiting`` is
+    told what is waited for.
 
     Raises:
+        SignatureMissing, SignatureInvalid, SignatureKeyUnknown, SignatureExpired: it is not signed so.
         ChecksumMissing, InvalidChecksumFile: the checksum file does not tell.
         The errors of ``SmallFiles.read_small``.
     """
@@ -78,6 +89,11 @@ async def resolve_expected(
     content = await files.read_small(source, limit=MAX_CHECKSUM_FILE_BYTES, waiting=waiting)
     filename = urlsplit(order.url).path.rsplit("/", 1)[-1]
     shown = shown_url(order.checksum_url)
+    level, signer = TrustLevel.CHECKSUM, None
+    if order.signature:
+        proving = Proving(files=files, signatures=signatures, waiting=waiting, fresh=fresh)
+        content, signer = await proving.signed_part(content, order.signature, shown=shown)
+        level = TrustLevel.SIGNED
     try:
         digest = find_checksum(
             decode_checksum_file(content),
@@ -87,4 +103,4 @@ async def resolve_expected(
         )
     except (ChecksumMissing, InvalidChecksumFile) as error:
         raise type(error)(f"{error.message.rstrip('.')} ({printable(shown)}).") from None
-    return Expected(digest=digest, level=TrustLevel.CHECKSUM, source=shown)
+    return Expected(digest=digest, level=level, source=shown, signer=signer)

@@ -25,6 +25,7 @@ from image_library.domain.progress import Waiting
 from image_library.domain.store import DownloadOrder
 from image_library.domain.trust import TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
+from image_library.node.ports.signatures import Signatures
 from image_library.node.ports.storage import ImageStore, Inspector, Part, PartDigests, PartKey
 from image_library.node.services.expected_digest import Expected, resolve_expected
 from image_library.node.services.receive_upload import upload_part
@@ -62,12 +63,19 @@ class Watch(Protocol):
 
 class VerifiedFetch:
     def __init__(
-        self, *, store: ImageStore, fetcher: Fetcher, library: Fetcher, inspector: Inspector
+        self,
+        *,
+        store: ImageStore,
+        fetcher: Fetcher,
+        library: Fetcher,
+        inspector: Inspector,
+        signatures: Signatures,
     ) -> None:
         """``library`` fetches what the library has on other nodes."""
         self._store = store
         self._library = library
         self._fetcher = fetcher
+        self._signatures = signatures
         self._inspector = inspector
 
     async def run(
@@ -97,7 +105,7 @@ class VerifiedFetch:
                     expected = replace(expected, level=TrustLevel.UNVERIFIED, source="upload")
                 return Verified(part=part, digests=digests, expected=expected)
             try:
-                newest = await resolve_expected(order, self._fetcher, waiting=watch.waiting, fresh=True)
+                newest = await self._newest(order, watch)
                 if digests.named(newest.digest.algorithm) == newest.digest.hex:
                     return Verified(part=part, digests=digests, expected=newest)
                 if again or order.received:
@@ -108,6 +116,12 @@ class VerifiedFetch:
             await part.discard()
             log.warning("download_starts_again", job_id=order.job_id, resumed_from=part.resumed_from)
             again, expected = True, newest
+
+    async def _newest(self, order: DownloadOrder, watch: Watch) -> Expected:
+        """What is expected if caches on the way are asked to look again."""
+        return await resolve_expected(
+            order, self._fetcher, self._signatures, waiting=watch.waiting, fresh=True
+        )
 
     async def _measured(self, order: DownloadOrder, *, key: str, watch: Watch) -> Verified:
         """What came, with its own digest. Whether it is all of it, only its length can tell."""

@@ -21,6 +21,8 @@ def version_key(order: DownloadOrder) -> str:
     if order.adopt_path:
         return hashlib.sha256(f"adopt\0{order.adopt_path}".encode()).hexdigest()[:32]
     proof = (order.checksum_algorithm, order.checksum_url, order.digest, order.digest_source)
+    if order.signature:
+        proof += (order.signature.url, *(key.fingerprint for key in order.signature.keys))
     size = (f"{order.size_bytes} bytes",) if order.size_bytes else ()
     parts = (order.url, *proof, order.format.value, *size)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
 
-_TrustEvidenceFields: TypeAlias = Literal["level", "algorithm", "expected", "actual", "source", "key_fingerprint", "verified_at", "node_id"]
+_TrustEvidenceFields: TypeAlias = Literal["level", "algorithm", "expected", "actual", "source", "key_fingerprint", "verified_at", "node_id", "key_owner"]
 
 class TrustEvidence(Message[_TrustEvidenceFields]):
     """
@@ -58,6 +58,8 @@ class TrustEvidence(Message[_TrustEvidenceFields]):
             string source = 5;
             ```
         key_fingerprint:
+            Of the publisher's key that signed what the digest was read from.
+
             ```proto
             string key_fingerprint = 6;
             ```
@@ -71,9 +73,15 @@ class TrustEvidence(Message[_TrustEvidenceFields]):
             ```proto
             string node_id = 8;
             ```
+        key_owner:
+            Whose key it is, as the catalog's table of keys says.
+
+            ```proto
+            string key_owner = 100;
+            ```
     """
 
-    __slots__ = ("level", "algorithm", "expected", "actual", "source", "key_fingerprint", "verified_at", "node_id")
+    __slots__ = ("level", "algorithm", "expected", "actual", "source", "key_fingerprint", "verified_at", "node_id", "key_owner")
 
     if TYPE_CHECKING:
 
@@ -88,6 +96,7 @@ class TrustEvidence(Message[_TrustEvidenceFields]):
             key_fingerprint: str = "",
             verified_at: Timestamp | None = None,
             node_id: str = "",
+            key_owner: str = "",
         ) -> None:
             pass
 
@@ -99,6 +108,7 @@ class TrustEvidence(Message[_TrustEvidenceFields]):
         key_fingerprint: str
         verified_at: Timestamp | None
         node_id: str
+        key_owner: str
 
 class TrustLevel(Enum):
     """
@@ -147,7 +157,7 @@ class TrustLevel(Enum):
 
 
 _DESC = file_desc(
-    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xb2\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
+    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
     [
         timestamp_pb.desc(),
     ],

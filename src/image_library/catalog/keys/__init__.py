@@ -1,0 +1,1 @@
+"""The publishers' keys that are pinned, and the table of them."""
