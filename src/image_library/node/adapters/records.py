@@ -7,10 +7,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from image_library.domain.conversion import Compression, Shape
 from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
+from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.progress import Progress
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
@@ -22,7 +24,7 @@ def dump_download(download: Download) -> str:
     order, failure, published = download.order, download.failure, download.published
     return json.dumps(
         {
-            "order": {**vars(order), "format": order.format.value},
+            "order": {**vars(order), "format": order.format.value, "wanted": _shape(order.wanted)},
             "state": download.state.value,
             "done": download.progress.done,
             "total": download.progress.total,
@@ -34,7 +36,9 @@ def dump_download(download: Download) -> str:
 
 def load_download(text: str) -> Download:
     raw: Json = json.loads(text)
-    order: Json = {**raw["order"], "format": ImageFormat(raw["order"]["format"])}
+    asked: Json = raw["order"]
+    wanted = _load_shape(asked.get("wanted"))
+    order: Json = {**asked, "format": ImageFormat(asked["format"]), "wanted": wanted}
     return Download(
         order=DownloadOrder(**order),
         state=JobState(raw["state"]),
@@ -68,6 +72,7 @@ def _published(image: PublishedImage) -> Json:
         "facts": _facts(image.facts),
         "evidence": _evidence(image.evidence),
         "published_at": image.published_at.isoformat(),
+        "converted_from": _source(image.converted_from),
     }
 
 
@@ -76,8 +81,32 @@ def _load_published(raw: Json) -> PublishedImage:
         "facts": _load_facts(raw["facts"]),
         "evidence": _load_evidence(raw["evidence"]),
         "published_at": datetime.fromisoformat(raw["published_at"]),
+        "converted_from": _load_source(raw.get("converted_from")),
     }
     return PublishedImage(**{**raw, **changed})
+
+
+def _shape(shape: Shape | None) -> Json | None:
+    return {"format": shape.format.value, "compression": shape.compression.value} if shape else None
+
+
+def _load_shape(raw: Json | None) -> Shape | None:
+    if raw is None:
+        return None
+    return Shape(format=ImageFormat(raw["format"]), compression=Compression(raw["compression"]))
+
+
+def _source(source: ConvertedFrom | None) -> Json | None:
+    if source is None:
+        return None
+    return {**vars(source), "trust": source.trust.name.lower() if source.trust else None}
+
+
+def _load_source(raw: Json | None) -> ConvertedFrom | None:
+    if raw is None:
+        return None
+    known: Json = {**raw, "trust": TrustLevel[raw["trust"].upper()] if raw["trust"] else None}
+    return ConvertedFrom(**known)
 
 
 def _facts(facts: ImageFacts) -> Json:
