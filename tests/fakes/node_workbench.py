@@ -14,6 +14,7 @@ from typing import Any
 from image_library.domain.addresses import AllowedSources, DeniedSources
 from image_library.domain.changes import Changes
 from image_library.domain.image import ImageFormat
+from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
 from image_library.domain.store import Download, DownloadOrder
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.download_records import DownloadRecords
@@ -26,15 +27,22 @@ from image_library.node.adapters.fetcher.retries import RetryRules
 from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.adapters.inspector import HeaderInspector
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
+from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
+from image_library.node.adapters.qemu_img import QemuImgImages
 from image_library.node.adapters.store.blob_store import BlobStore
 from image_library.node.adapters.store.disk import Disk
 from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
 from image_library.node.adapters.store.layout import Layout
+from image_library.node.adapters.unpacking import JailedUnpacker
+from image_library.node.ports.conversion import Converter
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.finish_image import Finishing
+from image_library.node.services.image_holds import ImageHolds
+from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.scan_images import ImageScan
 from tests.support.mirror import Mirror
 
@@ -87,6 +95,8 @@ async def workbench(
     disk: Disk | None = None,
     ahead: timedelta = timedelta(),
     accept_store: bool = False,
+    converter: Converter | None = None,
+    max_virtual_size: int = MAX_VIRTUAL_SIZE,
 ) -> AsyncGenerator[Workbench]:
     layout = Layout(data_dir)
     clock = SystemClock()
@@ -116,6 +126,14 @@ async def workbench(
         adoption = AdoptFile(
             store=store, folder=folder, inspector=inspector, clock=clock, node_id=identity.node_id
         )
+        jail = Jail(best_wall())
+        making = ImageMaking(
+            store=store,
+            inspector=inspector,
+            unpacker=JailedUnpacker(jail),
+            converter=converter or QemuImgImages(jail),
+            max_virtual_size=max_virtual_size,
+        )
         downloads = Downloads(
             journal=DownloadRecords(journal),
             fetcher=fetcher,
@@ -123,6 +141,9 @@ async def workbench(
             changes=Changes(),
             signatures=OpenPgpSignatures(),
             adoption=adoption,
+            finishing=Finishing(
+                store=store, making=making, holds=ImageHolds(), clock=clock, node_id=identity.node_id
+            ),
             **shared,
         )
         stack.push_async_callback(downloads.close)

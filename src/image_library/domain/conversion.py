@@ -17,6 +17,21 @@ class Packing(Enum):
     BZIP2 = "bz2"
 
 
+_MAGICS = (
+    (b"\xfd7zXZ\0", Packing.XZ),
+    (b"\x1f\x8b", Packing.GZIP),
+    (b"\x28\xb5\x2f\xfd", Packing.ZSTD),
+    (b"BZh", Packing.BZIP2),
+)
+# How many bytes ``packing_of`` wants to see.
+MAGIC_BYTES = 6
+
+
+def packing_of(beginning: bytes) -> Packing | None:
+    """By the first bytes, never by a name; None for what is not packed."""
+    return next((packing for magic, packing in _MAGICS if beginning.startswith(magic)), None)
+
+
 class Compression(Enum):
     """How the blocks inside an image that we make are compressed."""
 
@@ -30,6 +45,14 @@ class Shape:
 
     format: ImageFormat
     compression: Compression = Compression.NONE
+
+    def __str__(self) -> str:
+        inside = self.compression
+        return self.format.value if inside is Compression.NONE else f"{self.format.value}+{inside.value}"
+
+    def fits(self, found: ImageFormat) -> bool:
+        """Whether an image of that format may stay as it is."""
+        return found is self.format and self.compression is Compression.NONE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from image_library.domain.conversion import Shape
 from image_library.domain.errors import Internal
 from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
+from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.os_info import OsInfo
 from image_library.domain.progress import Progress, Tries
 from image_library.domain.signature import SignatureSource
@@ -43,6 +45,8 @@ class PublishedImage:
     link_path: str
     evidence: Evidence
     published_at: datetime
+    # Where its bytes are not those that came.
+    converted_from: ConvertedFrom | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +93,10 @@ class DownloadOrder:
     received: bool = False
     # An operator's file on the node that is to become the image; the URL is empty then.
     adopt_path: str = ""
+    # "sha256:HEX": an image on the node that the new one is to be made of; the URL is empty then.
+    convert_digest: str = ""
+    # What it is to become; None: what it is. In both cases it is unpacked where it is packed.
+    wanted: Shape | None = None
 
     @property
     def unproved(self) -> bool:

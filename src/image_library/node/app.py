@@ -41,12 +41,13 @@ from image_library.node.adapters.jail import Jail, Wall, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.local_folder import LocalImageFolder
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
-from image_library.node.adapters.qemu_img import QemuImg
+from image_library.node.adapters.qemu_img import QemuImg, QemuImgImages
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.store.blob_store import BlobStore
 from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
 from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.part_records import boot_id
+from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.handlers.auth import CallGuard
@@ -55,8 +56,10 @@ from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.finish_image import Finishing
 from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.image_holds import ImageHolds
+from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.read_image import ImageReading
@@ -233,6 +236,7 @@ async def _sources(
         signatures=signatures,
         clock=world.clock,
         changes=world.changes,
+        finishing=_finishing(world),
         adoption=AdoptFile(
             store=world.store,
             folder=world.folder,
@@ -244,6 +248,24 @@ async def _sources(
         published=lambda: world.changes.notify(INVENTORY),
     )
     return downloads, publishers
+
+
+def _finishing(world: _World) -> Finishing:
+    most = world.settings.max_virtual_size
+    making = ImageMaking(
+        store=world.store,
+        inspector=world.inspector,
+        unpacker=JailedUnpacker(world.jail),
+        converter=QemuImgImages(world.jail, max_virtual_size=most),
+        max_virtual_size=most,
+    )
+    return Finishing(
+        store=world.store,
+        making=making,
+        holds=world.holds,
+        clock=world.clock,
+        node_id=world.identity.node_id,
+    )
 
 
 async def _library_fetcher(stack: AsyncExitStack, world: _World, traffic: Traffic) -> HttpFetcher:

@@ -203,7 +203,7 @@ async def test_nothing_is_fetched_without_a_checksum(
     [
         pytest.param(b"", "image.not_an_image", id="nothing"),
         pytest.param(raw_disk(), "image.format_mismatch", id="raw disk"),
-        pytest.param(b"\xfd7zXZ\0" + bytes(5000), "image.format_mismatch", id="compressed"),
+        pytest.param(b"\xfd7zXZ\0" + bytes(5000), "image.archive.unsupported", id="compressed"),
         pytest.param(
             Qcow2(backing_file=b"/etc/shadow").file(), "image.unsafe.backing_file", id="backing file"
         ),

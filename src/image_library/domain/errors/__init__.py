@@ -29,7 +29,13 @@ from image_library.domain.errors.content import (
     UnsupportedFeature,
     VirtualSizeTooLarge,
 )
-from image_library.domain.errors.conversion import AllocatedTooLarge, ConvertFailed, ConvertKilled
+from image_library.domain.errors.conversion import (
+    AllocatedTooLarge,
+    ConvertFailed,
+    ConvertKilled,
+    ConvertNeedless,
+    DecompressLimit,
+)
 from image_library.domain.errors.machine import (
     BootTimeout,
     CloudInitFailed,
@@ -146,9 +152,11 @@ __all__ = [
     "CloudInitFailed",
     "ConvertFailed",
     "ConvertKilled",
+    "ConvertNeedless",
     "DataDirBusy",
     "DatabaseBusy",
     "DatabaseUnavailable",
+    "DecompressLimit",
     "DigestMismatch",
     "DiskTooSmall",
     "FirmwareMissing",

@@ -78,11 +78,14 @@ class UnsupportedFeature(LibraryError):
 
 
 class UnsupportedArchive(LibraryError):
-    """The archive is not one virtual machine with one disk, in plain files with plain names."""
+    """The archive is not one machine with one disk in plain files, or is packed wrongly or more than once."""
 
     code = "image.archive.unsupported"
     kind = Kind.PRECONDITION
-    remedy_default = "Export one virtual machine with one disk as an OVA, or import the disk itself."
+    remedy_default = (
+        "Export one virtual machine with one disk as an OVA, or import the disk itself: packed at most once, "
+        "by xz, gzip, zstd or bzip2."
+    )
 
 
 class VirtualSizeTooLarge(LibraryError):

@@ -21,9 +21,27 @@ class ConvertFailed(LibraryError):
     remedy_default = "The reason is qemu-img's own; the image is probably damaged."
 
 
+class ConvertNeedless(LibraryError):
+    """The image has the wanted format already."""
+
+    code = "convert.needless"
+    kind = Kind.INVALID
+    remedy_default = "Use the image as it is."
+
+
 class AllocatedTooLarge(LibraryError):
     """Small tables unfold to more bytes than the image claims to have."""
 
     code = "image.too_large.allocated"
     kind = Kind.PRECONDITION
     remedy_default = "Do not use this image."
+
+
+class DecompressLimit(LibraryError):
+    """Unpacked, the file would be larger than it may, or unpacking it would take too much memory."""
+
+    code = "image.decompress.limit"
+    kind = Kind.PRECONDITION
+    remedy_default = (
+        "Raise max_virtual_size if it is really that large; pack it without '--ultra' and '--long'."
+    )

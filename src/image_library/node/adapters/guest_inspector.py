@@ -16,13 +16,14 @@ from image_library.domain.guest_facts import GuestFacts, tidy
 from image_library.domain.image import ImageFormat
 from image_library.node.adapters.jail import Jail, JailLimits
 
-_CODE = str(Path(image_library.__file__).resolve().parents[1])
+CODE = str(Path(image_library.__file__).resolve().parents[1])
 # "-I" hides the folder of our own code, which therefore comes along.
 _START = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from image_library.node.adapters.guest_disk.program import main; main()"
 )
-_PLACES = tuple(dict.fromkeys((_CODE, sys.prefix, sys.base_prefix)))
+# What a program of ours needs in the jail.
+PLACES = tuple(dict.fromkeys((CODE, sys.prefix, sys.base_prefix)))
 _READ = frozenset({ImageFormat.QCOW2, ImageFormat.RAW})
 # A genuine image takes a hundredth of these.
 LIMITS = JailLimits(wall_seconds=20.0, cpu_seconds=10, memory=512 << 20, descriptors=32, processes=0)
@@ -48,8 +49,8 @@ class JailedGuestInspector:
             return GuestFacts(reason=error.message)
 
     async def _read(self, descriptor: int, image_format: ImageFormat) -> GuestFacts:
-        argv = (sys.executable, "-I", "-c", _START, _CODE, str(descriptor), image_format.value)
-        ended = await self._jail.run(argv, limits=self._limits, readable=(descriptor,), places=_PLACES)
+        argv = (sys.executable, "-I", "-c", _START, CODE, str(descriptor), image_format.value)
+        ended = await self._jail.run(argv, limits=self._limits, readable=(descriptor,), places=PLACES)
         if ended.status != 0:
             said = ended.said.decode(errors="replace").strip().rpartition("\n")[2]
             return GuestFacts(reason=tidy(f"Its reader failed: {said or 'it gave no reason'}."))

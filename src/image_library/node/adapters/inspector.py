@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TypeVar
 
+from image_library.domain.conversion import DiskInside
 from image_library.domain.disk_formats.judging import JUDGES
 from image_library.domain.disk_formats.reading import MAX_VIRTUAL_SIZE, Bounded, Reader, Window
 from image_library.domain.disk_formats.recognising import recognise, recognise_early
@@ -21,7 +22,7 @@ from image_library.domain.image import ImageFormat
 from image_library.domain.store import ImageFacts
 from image_library.node.adapters.ova import find_disk
 from image_library.node.ports.guests import GuestInspector
-from image_library.node.ports.storage import Part
+from image_library.node.ports.storage import Output, Part
 
 T = TypeVar("T")
 
@@ -38,9 +39,18 @@ class HeaderInspector:
     def judge_beginning(self, beginning: bytes, *, name: str, declared: ImageFormat) -> None:
         recognise_early(beginning, name=name, declared=declared)
 
-    async def inspect_part(self, part: Part, *, name: str, declared: ImageFormat, size: int) -> ImageFacts:
+    async def inspect_part(
+        self, part: Part | Output, *, name: str, declared: ImageFormat, size: int
+    ) -> ImageFacts:
         facts = await asyncio.to_thread(self.judge, _PartReader(part, size), name=name, declared=declared)
         return await self.look_inside(str(part.path), facts)
+
+    async def disk_in(self, fd: int, facts: ImageFacts, *, name: str, size: int) -> DiskInside:
+        if facts.format is not ImageFormat.OVA:
+            return DiskInside(format=facts.format)
+        file = Bounded(FileReader(fd, size), name=name)
+        disk = await asyncio.to_thread(find_disk, file, name=name)
+        return DiskInside(format=disk.format, offset=disk.offset, length=disk.length)
 
     async def inspect_file(self, path: str, *, name: str, declared: ImageFormat | None) -> ImageFacts:
         def judge(fd: int, seen: os.stat_result) -> ImageFacts:
@@ -90,7 +100,7 @@ class FileReader:
 
 
 class _PartReader:
-    def __init__(self, part: Part, size: int) -> None:
+    def __init__(self, part: Part | Output, size: int) -> None:
         self._part = part
         self.size = size
 

@@ -43,6 +43,12 @@ MIGRATIONS: tuple[str, ...] = (
         digest TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE made_of (
+        source TEXT NOT NULL, shape TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (source, shape)
+    ) WITHOUT ROWID;
+    CREATE INDEX made_of_digest ON made_of (digest);
+    """,
 )
 
 

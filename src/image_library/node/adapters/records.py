@@ -7,10 +7,12 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
+from image_library.domain.conversion import Compression, Shape
 from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
+from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.progress import Progress
 from image_library.domain.signature import SignatureKind, SignatureSource, SigningKey
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
@@ -67,6 +69,7 @@ def _order(order: DownloadOrder) -> Json:
         **vars(order),
         "format": order.format.value,
         "signature": _signature(order.signature) if order.signature else None,
+        "wanted": _shape(order.wanted),
     }
 
 
@@ -75,6 +78,7 @@ def _load_order(raw: Json) -> DownloadOrder:
     changed: Json = {
         "format": ImageFormat(raw["format"]),
         "signature": _load_signature(signature) if signature else None,
+        "wanted": _load_shape(raw.get("wanted")),
     }
     return DownloadOrder(**{**raw, **changed})
 
@@ -100,6 +104,7 @@ def _published(image: PublishedImage) -> Json:
         "facts": _facts(image.facts),
         "evidence": _evidence(image.evidence),
         "published_at": image.published_at.isoformat(),
+        "converted_from": _source(image.converted_from),
     }
 
 
@@ -108,8 +113,32 @@ def _load_published(raw: Json) -> PublishedImage:
         "facts": _load_facts(raw["facts"]),
         "evidence": _load_evidence(raw["evidence"]),
         "published_at": datetime.fromisoformat(raw["published_at"]),
+        "converted_from": _load_source(raw.get("converted_from")),
     }
     return PublishedImage(**{**raw, **changed})
+
+
+def _shape(shape: Shape | None) -> Json | None:
+    return {"format": shape.format.value, "compression": shape.compression.value} if shape else None
+
+
+def _load_shape(raw: Json | None) -> Shape | None:
+    if raw is None:
+        return None
+    return Shape(format=ImageFormat(raw["format"]), compression=Compression(raw["compression"]))
+
+
+def _source(source: ConvertedFrom | None) -> Json | None:
+    if source is None:
+        return None
+    return {**vars(source), "trust": source.trust.name.lower() if source.trust else None}
+
+
+def _load_source(raw: Json | None) -> ConvertedFrom | None:
+    if raw is None:
+        return None
+    known: Json = {**raw, "trust": TrustLevel[raw["trust"].upper()] if raw["trust"] else None}
+    return ConvertedFrom(**known)
 
 
 def _facts(facts: ImageFacts) -> Json:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from image_library.domain.conversion import DiskInside, Shape
 from image_library.domain.image import ImageFormat
-from image_library.domain.node import InventoryMark
-from image_library.domain.store import Download, ImageFacts, LocalFile, PublishedImage
+from image_library.domain.lineage import ConvertedFrom
+from image_library.domain.store import Download, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.ports.fetching import Receiver
 
@@ -33,6 +34,11 @@ class Part(Receiver, Protocol):
     @property
     def path(self) -> Path:
         """The file's absolute path."""
+        ...
+
+    @property
+    def fd(self) -> int:
+        """Its open file, for those who hand it to other programs; below 0: closed."""
         ...
 
     @property
@@ -65,6 +71,59 @@ class Part(Receiver, Protocol):
     async def close(self) -> None:
         """Stop writing and keep what is there."""
         ...
+
+    async def discard(self) -> None:
+        """Close it and remove it."""
+        ...
+
+
+class Output(Protocol):
+    """A file of the store that other programs write, and that may be published; it does not survive them."""
+
+    @property
+    def path(self) -> Path:
+        """Absolute."""
+        ...
+
+    @property
+    def fd(self) -> int:
+        """Opened before anything was written."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Bytes on the disk that it was promised."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Bytes on the disk that it takes."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes, with its holes."""
+        ...
+
+    def promise(self, total: int) -> None:
+        """See that it may take that many bytes on the disk.
+
+        Raises:
+            StorageFull
+        """
+        ...
+
+    async def read(self, offset: int, length: int) -> bytes: ...
+
+    def read_now(self, offset: int, length: int) -> bytes:
+        """The same, where waiting for the disk is allowed. Raises OSError."""
+        ...
+
+    async def digests(self, told: Callable[[float], None]) -> PartDigests:
+        """Of all its bytes; ``told`` hears how far it is, from 0 to 1. Stops when it is cancelled."""
+        ...
+
+    async def close(self) -> None: ...
 
     async def discard(self) -> None:
         """Close it and remove it."""
@@ -126,14 +185,6 @@ class OpenedFile(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leftover:
-    """Something that may go, and the bytes that are free then."""
-
-    name: str
-    bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class PartKey:
     """Which part it is. Bytes for another expected digest are never gone on with."""
 
@@ -152,6 +203,8 @@ class Publication:
     # The readable link's wanted name.
     filename: str
     evidence: Evidence
+    # Where its bytes are not those that came.
+    converted_from: ConvertedFrom | None = None
     # The job records that become READY in the same transaction as the image.
     complete: Callable[[PublishedImage], tuple[Download, ...]]
 
@@ -161,6 +214,11 @@ class Blob(Protocol):
 
     @property
     def size(self) -> int: ...
+
+    @property
+    def fd(self) -> int:
+        """Its open file, for those who hand it to other programs."""
+        ...
 
     async def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from there; none only at the end.
@@ -195,11 +253,19 @@ class ImageStore(Protocol):
         """
         ...
 
+    async def open_output(self, key: str) -> Output:
+        """An empty file; one that an earlier attempt left under this key is removed.
+
+        Raises:
+            StorageFull, StorageIo, StoreNotWritable, StoreChanged
+        """
+        ...
+
     def can_link(self, file: OpenedFile) -> bool:
         """Whether the very file can become a blob, so that nothing is copied."""
         ...
 
-    async def publish(self, part: Part | OpenedFile, publication: Publication) -> PublishedImage:
+    async def publish(self, part: Part | OpenedFile | Output, publication: Publication) -> PublishedImage:
         """Make the part an image: durable first, then listed, then the part's name goes away.
 
         An operator's file keeps its name, which becomes the image's readable one.
@@ -235,8 +301,13 @@ class ImageStore(Protocol):
         """
         ...
 
-    async def find_by_publisher_digest(self, algorithm: str, digest: str) -> PublishedImage | None:
-        """The whole image whose bytes have this publisher's digest, or None."""
+    async def find_by_publisher_digest(
+        self, algorithm: str, digest: str, wanted: Shape | None = None
+    ) -> PublishedImage | None:
+        """The whole image whose bytes have this publisher's digest, or None.
+
+        With ``wanted``, the one that has this shape, or was made in it of bytes with that digest.
+        """
         ...
 
     async def improve(self, digest: str, evidence: Evidence) -> PublishedImage | None:
@@ -249,6 +320,10 @@ class ImageStore(Protocol):
 
     async def remove(self, digest: str) -> None:
         """Remove an image and its link. Removing what is not there succeeds."""
+        ...
+
+    async def room(self) -> int:
+        """Bytes that may still be written, beside what is promised and what must stay free."""
         ...
 
     async def usage(self) -> tuple[int, int]:
@@ -269,32 +344,6 @@ class ImageStore(Protocol):
 
     async def recover(self, live: frozenset[str]) -> None:
         """Repair readable links and drop parts that neither ``live`` (keys) nor late work wants."""
-        ...
-
-
-class StoreSweeper(Protocol):
-    """Finding and removing what the store does not need. Each removal looks again just before the end."""
-
-    async def stale_parts(self, live: frozenset[str]) -> tuple[Leftover, ...]:
-        """Parts that nobody has gone on with for a week and that are not ``live`` (keys)."""
-        ...
-
-    async def drop_part(self, name: str, live: Callable[[], Awaitable[frozenset[str]]]) -> bool:
-        """Whether it went; False where somebody goes on with it after all."""
-        ...
-
-    async def dead_links(self) -> tuple[Leftover, ...]:
-        """Readable links of ours whose blob is gone."""
-        ...
-
-    async def drop_link(self, name: str) -> bool: ...
-
-    async def old_blobs(self) -> tuple[Leftover, ...]:
-        """Blobs that have been here for a day, by "sha256:HEX", whether or not they are recorded."""
-        ...
-
-    async def drop_blob(self, digest: str, unwanted: Callable[[], Awaitable[bool]]) -> bool:
-        """Whether it went; False where it is gone already, or where ``unwanted`` says no at last."""
         ...
 
 
@@ -323,12 +372,22 @@ class Inspector(Protocol):
         """
         ...
 
-    async def inspect_part(self, part: Part, *, name: str, declared: ImageFormat, size: int) -> ImageFacts:
+    async def inspect_part(
+        self, part: Part | Output, *, name: str, declared: ImageFormat, size: int
+    ) -> ImageFacts:
         """The header's facts and the guest's.
 
         Raises:
             NotAnImage, AmbiguousFormat, FormatMismatch, ImageTruncated, UnsafeBackingFile, UnsafeDataFile,
             UnsafeVmdkExtent, UnsafeMetadata, UnsupportedArchive, UnsupportedFeature, VirtualSizeTooLarge
+        """
+        ...
+
+    async def disk_in(self, fd: int, facts: ImageFacts, *, name: str, size: int) -> DiskInside:
+        """Where in the open file, which is an image with these facts, the disk is: in an OVA, a piece of it.
+
+        Raises:
+            As ``inspect_part``.
         """
         ...
 
@@ -342,56 +401,4 @@ class Inspector(Protocol):
 
     async def look_inside(self, path: str, facts: ImageFacts) -> ImageFacts:
         """The header's facts, with the guest's. Never raises."""
-        ...
-
-
-class InventoryNumbering(Protocol):
-    """The numbers of this node's reports. They grow for as long as the journal is what it was."""
-
-    async def next(self) -> InventoryMark:
-        """The next report's number; never given twice."""
-        ...
-
-    async def compare(self, heard: InventoryMark) -> None:
-        """Begin another epoch where more was heard of this node than it remembers to have said."""
-        ...
-
-
-class LocalFolder(Protocol):
-    """The files that operators put beside the published images."""
-
-    async def check(self) -> None:
-        """See that it is still the folder that the node knows.
-
-        Raises:
-            StoreChanged: it was replaced or unmounted.
-        """
-        ...
-
-    async def files(self) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
-        """The images among them, and a sentence for each that cannot be one."""
-        ...
-
-    async def find_by_path(self, path: str) -> LocalFile | None:
-        """The image file with this absolute path, None where there is no such file in the folder.
-
-        Raises: as ``Inspector.inspect_part`` does, when it is no safe image.
-        """
-        ...
-
-    async def open(self, path: str) -> OpenedFile | None:
-        """The image file with this absolute path, to be read; None where there is no such file in the folder.
-
-        Raises: as ``find_by_path``.
-        """
-        ...
-
-    async def note_adopted(self, file: OpenedFile, digest: str) -> None:
-        """The file is "sha256:HEX" from now on: scans leave it out while that image is published."""
-        ...
-
-
-class ImageUsers(Protocol):
-    async def users_of(self, digest: str) -> tuple[str, ...]:
-        """The names of the VMs whose disks are built on the image "sha256:HEX"."""
         ...

@@ -17,10 +17,10 @@ from image_library.domain.image import ImageFormat
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
+from image_library.node.ports.folder import LocalFolder
 from image_library.node.ports.storage import (
     ImageStore,
     Inspector,
-    LocalFolder,
     OpenedFile,
     Part,
     PartDigests,

@@ -11,7 +11,7 @@ import structlog
 
 from image_library.domain.errors import ImageInUse
 from image_library.domain.garbage import GarbageItem, GarbageKind, GarbageOrder
-from image_library.node.ports.storage import ImageUsers, Leftover, StoreSweeper
+from image_library.node.ports.upkeep import ImageUsers, Leftover, StoreSweeper
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.vm_leftovers import VmLeftovers
 

@@ -15,9 +15,6 @@ from image_library.domain.errors import (
     Internal,
     JobCancelled,
     LibraryError,
-    StorageFull,
-    StoreChanged,
-    StoreNotWritable,
     UnknownJob,
     printable,
 )
@@ -29,10 +26,11 @@ from image_library.domain.trust import Evidence
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
 from image_library.node.ports.signatures import Signatures
-from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part, Publication
+from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.expected_digest import Expected, resolve_expected
-from image_library.node.services.fetch_verified import Verified, VerifiedFetch
+from image_library.node.services.fetch_verified import VerifiedFetch
+from image_library.node.services.finish_image import Finishing
 from image_library.node.services.flights import Flight, version_key
 
 log = structlog.get_logger()
@@ -57,6 +55,7 @@ class Downloads:
         clock: Clock,
         changes: Changes,
         adoption: AdoptFile,
+        finishing: Finishing,
         node_id: str,
         published: Callable[[], None] = lambda: None,
     ) -> None:
@@ -64,11 +63,11 @@ class Downloads:
         self._journal = journal
         self._store = store
         self._fetcher = fetcher
-        self._inspector = inspector
         self._signatures = signatures
         self._clock = clock
         self._changes = changes
         self._adoption = adoption
+        self._finishing = finishing
         self._node_id = node_id
         self._published = published
         self._verified = VerifiedFetch(
@@ -204,19 +203,30 @@ class Downloads:
             await self._adopt(flight)
             return
         watch = _FlightWatch(flight, self._enter)
-        expected = None
-        if not flight.order.unproved:
-            async with self._shown(flight):
+
+        def complete(image: PublishedImage, proof: Evidence) -> tuple[Download, ...]:
+            return self._completed(flight, image, proof)
+
+        async with self._shown(flight):
+            if flight.order.convert_digest:
+                image = await self._finishing.of_another(
+                    flight.order, key=flight.key, watch=watch, complete=complete
+                )
+                self._announce(flight, image)
+                return
+            expected = None
+            if not flight.order.unproved:
                 expected = await resolve_expected(
                     flight.order, self._fetcher, self._signatures, waiting=watch.waiting
                 )
-            if await self._take_known(flight, expected):
-                return
-        async with self._shown(flight):
+                if await self._take_known(flight, expected):
+                    return
             verified = await self._verified.run(flight.order, expected, key=flight.key, watch=watch)
-        if flight.members:
-            flight.publishing = True
-            await self._inspect_and_publish(flight, verified)
+            if flight.members:
+                image = await self._finishing.fetched(
+                    flight.order, verified, key=flight.key, watch=watch, complete=complete
+                )
+                self._announce(flight, image)
 
     async def _adopt(self, flight: Flight) -> None:
         flight.part = file = await self._adoption.open(flight.order)
@@ -245,39 +255,20 @@ class Downloads:
             with suppress(asyncio.CancelledError):
                 await ticking
 
-    async def _inspect_and_publish(self, flight: Flight, verified: Verified) -> None:
-        order, part, size = flight.order, verified.part, verified.digests.size_bytes
-        try:
-            await self._enter(flight, JobState.INSPECTING)
-            facts = await self._inspector.inspect_part(
-                part, name=order.filename, declared=order.format, size=size
-            )
-            await self._enter(flight, JobState.PUBLISHING)
-            proof = verified.expected.evidence(now=self._clock.now(), node_id=self._node_id)
-            publication = Publication(
-                digests=verified.digests,
-                facts=facts,
-                filename=order.filename,
-                evidence=proof,
-                complete=lambda image: self._completed(flight, image, proof),
-            )
-            image = await self._store.publish(part, publication)
-        except (StorageFull, StoreNotWritable, StoreChanged):
-            # The bytes are good: a later try begins with them.
-            raise
-        except BaseException:
-            await part.discard()
-            raise
-        self._announce(flight, image)
-
     async def _take_known(self, flight: Flight, expected: Expected) -> bool:
         """Whether the very bytes are here already: only the evidence may be new."""
-        known = await self._store.find_by_publisher_digest(expected.digest.algorithm, expected.digest.hex)
+        order = flight.order
+        known = await self._store.find_by_publisher_digest(
+            expected.digest.algorithm, expected.digest.hex, order.wanted
+        )
         if known is None:
             return False
-        wanted, found = flight.order.format.value, known.facts.format.value
-        if wanted != found:
-            raise FormatMismatch(f"{flight.order.filename} should be {wanted} but is {found}.")
+        # What was made of such bytes has the format that is wanted; as they came they have the declared one.
+        wanted = order.wanted.format if order.wanted else order.format
+        if wanted is not known.facts.format:
+            raise FormatMismatch(
+                f"{order.filename} should be {wanted.value} but is {known.facts.format.value}."
+            )
         flight.publishing = True
         evidence = expected.evidence(now=self._clock.now(), node_id=self._node_id)
         image = await self._store.improve(known.digest, evidence)
@@ -387,6 +378,12 @@ class _FlightWatch:
 
     def opened(self, part: Part) -> None:
         self._flight.part = part
+
+    def worked(self, done: int, total: int) -> None:
+        self._flight.worked = (done, total)
+
+    def publishing(self) -> None:
+        self._flight.publishing = True
 
 
 def _bell(job_id: str) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from image_library.domain.checksum import Digest
+from image_library.domain.conversion import packing_of
 from image_library.domain.errors import (
     BadLength,
     DigestMismatch,
@@ -18,8 +19,10 @@ from image_library.domain.errors import (
     StorageFull,
     StorageIo,
     UnknownUpload,
+    UnsupportedArchive,
 )
 from image_library.domain.image import ImageFormat
+from image_library.domain.image_formats import detect
 from image_library.domain.job import JobState
 from image_library.domain.progress import Waiting
 from image_library.domain.store import DownloadOrder
@@ -35,6 +38,7 @@ log = structlog.get_logger()
 _ENOUGH_TO_JUDGE = 1024
 # On a full disk, less than this is worth more as free space.
 _WORTH_KEEPING = 64 << 20
+_ARCHIVES = frozenset({"zip", "7z"})
 _NO_LENGTH = "the source announces no length"
 
 
@@ -147,7 +151,7 @@ class VerifiedFetch:
     ) -> LibraryError:
         """Why these bytes are not taken; a web page, or another format, deserves its own name."""
         beginning = await part.read(0, _ENOUGH_TO_JUDGE)
-        self._inspector.judge_beginning(beginning, name=order.filename, declared=order.format)
+        _judge(self._inspector, beginning, name=order.filename, declared=order.format)
         algorithm = expected.digest.algorithm
         return DigestMismatch(
             f"{order.filename} has the {algorithm} {digests.named(algorithm)}, "
@@ -182,7 +186,7 @@ class VerifiedFetch:
             digests = await part.finish()
             _check_size(order, digests.size_bytes)
             return part, digests
-        except (StorageIo, NotAnImage, FormatMismatch, SizeExceeded):
+        except (StorageIo, NotAnImage, FormatMismatch, SizeExceeded, UnsupportedArchive):
             # A failing disk is never trusted again; and what is no such image is no beginning of one.
             await part.discard()
             raise
@@ -208,6 +212,18 @@ def _part_of(order: DownloadOrder, expected: Expected | None, key: str) -> PartK
     if order.received:
         return upload_part(order.job_id, order.checksum_algorithm)
     return PartKey(key=key, expected=str(expected.digest) if expected else "")
+
+
+def _judge(inspector: Inspector, beginning: bytes, *, name: str, declared: ImageFormat) -> None:
+    """Of what is packed, only what is inside can be judged.
+
+    Raises:
+        UnsupportedArchive, NotAnImage, FormatMismatch
+    """
+    if detect(beginning) in _ARCHIVES:
+        raise UnsupportedArchive(f"{name} is an archive of files, not one packed disk image.")
+    if packing_of(beginning) is None:
+        inspector.judge_beginning(beginning, name=name, declared=declared)
 
 
 class _Judged:
@@ -239,7 +255,7 @@ class _Judged:
         if self._part.offset == len(self._beginning) < _ENOUGH_TO_JUDGE:
             self._beginning += block[: _ENOUGH_TO_JUDGE - len(self._beginning)]
             if len(self._beginning) in (_ENOUGH_TO_JUDGE, self._part.total):
-                self._inspector.judge_beginning(self._beginning, name=self._name, declared=self._declared)
+                _judge(self._inspector, self._beginning, name=self._name, declared=self._declared)
         await self._part.write(block)
 
     async def restart(self) -> None:

@@ -20,11 +20,15 @@ def version_key(order: DownloadOrder) -> str:
         return upload_part(order.job_id, order.checksum_algorithm).key
     if order.adopt_path:
         return hashlib.sha256(f"adopt\0{order.adopt_path}".encode()).hexdigest()[:32]
+    if order.convert_digest:
+        made = f"convert\0{order.convert_digest}\0{order.wanted}"
+        return hashlib.sha256(made.encode()).hexdigest()[:32]
     proof = (order.checksum_algorithm, order.checksum_url, order.digest, order.digest_source)
     if order.signature:
         proof += (order.signature.url, *(key.fingerprint for key in order.signature.keys))
     size = (f"{order.size_bytes} bytes",) if order.size_bytes else ()
-    parts = (order.url, *proof, order.format.value, *size)
+    shape = (str(order.wanted),) if order.wanted else ()
+    parts = (order.url, *proof, order.format.value, *size, *shape)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -38,6 +42,8 @@ class Flight:
     waiting: Waiting = Waiting()
     # What its bytes go into, or come from.
     part: Part | OpenedFile | None = None
+    # How far unpacking and converting are: bytes of what came, and how many these are.
+    worked: tuple[int, int] = (0, 0)
     meter: SpeedMeter = field(default_factory=SpeedMeter)
     task: asyncio.Task[None] | None = None
     # From here on it cannot be stopped any more, only awaited.
@@ -67,6 +73,9 @@ class Flight:
         new = self.shown
         if self.part is not None and self.state in (JobState.FETCHING, JobState.VERIFYING):
             new["progress"] = self.meter.measure(now=now, done=self.part.offset, total=self.part.total)
+        elif self.state is JobState.CONVERTING:
+            done, total = self.worked
+            new["progress"] = self.meter.measure(now=now, done=done, total=total)
         changed = any(getattr(d, name) != value for d in self.members.values() for name, value in new.items())
         if changed:
             self._evolve(self.members.values(), **new)

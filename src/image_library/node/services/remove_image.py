@@ -7,7 +7,8 @@ from collections.abc import Callable
 import structlog
 
 from image_library.domain.errors import ImageInUse
-from image_library.node.ports.storage import ImageStore, ImageUsers
+from image_library.node.ports.storage import ImageStore
+from image_library.node.ports.upkeep import ImageUsers
 from image_library.node.services.image_holds import ImageHolds
 
 log = structlog.get_logger()

@@ -14,7 +14,8 @@ from image_library.domain.os_detection import detect_os
 from image_library.domain.store import LocalFile, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
-from image_library.node.ports.storage import ImageStore, Inspector, InventoryNumbering, LocalFolder
+from image_library.node.ports.folder import InventoryNumbering, LocalFolder
+from image_library.node.ports.storage import ImageStore, Inspector
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from image_library.node.ports.storage import Leftover
+from image_library.node.ports.upkeep import Leftover
 from image_library.node.ports.vms import Hypervisor, VmFolders
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords

@@ -12,18 +12,18 @@ from image_library.node.adapters.store.disk import disk_errors
 
 class BlobReader:
     def __init__(self, fd: int, *, size: int) -> None:
-        self._fd = fd
+        self.fd = fd
         self.size = size
 
     async def read(self, offset: int, length: int) -> bytes:
         with disk_errors("reading an image"):
-            block = await asyncio.to_thread(os.pread, self._fd, length, offset)
+            block = await asyncio.to_thread(os.pread, self.fd, length, offset)
         if not block and offset < self.size:
             raise ImageFileMissing("The image's file ends before its end.")
         return block
 
     async def close(self) -> None:
-        os.close(self._fd)
+        os.close(self.fd)
 
 
 def open_blob(path: Path, *, size: int, inode: int, mtime_ns: int) -> BlobReader:

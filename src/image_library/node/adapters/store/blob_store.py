@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 import structlog
 
+from image_library.domain.conversion import Shape
 from image_library.domain.errors import ImageFileMissing, ImageNotReady, Internal, LibraryError, StorageFull
 from image_library.domain.sizes import in_words
 from image_library.domain.store import ImageFacts, PublishedImage
@@ -19,16 +20,17 @@ from image_library.domain.trust import Evidence
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.store.blob_reader import open_blob
 from image_library.node.adapters.store.blobs import Blobs
-from image_library.node.adapters.store.disk import KEEP_FREE, Disk, disk_errors
+from image_library.node.adapters.store.disk import KEEP_FREE, Disk, Space, disk_errors
 from image_library.node.adapters.store.identity import StoreIdentity
 from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.links import ReadableLinks
 from image_library.node.adapters.store.operator_file import OperatorFile
+from image_library.node.adapters.store.output_file import OutputFile
 from image_library.node.adapters.store.part_file import PartFile, open_part
 from image_library.node.adapters.store.part_records import PartRecords
 from image_library.node.adapters.store.published_records import PublishedRecord, PublishedRecords, moved
 from image_library.node.adapters.store.sweep import PART_SECONDS, StoreSweep
-from image_library.node.ports.storage import Blob, OpenedFile, Part, PartKey, Publication
+from image_library.node.ports.storage import Blob, OpenedFile, Output, Part, PartKey, Publication
 
 log = structlog.get_logger()
 
@@ -54,7 +56,7 @@ class BlobStore:
         self._parts = PartRecords(journal)
         self._records = PublishedRecords(journal)
         # Weak: one that nobody holds any more has no claim on space, and need not keep its memory.
-        self._open: WeakSet[PartFile] = WeakSet()
+        self._open: WeakSet[PartFile | OutputFile] = WeakSet()
         # Publishing, improving and removing take turns: each reads before it writes.
         self._turn = asyncio.Lock()
         self.sweep = StoreSweep(
@@ -89,12 +91,20 @@ class BlobStore:
         self._open.add(opened)
         return opened
 
+    async def open_output(self, key: str) -> Output:
+        await self.check()
+        with disk_errors("making a file for a converted image"):
+            path = self._layout.part(key)
+            opened = await asyncio.to_thread(OutputFile, path=path, key=key, reserve=self._reserve)
+        self._open.add(opened)
+        return opened
+
     def can_link(self, file: OpenedFile) -> bool:
         with disk_errors("looking at the store"):
             return isinstance(file, OperatorFile) and file.can_be_linked(self._layout.blobs)
 
-    async def publish(self, part: Part | OpenedFile, publication: Publication) -> PublishedImage:
-        if not isinstance(part, PartFile | OperatorFile):
+    async def publish(self, part: Part | OpenedFile | Output, publication: Publication) -> PublishedImage:
+        if not isinstance(part, PartFile | OperatorFile | OutputFile):
             raise Internal("A part of another store was to be published.")
         await self.check()
         digests = publication.digests
@@ -110,6 +120,8 @@ class BlobStore:
             if known is not None and known.image.evidence.level > evidence.level:
                 evidence = known.image.evidence
             image = self._image(digests.sha256, digests.size_bytes, publication.facts, evidence, link)
+            source = publication.converted_from or (known.image.converted_from if known else None)
+            image = replace(image, converted_from=source)
             record = PublishedRecord(
                 image=image,
                 inode=seen.st_ino,
@@ -154,11 +166,15 @@ class BlobStore:
             record = await self._records.find(f"sha256:{wanted.name}")
         return await self._whole(record) if record else None
 
-    async def find_by_publisher_digest(self, algorithm: str, digest: str) -> PublishedImage | None:
+    async def find_by_publisher_digest(
+        self, algorithm: str, digest: str, wanted: Shape | None = None
+    ) -> PublishedImage | None:
         if algorithm == "sha512":
             record = await self._records.find_sha512(digest)
         else:
             record = await self._records.find(f"sha256:{digest}")
+        if wanted is not None and (record is None or not wanted.fits(record.image.facts.format)):
+            record = await self._records.find_made_of(f"{algorithm}:{digest}", str(wanted))
         # One that is gone or changed is simply fetched again.
         with suppress(ImageFileMissing):
             return await self._whole(record) if record else None
@@ -295,18 +311,29 @@ class BlobStore:
             published_at=self._now(),
         )
 
-    def _reserve(self, part: PartFile) -> None:
-        """See that the rest of ``part`` fits beside the rests of the others and what must stay free."""
+    async def room(self) -> int:
+        return await asyncio.to_thread(lambda: max(0, self._room()[0]))
+
+    def _room(self, but: PartFile | OutputFile | None = None) -> tuple[int, int, Space]:
+        """What may still be written, what of the rest is promised to others, and the file system's space."""
         with disk_errors("looking at the file system"):
             space = self._disk.space(self._layout.parts)
-        others = [p for p in self._open if p is not part and p.fd >= 0]
+        others = [p for p in self._open if p is not but and p.fd >= 0]
         promised = sum(max(0, other.total - other.offset) for other in others)
-        keep = min(space.total // 20, KEEP_FREE)
+        return space.free - promised - _kept_free(space), promised, space
+
+    def _reserve(self, part: PartFile | OutputFile) -> None:
+        """See that the rest of ``part`` fits beside the rests of the others and what must stay free."""
+        room, promised, space = self._room(part)
         needed = max(0, part.total - part.offset)
-        if needed + promised + keep > space.free:
+        if needed > room:
             size = in_words(needed) if part.total else "more space"
             besides = f", {in_words(promised)} are promised to other downloads" if promised else ""
             raise StorageFull(
                 f"The image needs {size}; {in_words(space.free)} are free in {self._layout.root}"
-                f"{besides}, and {in_words(keep)} must stay free."
+                f"{besides}, and {in_words(_kept_free(space))} must stay free."
             )
+
+
+def _kept_free(space: Space) -> int:
+    return min(space.total // 20, KEEP_FREE)

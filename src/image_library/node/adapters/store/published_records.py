@@ -44,6 +44,7 @@ class PublishedRecords:
                     dump_published(image),
                 ),
             )
+            _save_source(connection, image)
             save_downloads(connection, downloads)
 
         await self._journal.run(work)
@@ -57,6 +58,12 @@ class PublishedRecords:
     async def find_sha512(self, digest: str) -> PublishedRecord | None:
         return await self._one("sha512", digest)
 
+    async def find_made_of(self, source: str, shape: str) -> PublishedRecord | None:
+        """What was made in that shape of the file "sha256:HEX" or "sha512:HEX"."""
+        query = "SELECT published.* FROM published JOIN made_of USING (digest) WHERE source = ? AND shape = ?"
+        row = await self._journal.run(lambda c: c.execute(query, (source, shape)).fetchone())
+        return _record(row) if row else None
+
     async def all(self) -> tuple[PublishedRecord, ...]:
         rows = await self._journal.run(
             lambda c: c.execute("SELECT * FROM published ORDER BY digest").fetchall()
@@ -64,12 +71,27 @@ class PublishedRecords:
         return tuple(_record(row) for row in rows)
 
     async def remove(self, digest: str) -> None:
-        await self._journal.run(lambda c: c.execute("DELETE FROM published WHERE digest = ?", (digest,)))
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM published WHERE digest = ?", (digest,))
+            connection.execute("DELETE FROM made_of WHERE digest = ?", (digest,))
+
+        await self._journal.run(work)
 
     async def _one(self, column: str, value: str) -> PublishedRecord | None:
         query = f"SELECT * FROM published WHERE {column} = ?"  # noqa: S608 - the column's name is ours
         row = await self._journal.run(lambda c: c.execute(query, (value,)).fetchone())
         return _record(row) if row else None
+
+
+def _save_source(connection: sqlite3.Connection, image: PublishedImage) -> None:
+    source = image.converted_from
+    if source is None:
+        return
+    names = [source.digest, *([f"sha512:{source.sha512}"] if source.sha512 else [])]
+    connection.executemany(
+        "INSERT OR REPLACE INTO made_of (source, shape, digest) VALUES (?, ?, ?)",
+        [(name, source.shape, image.digest) for name in names],
+    )
 
 
 def moved(record: PublishedRecord, *, link: str, link_path: str) -> PublishedRecord:

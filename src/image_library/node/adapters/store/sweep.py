@@ -18,7 +18,7 @@ from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.links import ReadableLinks
 from image_library.node.adapters.store.part_records import PartRecords
 from image_library.node.adapters.store.published_records import PublishedRecords
-from image_library.node.ports.storage import Leftover
+from image_library.node.ports.upkeep import Leftover
 
 # A part that nobody has written for this long is not gone on with.
 PART_SECONDS = 7 * 24 * 3600.0

@@ -1,0 +1,156 @@
+"""The last part of a download's way: what came becomes an image, which is published with its evidence."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from image_library.domain.errors import (
+    ConvertKilled,
+    ConvertNeedless,
+    HypervisorMissing,
+    JailMissing,
+    StorageFull,
+    StoreChanged,
+    StoreNotWritable,
+)
+from image_library.domain.image import ImageFormat
+from image_library.domain.job import JobState
+from image_library.domain.store import Download, DownloadOrder, PublishedImage
+from image_library.domain.trust import Evidence, TrustLevel
+from image_library.node.ports.clock import Clock
+from image_library.node.ports.storage import ImageStore, Part, PartDigests, Publication
+from image_library.node.services.fetch_verified import Verified
+from image_library.node.services.image_holds import ImageHolds
+from image_library.node.services.make_image import Given, ImageMaking, Made
+from image_library.node.services.make_image import Watch as MakingWatch
+
+# The job records that end with an image, which is proved so.
+Complete = Callable[[PublishedImage, Evidence], tuple[Download, ...]]
+# The bytes that came are good: a later try begins with them.
+_KEEPS = (
+    StorageFull,
+    StoreNotWritable,
+    StoreChanged,
+    JailMissing,
+    HypervisorMissing,
+    ConvertKilled,
+    CancelledError,
+)
+
+
+class Watch(MakingWatch, Protocol):
+    def publishing(self) -> None:
+        """From here on it cannot be stopped any more."""
+        ...
+
+
+class Finishing:
+    def __init__(
+        self, *, store: ImageStore, making: ImageMaking, holds: ImageHolds, clock: Clock, node_id: str
+    ) -> None:
+        self._store = store
+        self._making = making
+        self._holds = holds
+        self._clock = clock
+        self._node_id = node_id
+
+    async def fetched(
+        self, order: DownloadOrder, verified: Verified, *, key: str, watch: Watch, complete: Complete
+    ) -> PublishedImage:
+        """The image that the verified part becomes, published. A part that is none is removed.
+
+        Raises:
+            The errors of ``ImageMaking.making`` and of publishing.
+        """
+        part = verified.part
+        given = Given(source=part, digests=verified.digests, name=order.filename, declared=order.format)
+        try:
+            async with self._making.making(given, order.wanted, key=key, watch=watch) as made:
+                proof = verified.expected.evidence(now=self._clock.now(), node_id=self._node_id)
+                image = await self._publish(order, part, made, proof, watch=watch, complete=complete)
+            if made.output is not None:
+                await part.discard()
+        except _KEEPS:
+            raise
+        except BaseException:
+            await part.discard()
+            raise
+        return image
+
+    async def of_another(
+        self, order: DownloadOrder, *, key: str, watch: Watch, complete: Complete
+    ) -> PublishedImage:
+        """An image of this node in another shape, published as one that nobody vouches for.
+
+        Raises:
+            ImageNotReady, ImageFileMissing: the other one is not here.
+            The errors of ``ImageMaking.making`` and of publishing.
+        """
+        digest = order.convert_digest
+        with self._holds.hold(digest):
+            known = await self._store.find(digest)
+            blob = await self._store.open(digest)
+            try:
+                given = Given(
+                    source=blob,
+                    digests=PartDigests(size_bytes=blob.size, sha256=digest.removeprefix("sha256:")),
+                    name=order.filename,
+                    declared=known.facts.format,
+                    facts=known.facts,
+                    trust=known.evidence.level,
+                )
+                async with self._making.making(given, order.wanted, key=key, watch=watch) as made:
+                    if made.output is None:
+                        raise ConvertNeedless(f"The image is {known.facts.format.value} already.")
+                    proof = self._derived(given, digest)
+                    return await self._publish(order, None, made, proof, watch=watch, complete=complete)
+            finally:
+                await blob.close()
+
+    def _derived(self, given: Given, digest: str) -> Evidence:
+        """Nobody vouches for what we made; what it was made of is known all the same."""
+        return Evidence(
+            level=TrustLevel.UNVERIFIED,
+            algorithm="sha256",
+            actual=given.digests.sha256,
+            source=f"converted from {digest}",
+            verified_at=self._clock.now(),
+            node_id=self._node_id,
+        )
+
+    async def _publish(
+        self,
+        order: DownloadOrder,
+        part: Part | None,
+        made: Made,
+        proof: Evidence,
+        *,
+        watch: Watch,
+        complete: Complete,
+    ) -> PublishedImage:
+        watch.publishing()
+        await watch.entered(JobState.PUBLISHING)
+        publication = Publication(
+            digests=made.digests,
+            facts=made.facts,
+            filename=_renamed(order.filename, made.facts.format),
+            evidence=proof,
+            converted_from=made.converted_from,
+            complete=lambda image: complete(replace(image, converted_from=made.converted_from), proof),
+        )
+        file = made.output or part
+        assert file is not None
+        return await self._store.publish(file, publication)
+
+
+def _renamed(filename: str, image_format: ImageFormat) -> str:
+    """The readable name, with the ending that the image's format has."""
+    stem, dot, ending = filename.rpartition(".")
+    known = {f.value for f in ImageFormat} | {"img"}
+    ours = "img" if image_format is ImageFormat.RAW else image_format.value
+    if not dot or ending not in known or ending == image_format.value:
+        return filename
+    return f"{stem}.{ours}"
