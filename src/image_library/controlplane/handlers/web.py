@@ -36,7 +36,8 @@ def web_application(
     ``plain`` are those that are no RPCs.
     """
     routes: list[BaseRoute] = [*(Mount(app.path, app=app) for app in applications), *plain]
-    routes.append(Route("/healthz", _health, methods=["GET"]))
+    # The first that fits answers, and the pages fit everything.
+    routes.insert(0, Route("/healthz", _health, methods=["GET"]))
     guarded = RefusalGuard(BodyGuard(Starlette(routes=routes), but=(uploads.PATH,)))
     return HostGuard(OriginGuard(guarded), hosts=hosts)
 
