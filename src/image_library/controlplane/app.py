@@ -30,7 +30,7 @@ from image_library.controlplane.handlers.once import Once
 from image_library.controlplane.handlers.pool_service import PoolHandlers
 from image_library.controlplane.handlers.server import serving
 from image_library.controlplane.handlers.session_cookie import SessionCookie
-from image_library.controlplane.handlers.sign_in import SignIn, link_url
+from image_library.controlplane.handlers.sign_in import SignIn, link_path
 from image_library.controlplane.handlers.uploads import UploadHandlers
 from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
@@ -119,11 +119,12 @@ async def run_control_plane(
         )
         stack.push_async_callback(world.channels.close)
         url = url_of(sock, tls=settings.tls_cert is not None)
-        gate = await _gate(world, settings, tokens, url, sock.getsockname()[1])
+        gate = await _gate(world, settings, tokens, port=sock.getsockname()[1])
         doors = await _started(stack, world, settings, gate)
         web = web_application(
             doors.applications,
-            plain=[*doors.plain, *gate.sign_in.routes(), *WebFiles().routes()],
+            plain=[*doors.plain, *gate.sign_in.routes()],
+            pages=WebFiles(),
             hosts=answered_hosts(settings.listen_host, settings.allowed_hosts),
         )
         server = serving(web, sock, tls_cert=settings.tls_cert, tls_key=settings.tls_key)
@@ -133,16 +134,16 @@ async def run_control_plane(
             url=url,
             token=tokens.operator,
             join_token=tokens.join,
-            sign_in_link=lambda: link_url(url, gate.sessions),
+            sign_in_link=lambda: url + link_path(gate.sessions),
         )
 
 
-async def _gate(world: World, settings: Settings, tokens: Tokens, url: str, port: int) -> Gate:
+async def _gate(world: World, settings: Settings, tokens: Tokens, *, port: int) -> Gate:
     sessions = Sessions(database=world.database, clock=world.clock, token=tokens.operator)
     await sessions.load()
     cookie = SessionCookie(port)
     auth = Auth(tokens, required=not settings.no_auth, sessions=sessions, cookie=cookie)
-    return Gate(auth=auth, sessions=sessions, sign_in=SignIn(sessions, auth, cookie, url=url))
+    return Gate(auth=auth, sessions=sessions, sign_in=SignIn(sessions, auth, cookie))
 
 
 def _channels(settings: Settings, tokens: Tokens) -> NodeChannels:

@@ -87,6 +87,7 @@ export function Frame(): ReactNode {
                   active={pathname.startsWith(to)}
                   aria-current={pathname.startsWith(to) ? 'page' : undefined}
                   label={label}
+                  className="place"
                   leftSection={<Icon size={18} stroke={1.6} aria-hidden />}
                 />
               ))}

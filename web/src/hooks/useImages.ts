@@ -2,6 +2,7 @@
 import { useMutation, useQuery } from '@connectrpc/connect-query';
 import { keepPreviousData } from '@tanstack/react-query';
 import { useMemo } from 'react';
+import { isUnreachable } from '@/api/errors';
 import { EVERYTHING, useConnection, useLibrary } from '@/api/library';
 import { builtInCatalog, isSupportOver } from '@/hooks/catalog';
 import { formatImageSize } from '@/hooks/format';
@@ -45,8 +46,12 @@ export function useImage(id: string): { image: Image | undefined; isLoading: boo
 /** The catalogue: the server's, or the one built into these pages while no server answers. */
 export function useImageCatalog() {
   const connection = useConnection();
-  const query = useQuery(method.getImageCatalog, {}, { refetchInterval: connection === 'live' ? false : POLL, retry: false });
-  const isUsingCatalog = query.isError || (connection === 'lost' && !query.data) || (query.isPending && connection === 'lost');
+  const query = useQuery(method.getImageCatalog, {}, {
+    refetchInterval: ({ state }) => (connection === 'live' && state.status !== 'error' ? false : POLL),
+    retry: false,
+  });
+  // While nobody answers, the last that the server said is a built-in catalogue too, until it is back.
+  const isUsingCatalog = connection === 'lost' || isUnreachable(query.error);
   const entries: readonly ImageCatalogEntry[] = query.data?.images ?? (isUsingCatalog ? builtInCatalog() : []);
   return { entries, data: entries, isLoading: query.isPending && !isUsingCatalog, isUsingCatalog, error: query.error, refetch: query.refetch };
 }

@@ -1,4 +1,4 @@
-import { Anchor, Badge, Button, Card, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core';
+import { Anchor, Badge, Button, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { IconArrowLeft, IconTrash } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
@@ -34,7 +34,7 @@ export default function ImageDetail(): ReactNode {
     <Stack>
       <Head image={image} />
       {image.status?.errorMessage && <ErrorNote error={`${image.status.errorMessage} ${image.status.errorRemedy}`} title={image.status.errorCode} />}
-      <SimpleGrid cols={{ base: 1, lg: 2 }}>
+      <div className="parts">
         <Part title={words.facts}><FileFacts image={image} /></Part>
         <Part title={words.found}><FactsFound image={image} /></Part>
         <Part title={words.evidence}><Evidence image={image} /></Part>
@@ -43,7 +43,7 @@ export default function ImageDetail(): ReactNode {
         <Part title={words.versions}><Versions image={image} /></Part>
         <Part title={words.cloudInit}><CloudInit image={image} /></Part>
         <Part title={words.jobs}><Jobs image={image} /></Part>
-      </SimpleGrid>
+      </div>
     </Stack>
   );
 }

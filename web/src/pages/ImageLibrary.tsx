@@ -1,6 +1,7 @@
 import { Button, Tabs } from '@mantine/core';
 import { IconCloudDownload, IconDisc, IconLink, IconTransfer, IconUpload } from '@tabler/icons-react';
 import { lazy, type ReactNode, Suspense } from 'react';
+import { Pending } from '@/components/Edges';
 import { PageHead } from '@/components/Notes';
 import { isLive } from '@/hooks/jobs';
 import { useJobs } from '@/hooks/useImages';
@@ -48,12 +49,12 @@ export default function ImageLibrary(): ReactNode {
           <CatalogTab />
         </Tabs.Panel>
         <Tabs.Panel value="local">
-          <Suspense>
+          <Suspense fallback={<Pending />}>
             <LocalTab />
           </Suspense>
         </Tabs.Panel>
         <Tabs.Panel value="jobs">
-          <Suspense>
+          <Suspense fallback={<Pending />}>
             <JobsTab />
           </Suspense>
         </Tabs.Panel>

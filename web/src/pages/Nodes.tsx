@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { type ReactNode, useMemo } from 'react';
 import { EmptyNote, ErrorNote, PageHead } from '@/components/Notes';
 import { SpaceBar } from '@/components/SpaceBar';
+import { tip } from '@/components/Tips';
 import { type Node, NodeStatus_Phase } from '@/gen/limiquantix/compute/v1/node_pb';
 import { formatAge } from '@/hooks/format';
 import { formatImageSize, useImages } from '@/hooks/useImages';
@@ -57,7 +58,7 @@ function NodeCard({ node, images }: { node: Node; images: number }): ReactNode {
       {status?.errorMessage && <ErrorNote error={status.errorMessage} />}
       <SpaceBar used={used} total={total} label={words.spaceOf(node.hostname)} said={words.space(formatImageSize(total - used), formatImageSize(total))} />
       <Group justify="space-between" mt="auto">
-        <Link to="/storage/images" search={{ tab: 'local', node: node.id }} aria-label={words.showImages(node.hostname)}>{words.images(images)}</Link>
+        <Link to="/storage/images" search={{ tab: 'local', node: node.id }} {...tip(words.showImages(node.hostname))}>{words.images(images)}</Link>
         <Text size="sm">{words.vms(status?.runningVmCount ?? 0)}</Text>
       </Group>
       {phase !== NodeStatus_Phase.READY && <Text size="xs" c="dimmed">{words.heard(formatAge(status?.lastHeartbeat))}</Text>}

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { EmptyNote, ErrorNote, PageHead } from '@/components/Notes';
 import { SpaceBar } from '@/components/SpaceBar';
+import { tip } from '@/components/Tips';
 import { type StoragePool, StorageBackend_BackendType, StoragePoolStatus_Phase } from '@/gen/limiquantix/storage/v1/pool_pb';
 import { formatImageSize, useImages } from '@/hooks/useImages';
 import { useNodes, usePools, useVms } from '@/hooks/useMachines';
@@ -50,7 +51,7 @@ function PoolCard({ pool }: { pool: StoragePool }): ReactNode {
       {pool.status?.errorMessage && <ErrorNote error={pool.status.errorMessage} />}
       <SpaceBar used={used} total={total} label={words.space(pool.name)} said={words.used(formatImageSize(used), formatImageSize(total))} />
       <Group justify="space-between" mt="auto">
-        <Link to="/storage/images" search={{ tab: 'local', node: nodeId }} aria-label={words.on(pool.name)}>{words.images(here.length, formatImageSize(bytes))}</Link>
+        <Link to="/storage/images" search={{ tab: 'local', node: nodeId }} {...tip(words.on(pool.name))}>{words.images(here.length, formatImageSize(bytes))}</Link>
         <Text size="sm">{words.vms(disks)}</Text>
       </Group>
     </Card>

@@ -3,7 +3,7 @@
 GET /session           {"signedIn": …, "required": …}
 POST /session          {"token": …} or {"code": …}, of a one-time link: sets the cookie
 DELETE /session        signs out
-POST /session/link     with the operator's token: {"url": …}, a new one-time link
+POST /session/link     with the operator's token: {"path": …} of a new one-time link
 """
 
 from __future__ import annotations
@@ -28,19 +28,18 @@ PATH = "/session"
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def link_url(base: str, sessions: Sessions) -> str:
-    """A one-time link to the sign-in page. What stands behind # is sent to no server and stands in no log."""
-    return f"{base}/sign-in#{sessions.new_link()}"
+def link_path(sessions: Sessions) -> str:
+    """Of a one-time link to the sign-in page. What stands behind # is sent to no server, and in no log."""
+    return f"/sign-in#{sessions.new_link()}"
 
 
 class SignIn:
     """Routes to be mounted in the web application."""
 
-    def __init__(self, sessions: Sessions, auth: Auth, cookie: SessionCookie, *, url: str) -> None:
+    def __init__(self, sessions: Sessions, auth: Auth, cookie: SessionCookie) -> None:
         self._sessions = sessions
         self._auth = auth
         self._cookie = cookie
-        self._url = url
 
     def routes(self) -> list[Route]:
         doors = {"GET": self._state, "POST": self._begin, "DELETE": self._end}
@@ -74,7 +73,7 @@ class SignIn:
 
     async def _link(self, request: Request) -> Response:
         HttpAccess(self._auth).require_operator(request.headers)
-        return JSONResponse({"url": link_url(self._url, self._sessions)})
+        return JSONResponse({"path": link_path(self._sessions)})
 
 
 def _answering(answer: Answer) -> Answer:

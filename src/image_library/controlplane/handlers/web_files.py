@@ -13,7 +13,6 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from image_library.controlplane.handlers.error_body import error_response
 from image_library.domain.errors import NotImplementedYet, printable
@@ -22,7 +21,8 @@ BUILT = Path(__file__).parents[2] / "web"
 # What the page carries where each answer gets a number of its own.
 NONCE_MARK = "%NONCE%"
 # What begins so is for programs; a page never lives there.
-_DOORS = ("/limiquantix.", "/uploads", "/blobs", "/session", "/healthz", "/assets/")
+_ASSETS = "/assets/"
+_DOORS = ("/limiquantix.", "/uploads", "/blobs", "/session", "/healthz", _ASSETS)
 _FOR_EVER = "public, max-age=31536000, immutable"
 _WORTH_PACKING = 1024
 _SAFE = {
@@ -44,28 +44,27 @@ from its wheel, which carries them. Then load this page again.</p></html>"""
 
 
 class WebFiles:
-    """Routes to be mounted in the web application, after all others."""
+    """Answers what no other door does: as Starlette's handler of status 404."""
 
     def __init__(self, root: Path = BUILT) -> None:
         self._root = root
 
-    def routes(self) -> list[Route]:
-        methods = ["GET", "HEAD"]
-        return [
-            Route("/assets/{name}", self._asset, methods=methods),
-            Route("/{name:path}", self._page, methods=methods),
-        ]
-
-    async def _asset(self, request: Request) -> Response:
-        path = self._root / "assets" / request.path_params["name"]
-        return _file(request, path, cache=_FOR_EVER) if _plain(path) else _nothing(request)
-
-    async def _page(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        path = self._root / name
-        if name and "/" not in name and name != "index.html" and _plain(path):
-            return _file(request, path, cache="no-cache")
+    async def answer(self, request: Request, error: Exception) -> Response:
+        path = request.url.path
+        if request.method not in ("GET", "HEAD"):
+            return _nothing(request)
+        if path.startswith(_ASSETS):
+            return self._found(request, f"assets/{path.removeprefix(_ASSETS)}", cache=_FOR_EVER)
+        if path.count("/") == 1 and _plain(self._root / path[1:]):
+            return self._found(request, path[1:], cache="no-cache")
         return self._index() if _wants_page(request) else _nothing(request)
+
+    def _found(self, request: Request, name: str, *, cache: str) -> Response:
+        path = self._root / name
+        # A name comes from outside, and is one of a folder, not a way through folders.
+        if path.parent not in (self._root, self._root / "assets") or not _plain(path):
+            return _nothing(request)
+        return _file(request, path, cache=cache)
 
     def _index(self) -> Response:
         nonce = secrets.token_urlsafe(16)
@@ -87,10 +86,10 @@ def _wants_page(request: Request) -> bool:
 
 
 def _plain(path: Path) -> bool:
-    """Names come from outside: hidden ones and links lead nowhere."""
-    return (
-        not path.name.startswith(".") and "\0" not in path.name and path.is_file() and not path.is_symlink()
-    )
+    """Whether it is a file of the build that may be named. Names come from outside."""
+    name = path.name
+    odd = name.startswith(".") or name == "index.html" or "\0" in name
+    return not odd and path.is_file() and not path.is_symlink()
 
 
 def _file(request: Request, path: Path, *, cache: str) -> Response:

@@ -5,6 +5,7 @@ import { lazy, memo, type ReactNode, Suspense, useState } from 'react';
 import { DistroLogo } from '@/components/DistroLogo';
 import { JobProgress } from '@/components/JobProgress';
 import { ErrorNote } from '@/components/Notes';
+import { tip } from '@/components/Tips';
 import { TrustBadge } from '@/components/TrustBadge';
 import type { Node } from '@/gen/limiquantix/compute/v1/node_pb';
 import { type Image, type ImageCatalogEntry, ImageStatus_Phase, type ImportStatus } from '@/gen/limiquantix/storage/v1/image_pb';
@@ -90,7 +91,7 @@ function Foot({ entry, ready, on, nodes, offline }: FootProps): ReactNode {
       <ErrorNote error={error} />
       <Group justify="space-between" wrap="nowrap" mt={error ? 'xs' : 0}>
         {ready ? (
-          <Link to="/storage/images/$imageId" params={{ imageId: ready.id }} aria-label={text.images.open(entry.name)}>
+          <Link to="/storage/images/$imageId" params={{ imageId: ready.id }} {...tip(text.images.open(entry.name))}>
             {text.images.onNodes(on.size, nodes.length)}
           </Link>
         ) : (

@@ -15,7 +15,9 @@ export default function ImportDialog({ close }: { close: () => void }): ReactNod
   const { nodes } = useNodes();
   const start = useImportImage();
   const [url, setUrl] = useState('');
-  const [name, setName] = useState('');
+  const [given, setName] = useState<string | undefined>(undefined);
+  // The file's own, until another one is typed.
+  const name = given ?? nameIn(url);
   const [checksum, setChecksum] = useState('');
   const [nodeId, setNodeId] = useState('');
   const submit = (event: FormEvent): void => {
@@ -30,12 +32,11 @@ export default function ImportDialog({ close }: { close: () => void }): ReactNod
       },
     );
   };
-  const suggest = (): void => setName((now) => now || nameIn(url));
   return (
     <Modal opened onClose={close} title={words.title} closeButtonProps={{ 'aria-label': text.close }}>
       <form onSubmit={submit}>
         <Stack>
-          <TextInput label={words.url} description={words.urlHint} type="url" required withAsterisk={false} data-autofocus value={url} onChange={(event) => setUrl(event.currentTarget.value)} onBlur={suggest} />
+          <TextInput label={words.url} description={words.urlHint} type="url" required withAsterisk={false} data-autofocus value={url} onChange={(event) => setUrl(event.currentTarget.value)} />
           <TextInput label={words.name} description={words.nameHint} required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} />
           <TextInput label={words.checksum} description={words.checksumHint} value={checksum} onChange={(event) => setChecksum(event.currentTarget.value)} spellCheck={false} />
           <NativeSelect label={words.node} value={nodeId} onChange={(event) => setNodeId(event.currentTarget.value)} data={[{ value: '', label: text.images.anyNode }, ...nodes.map((node) => ({ value: node.id, label: node.hostname }))]} />
