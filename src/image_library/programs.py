@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from image_library.cli.settings import Settings
 from image_library.domain.errors import InvalidSettings, StoreNotWritable, printable
 
 if TYPE_CHECKING:
+    from image_library.controlplane.app import ControlPlaneHandle
     from image_library.controlplane.settings import Settings as ControlPlaneSettings
     from image_library.node.settings import Settings as NodeSettings
 
@@ -37,6 +38,8 @@ class Ready:
 
     url: str
     sentence: str
+    # How a browser signs in; empty where it need not. A secret: said to whoever started the program only.
+    invitation: str = field(default="", repr=False)
 
 
 Announce = Callable[[Ready], None]
@@ -82,7 +85,8 @@ async def up(settings: Settings, announce: Announce, told: asyncio.Event) -> Non
             if not await _first(started.established.wait(), told):
                 return
             with described(data_dir, url=serving.url, ca=settings.tls_ca):
-                announce(Ready(url=serving.url, sentence=_sentence(settings, serving.url, data_dir)))
+                sentence = _sentence(settings, serving.url, data_dir)
+                announce(Ready(url=serving.url, sentence=sentence, invitation=_invitation(settings, serving)))
                 await told.wait()
 
 
@@ -95,7 +99,7 @@ async def controlplane(settings: Settings, announce: Announce, told: asyncio.Eve
         with described(data_dir, url=serving.url, ca=settings.tls_ca):
             join = f" Nodes join with {settings.join_token_file or data_dir.join_token}."
             sentence = _sentence(settings, serving.url, data_dir) + join
-            announce(Ready(url=serving.url, sentence=sentence))
+            announce(Ready(url=serving.url, sentence=sentence, invitation=_invitation(settings, serving)))
             await told.wait()
 
 
@@ -216,6 +220,12 @@ def _sentence(settings: Settings, url: str, data_dir: DataDir) -> str:
     if not settings.auth:
         return f"Listening on {url}. WARNING: every program on this machine may call it (--no-auth)."
     return f"Listening on {url}. The token is in {data_dir.token}."
+
+
+def _invitation(settings: Settings, serving: ControlPlaneHandle) -> str:
+    if not settings.auth:
+        return f"In a browser: {serving.url}"
+    return f"In a browser, once and within a quarter of an hour: {serving.sign_in_link()}"
 
 
 async def _until_told(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

@@ -14,6 +14,7 @@ from connectrpc.request import RequestContext
 from image_library.controlplane.handlers.interceptors import Errors
 from image_library.controlplane.handlers.server import serving
 from image_library.controlplane.handlers.web import answered_hosts, web_application
+from image_library.controlplane.handlers.web_files import WebFiles
 from image_library.domain.errors import Kind, LibraryError, all_errors
 from limiquantix.errors.google.rpc.error_details_pb import BadRequest, ErrorInfo
 from limiquantix.storage.v1 import image_connect
@@ -63,7 +64,7 @@ async def url() -> AsyncGenerator[str]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
         application = image_connect.ImageServiceASGIApplication(Refusing(), interceptors=(Errors(),))
-        web = web_application([application], hosts=answered_hosts("127.0.0.1", ()))
+        web = web_application([application], hosts=answered_hosts("127.0.0.1", ()), pages=WebFiles())
         async with serving(web, sock, tls_cert=None, tls_key=None):
             yield f"http://127.0.0.1:{port}"
 

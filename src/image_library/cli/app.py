@@ -20,6 +20,7 @@ from image_library.cli import (
     serve,
     vms,
     watch,
+    web,
 )
 from image_library.cli.session import DataDirOption, JsonOption, ServerOption, Session
 
@@ -43,6 +44,7 @@ def build() -> typer.Typer:
     launch.register(app)
     serve.register(app)
     watch.register(app)
+    web.register(app)
     app.add_typer(images.app, name="images")
     app.add_typer(vms.app, name="vms")
     app.add_typer(nodes.app, name="nodes")

@@ -257,3 +257,5 @@ def _announce(session: Session, ready: Ready) -> None:
         sys.stdout.flush()
     else:
         session.out.line(ready.sentence)
+        if ready.invitation:
+            session.out.line(ready.invitation)

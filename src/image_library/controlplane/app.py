@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,9 +29,12 @@ from image_library.controlplane.handlers.node_service import NodeHandlers
 from image_library.controlplane.handlers.once import Once
 from image_library.controlplane.handlers.pool_service import PoolHandlers
 from image_library.controlplane.handlers.server import serving
+from image_library.controlplane.handlers.session_cookie import SessionCookie
+from image_library.controlplane.handlers.sign_in import SignIn, link_path
 from image_library.controlplane.handlers.uploads import UploadHandlers
 from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
+from image_library.controlplane.handlers.web_files import WebFiles
 from image_library.controlplane.parts import ImageParts, World, image_parts, vm_service
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.services.beside import run_beside
@@ -45,6 +48,7 @@ from image_library.controlplane.services.refresh_targets import RefreshTargets
 from image_library.controlplane.services.refresh_versions import Pruning
 from image_library.controlplane.services.refreshes import Refreshes
 from image_library.controlplane.services.repeated_calls import RepeatedCalls
+from image_library.controlplane.services.sessions import Sessions
 from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.settings import Settings
 from image_library.domain.changes import Changes
@@ -66,6 +70,17 @@ class ControlPlaneHandle:
     # What operators and nodes show it.
     token: str = field(repr=False)
     join_token: str = field(repr=False)
+    # Makes a link by which a browser signs in once; empty where nobody needs to.
+    sign_in_link: Callable[[], str] = field(repr=False, default=str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Who comes in: by a token, or by a browser's session."""
+
+    auth: Auth
+    sessions: Sessions
+    sign_in: SignIn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +119,31 @@ async def run_control_plane(
         )
         stack.push_async_callback(world.channels.close)
         url = url_of(sock, tls=settings.tls_cert is not None)
-        doors = await _started(stack, world, settings, tokens)
+        gate = await _gate(world, settings, tokens, port=sock.getsockname()[1])
+        doors = await _started(stack, world, settings, gate)
         web = web_application(
             doors.applications,
-            plain=doors.plain,
+            plain=[*doors.plain, *gate.sign_in.routes()],
+            pages=WebFiles(),
             hosts=answered_hosts(settings.listen_host, settings.allowed_hosts),
         )
         server = serving(web, sock, tls_cert=settings.tls_cert, tls_key=settings.tls_key)
         await stack.enter_async_context(server)
         _say_it_serves(settings, url)
-        yield ControlPlaneHandle(url=url, token=tokens.operator, join_token=tokens.join)
+        yield ControlPlaneHandle(
+            url=url,
+            token=tokens.operator,
+            join_token=tokens.join,
+            sign_in_link=lambda: url + link_path(gate.sessions),
+        )
+
+
+async def _gate(world: World, settings: Settings, tokens: Tokens, *, port: int) -> Gate:
+    sessions = Sessions(database=world.database, clock=world.clock, token=tokens.operator)
+    await sessions.load()
+    cookie = SessionCookie(port)
+    auth = Auth(tokens, required=not settings.no_auth, sessions=sessions, cookie=cookie)
+    return Gate(auth=auth, sessions=sessions, sign_in=SignIn(sessions, auth, cookie))
 
 
 def _channels(settings: Settings, tokens: Tokens) -> NodeChannels:
@@ -127,7 +157,7 @@ def _say_it_serves(settings: Settings, url: str) -> None:
     log.info("control_plane_ready", url=url)
 
 
-async def _started(stack: AsyncExitStack, world: World, settings: Settings, tokens: Tokens) -> Doors:
+async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate: Gate) -> Doors:
     """Every service built and recovered, its tasks running, and the doors in front of them."""
     vm_records = VmRecords(database=world.database, changes=world.changes, clock=world.clock)
     parts = image_parts(world, vm_records, settings)
@@ -146,7 +176,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, toke
     run_beside(stack, parts.history.watch(), "history")
     pages = PageTokens(bytes.fromhex(await world.database.secret("page-tokens")))
     # The outermost first: errors see everything, and nobody gets past auth.
-    auth = Auth(tokens, required=not settings.no_auth)
+    auth = gate.auth
     once = Once(RepeatedCalls(database=world.database, clock=world.clock))
     chain = (Errors(), auth, undivided, once)
     vms = vm_service(world, vm_records, parts, settings.trust)

@@ -27,10 +27,10 @@ class HttpAccess:
 
     def require_known(self, headers: Headers) -> None:
         """Raises Unauthenticated: neither the operator's token is shown nor the nodes'."""
-        self._auth.role(headers.get("authorization", ""))
+        self._auth.role(headers)
 
     def require_operator(self, headers: Headers) -> None:
         """Raises Unauthenticated or PermissionDenied."""
-        role = self._auth.role(headers.get("authorization", ""))
+        role = self._auth.role(headers)
         if role is not Role.OPERATOR:
             raise PermissionDenied(f"The {role.value}'s token may not do this.")

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from image_library.controlplane.handlers import uploads
 from image_library.controlplane.handlers.guards import BodyGuard, HostGuard, OriginGuard
 from image_library.controlplane.handlers.refusals import RefusalGuard
+from image_library.controlplane.handlers.web_files import WebFiles
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104
@@ -29,15 +30,20 @@ class RpcApplication(Protocol):
 
 
 def web_application(
-    applications: Iterable[RpcApplication], *, hosts: frozenset[str], plain: Iterable[BaseRoute] = ()
+    applications: Iterable[RpcApplication],
+    *,
+    hosts: frozenset[str],
+    plain: Iterable[BaseRoute] = (),
+    pages: WebFiles,
 ) -> ASGIApp:
     """All doors of the control plane as one ASGI application that answers for ``hosts`` only.
 
-    ``plain`` are those that are no RPCs.
+    ``plain`` are those that are no RPCs; ``pages`` answers what is none of them.
     """
     routes: list[BaseRoute] = [*(Mount(app.path, app=app) for app in applications), *plain]
     routes.append(Route("/healthz", _health, methods=["GET"]))
-    guarded = RefusalGuard(BodyGuard(Starlette(routes=routes), but=(uploads.PATH,)))
+    doors = Starlette(routes=routes, exception_handlers={404: pages.answer})
+    guarded = RefusalGuard(BodyGuard(doors, but=(uploads.PATH,)))
     return HostGuard(OriginGuard(guarded), hosts=hosts)
 
 

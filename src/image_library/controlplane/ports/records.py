@@ -12,6 +12,7 @@ from image_library.controlplane.ports.images import Images
 from image_library.controlplane.ports.jobs import Jobs
 from image_library.controlplane.ports.nodes import Nodes
 from image_library.controlplane.ports.refreshes import Refreshes
+from image_library.controlplane.ports.sessions import Sessions
 from image_library.controlplane.ports.tombstones import Tombstones
 from image_library.controlplane.ports.vms import Vms
 from image_library.domain.changes import Changed
@@ -49,6 +50,9 @@ class Records(Protocol):
 
     @property
     def calls(self) -> Calls: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
 
 
 class Database(Protocol):

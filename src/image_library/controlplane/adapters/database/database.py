@@ -22,6 +22,7 @@ from image_library.controlplane.adapters.database.jobs import DatabaseJobs
 from image_library.controlplane.adapters.database.nodes import DatabaseNodes
 from image_library.controlplane.adapters.database.refreshes import DatabaseRefreshes
 from image_library.controlplane.adapters.database.schema import bring_up_to_date
+from image_library.controlplane.adapters.database.sessions import DatabaseSessions
 from image_library.controlplane.adapters.database.sqlite import open_sqlite
 from image_library.controlplane.adapters.database.stamp import Numbers, Stamp, read_numbers
 from image_library.controlplane.adapters.database.tombstones import DatabaseTombstones
@@ -44,6 +45,7 @@ class DatabaseRecords:
         self.tombstones = DatabaseTombstones(connection)
         self.refreshes = DatabaseRefreshes(connection)
         self.calls = DatabaseCalls(connection)
+        self.sessions = DatabaseSessions(connection)
 
 
 class SqlDatabase:

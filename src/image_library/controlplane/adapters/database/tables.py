@@ -237,6 +237,15 @@ calls = Table(
     Column("created_at", Moment, nullable=False, index=True),
 )
 
+# Browsers that signed in: digests of their secrets.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+
 # One row: the number of the last transaction that changed something, and of the last that changed what
 # lists of images show.
 sequence = Table(

@@ -14,6 +14,7 @@ from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
 from image_library.controlplane.adapters.memory.nodes import MemoryNodes
 from image_library.controlplane.adapters.memory.refreshes import MemoryRefreshes
+from image_library.controlplane.adapters.memory.sessions import MemorySessions
 from image_library.controlplane.adapters.memory.tables import Tables
 from image_library.controlplane.adapters.memory.tombstones import MemoryTombstones
 from image_library.controlplane.adapters.memory.vms import MemoryVms
@@ -34,6 +35,7 @@ class MemoryRecords:
         self.tombstones = MemoryTombstones(tables)
         self.refreshes = MemoryRefreshes(tables)
         self.calls = MemoryCalls(tables)
+        self.sessions = MemorySessions(tables)
 
 
 class MemoryDatabase:

@@ -14,6 +14,7 @@ from image_library.domain.node import Node
 from image_library.domain.paging import Cursor, Key, Page, PageRequest, micros
 from image_library.domain.refresh import Finding, Landing
 from image_library.domain.repeats import KnownCall
+from image_library.domain.session import Session
 from image_library.domain.store import DownloadOrder
 from image_library.domain.vm import Vm
 
@@ -41,6 +42,7 @@ class Tables:
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict[tuple[str, str], Finding])
     landings: dict[str, Landing] = field(default_factory=dict[str, Landing])
     calls: dict[str, KnownCall] = field(default_factory=dict[str, KnownCall])
+    sessions: dict[str, Session] = field(default_factory=dict[str, Session])
     # The sequence number at which something of a kind was removed.
     removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     removed_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
@@ -75,6 +77,7 @@ class Tables:
             findings=dict(self.findings),
             landings=dict(self.landings),
             calls=dict(self.calls),
+            sessions=dict(self.sessions),
             removed=dict(self.removed),
             removed_at=dict(self.removed_at),
             tombstones=dict(self.tombstones),

@@ -96,6 +96,13 @@ def _work() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_calls_created_at", "calls", ["created_at"])
+    op.create_table(
+        "sessions",
+        sa.Column("id", String, primary_key=True),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
 
 
 def _machines() -> None:

@@ -1,0 +1,82 @@
+import { Badge, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
+import { type FormEvent, type ReactNode, useState } from 'react';
+import { ErrorNote } from '@/components/Notes';
+import { type VirtualMachine, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { useVmActions } from '@/hooks/useMachines';
+import { text } from '@/text/en';
+
+const words = text.vms;
+const COLORS: Partial<Record<State, string>> = {
+  [State.RUNNING]: 'teal',
+  [State.PROVISIONING]: 'indigo',
+  [State.CRASHED]: 'red',
+  [State.LOST]: 'red',
+};
+
+export function VmState({ vm }: { vm: VirtualMachine }): ReactNode {
+  const state = vm.status?.state ?? State.UNKNOWN;
+  return (
+    <Badge variant="light" tt="none" color={COLORS[state] ?? 'gray'}>
+      {words.state[state]}
+    </Badge>
+  );
+}
+
+/** Start, stop and delete; what goes wrong stands beside them. */
+export function VmActions({ vm, deleted }: { vm: VirtualMachine; deleted?: () => void }): ReactNode {
+  const { start, stop, remove } = useVmActions();
+  const [asking, setAsking] = useState(false);
+  const state = vm.status?.state;
+  return (
+    <Stack gap="xs">
+      <Group gap="xs" wrap="nowrap">
+        {state === State.STOPPED || state === State.CRASHED ? (
+          <Button size="xs" variant="default" leftSection={<IconPlayerPlay size={14} aria-hidden />} aria-label={words.startName(vm.name)} loading={start.isPending} onClick={() => start.mutate({ id: vm.id })}>
+            {words.start}
+          </Button>
+        ) : (
+          <Button size="xs" variant="default" leftSection={<IconPlayerStop size={14} aria-hidden />} aria-label={words.stopName(vm.name)} loading={stop.isPending} disabled={state !== State.RUNNING} onClick={() => stop.mutate({ id: vm.id })}>
+            {words.stop}
+          </Button>
+        )}
+        <Button size="xs" variant="light" color="red" leftSection={<IconTrash size={14} aria-hidden />} aria-label={words.deleteName(vm.name)} onClick={() => setAsking(true)}>
+          {text.remove}
+        </Button>
+      </Group>
+      <ErrorNote error={start.error ?? stop.error} />
+      {asking && (
+        <DeleteVm
+          name={vm.name}
+          busy={remove.isPending}
+          error={remove.error}
+          close={() => setAsking(false)}
+          confirm={() => remove.mutate({ id: vm.id, force: true, deleteVolumes: true }, { onSuccess: () => { setAsking(false); deleted?.(); } })}
+        />
+      )}
+    </Stack>
+  );
+}
+
+function DeleteVm({ name, busy, error, close, confirm }: { name: string; busy: boolean; error: unknown; close: () => void; confirm: () => void }): ReactNode {
+  const [typed, setTyped] = useState('');
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    confirm();
+  };
+  return (
+    <Modal opened onClose={close} title={words.deleteName(name)} closeButtonProps={{ 'aria-label': text.close }}>
+      <form onSubmit={submit}>
+        <Stack>
+          <Text>{words.warning}</Text>
+          <TextInput label={text.deleting.typeName(name)} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} data-autofocus autoComplete="off" spellCheck={false} />
+          <ErrorNote error={error} />
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>{text.cancel}</Button>
+            <Button type="submit" color="red" disabled={typed !== name} loading={busy}>{text.deleting.confirm}</Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,105 @@
+import { Alert, Text } from '@mantine/core';
+import type { ReactNode } from 'react';
+import { type Image, ImageSpec_Format } from '@/gen/limiquantix/storage/v1/image_pb';
+import { formatMoment } from '@/hooks/format';
+import { formatImageSize } from '@/hooks/useImages';
+import { useNodes } from '@/hooks/useMachines';
+import { text } from '@/text/en';
+
+const words = text.detail;
+const MIB = 1024n ** 2n;
+const GIB = 1024n ** 3n;
+
+type Fact = readonly [name: string, value: ReactNode];
+
+function Facts({ facts }: { facts: readonly Fact[] }): ReactNode {
+  return (
+    <dl className="facts">
+      {facts.filter(([, value]) => value !== '' && value !== undefined).map(([name, value]) => (
+        <div key={name} style={{ display: 'contents' }}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** Of the file, and what is declared of what is in it. */
+export function FileFacts({ image }: { image: Image }): ReactNode {
+  const { spec, status } = image;
+  const needs = spec?.requirements;
+  return (
+    <Facts
+      facts={[
+        [words.system, [spec?.os?.distribution, spec?.os?.version].filter(Boolean).join(' ')],
+        [words.architecture, spec?.os?.architecture],
+        [words.version, image.version || ''],
+        [words.user, spec?.os?.defaultUser && <code>{spec.os.defaultUser}</code>],
+        [words.size, formatImageSize(status?.sizeBytes)],
+        [words.virtualSize, formatImageSize(status?.virtualSizeBytes)],
+        [words.format, ImageSpec_Format[spec?.format ?? 0]?.toLowerCase()],
+        [words.requirements, needs?.minMemoryMib ? words.requires(needs.minCpu, formatImageSize(needs.minMemoryMib * MIB), formatImageSize(needs.minDiskGib * GIB)) : ''],
+        [words.release, status?.release],
+        [words.origin, status?.origin],
+        [text.images.support, status?.supportEnds],
+        [words.digest, status?.digest && <code>{status.digest}</code>],
+        [words.created, formatMoment(image.createdAt)],
+      ]}
+    />
+  );
+}
+
+/** What was read from inside the image, and where that differs from what is declared. */
+export function FactsFound({ image }: { image: Image }): ReactNode {
+  const found = image.status?.found;
+  const differences = image.status?.differences ?? [];
+  if (!found?.read) return <Text c="dimmed">{found?.reason || words.notRead}</Text>;
+  return (
+    <>
+      {differences.length > 0 && (
+        <Alert color="orange" variant="light" title={words.differs} mb="sm">
+          {differences.map((difference) => (
+            <Text key={difference.field} size="sm" c="inherit">{difference.message}</Text>
+          ))}
+        </Alert>
+      )}
+      <Facts
+        facts={[
+          [words.system, found.prettyName || `${found.distribution} ${found.version}`],
+          [words.architecture, found.architecture],
+          [words.user, found.defaultUser && <code>{found.defaultUser}</code>],
+          [text.detail.cloudInit, found.cloudInit ? words.yes : words.no],
+          [words.datasources, found.datasources.join(', ')],
+          [words.agent, found.guestAgent ? words.yes : words.no],
+          [words.firmware, found.firmware.join(', ')],
+          [words.filesystem, found.rootFilesystem],
+        ]}
+      />
+      {found.reason && <Text size="sm" c="dimmed" mt="sm">{found.reason}</Text>}
+    </>
+  );
+}
+
+/** What was compared with what, where and when. */
+export function Evidence({ image }: { image: Image }): ReactNode {
+  const { nodes } = useNodes();
+  const evidence = image.status?.evidence;
+  const how = text.trust.how[image.status?.trust ?? 0];
+  if (!evidence?.expected) return <Text c="dimmed">{words.noEvidence}</Text>;
+  return (
+    <>
+      <Text size="sm" mb="sm">{how}</Text>
+      <Facts
+        facts={[
+          [`${words.expected} (${evidence.algorithm})`, <code key="expected">{evidence.expected}</code>],
+          [words.actual, <code key="actual">{evidence.actual}</code>],
+          [words.source, evidence.source],
+          [words.key, evidence.keyFingerprint],
+          [words.verifiedAt, formatMoment(evidence.verifiedAt)],
+          [words.verifiedOn, nodes.find(({ id }) => id === evidence.nodeId)?.hostname ?? evidence.nodeId],
+        ]}
+      />
+    </>
+  );
+}
