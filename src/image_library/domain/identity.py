@@ -6,7 +6,7 @@ import re
 
 from image_library.domain.errors import InvalidHostname, InvalidName, InvalidUser, printable
 
-_EXTENSIONS = re.compile(r"(\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|iso|ova))+$", re.IGNORECASE)
+_EXTENSIONS = re.compile(r"(\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|vdi|iso|ova))+$", re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

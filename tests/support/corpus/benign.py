@@ -173,7 +173,13 @@ def _hybrid_boot() -> bytes:
 
 def _boot_sector() -> bytes:
     """A disk that is one FAT file system: code where the table of an MBR would be."""
-    return patched(bytes(1 << 20), (0, b"\xeb\x3c\x90mkfs.fat"), (446, b"\xcd\x19" * 30), (510, b"\x55\xaa"))
+    return patched(
+        bytes(1 << 20),
+        (0, b"\xeb\x3c\x90mkfs.fat"),
+        (16, b"\2\0\2\0\x08\xf8"),
+        (446, b"\xcd\x19" * 30),
+        (510, b"\x55\xaa"),
+    )
 
 
 _WRITTEN: dict[str, Callable[[], bytes]] = {

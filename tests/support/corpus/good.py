@@ -273,7 +273,8 @@ def mbr(*rows: tuple[int, int, int, int], size: int = MIB) -> bytes:
 def gpt(*, size: int = MIB, copy: int | None = None, sector: int = 512) -> bytes:
     copy = size // sector - 1 if copy is None else copy
     header = struct.pack("<8sIIIIQQQQ", b"EFI PART", 0x10000, 92, 0, 0, 1, copy, 34, copy - 33)
-    return patched(mbr((0, 0xEE, 1, 0xFFFF_FFFF), size=size), (sector, header))
+    protective = patched(mbr((0, 0xEE, 1, 0xFFFF_FFFF), size=size), (447, b"\0\2\0"))
+    return patched(protective, (sector, header))
 
 
 ITEM = (

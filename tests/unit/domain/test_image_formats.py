@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from image_library.domain.image_formats import detect, web_page_title
+from image_library.domain.image_formats import ambiguous, detect, marks, web_page_title
 from tests.fakes.node_images import Qcow2, raw_disk
 
 
@@ -61,3 +61,26 @@ def test_other_bytes_are_no_web_page(other: bytes) -> None:
 def test_a_file_full_of_comments_is_judged_at_once() -> None:
     assert web_page_title(b"<!---->" * 290 + b"x") is None
     assert web_page_title(b"<!-- a --> <!-- b --><html>") == ""
+
+
+@pytest.mark.parametrize(
+    ("beginning", "end", "found", "doubtful"),
+    [
+        (raw_disk(), b"", ("raw",), False),
+        (raw_disk(), b"conectix".ljust(512, b"\0"), ("vhd", "raw"), False),
+        (bytes(32769) + b"CD001", b"", ("iso",), False),
+        (raw_disk(32769) + b"CD001", b"", ("iso", "raw"), False),
+        (bytes(32769) + b"NSR02", b"", ("iso",), False),
+        (Qcow2().header().ljust(32769, b"\0") + b"CD001", b"", ("qcow2", "iso"), True),
+        (b"\x1f\x8b" + raw_disk()[2:], b"", ("gzip",), False),
+        (bytes(1024), b"koly".ljust(512, b"\0"), ("dmg",), False),
+        (b"#\n\n# comment\nversion=1\n", b"", ("vmdk",), False),
+        (b"#!/bin/sh\nversion=1\n", b"", ("vmdk",), False),
+        (b"# only a comment\nsomething else\n", b"", (), False),
+    ],
+)
+def test_all_marks_are_found_and_some_may_stand_together(
+    beginning: bytes, end: bytes, found: tuple[str, ...], doubtful: bool
+) -> None:
+    assert marks(beginning, end) == found
+    assert ambiguous(found) == doubtful

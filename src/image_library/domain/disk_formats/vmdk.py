@@ -41,6 +41,8 @@ _MAX_LINES = 1000
 _HAS_MARKERS, _REDUNDANT = 1 << 17, 2
 _KINDS = ("monolithicsparse", "streamoptimized")
 _EXTENT = re.compile(r"(rw|rdonly|noaccess)\s+(\d+)\s+(\w+)\s*(.*)", re.IGNORECASE)
+# A comment, a fact of the disk's own data base, or one of the header's.
+_LINE = re.compile(r"#|ddb|[^\s=]+=", re.IGNORECASE)
 _NO_PARENT = "ffffffff"
 
 
@@ -133,7 +135,8 @@ def _check_descriptor(file: Reader, header: _Header, name: str) -> None:
     if len(around) < size:
         raise ImageTruncated(f"{name} ends within its VMDK descriptor.")
     text = around[:size].partition(b"\0")[0].decode("latin-1")
-    lines = [line.strip() for line in text.splitlines()]
+    # As QEMU does it: other marks that Python takes for the end of a line are letters here.
+    lines = [line.strip() for line in text.split("\n")]
     if len(lines) > _MAX_LINES:
         raise UnsafeMetadata(f"{name} has a descriptor of {len(lines)} lines.")
     # Twice the same words would let two readers see two descriptors.
@@ -151,7 +154,7 @@ def _check_extents(lines: list[str], name: str) -> None:
         extent = _EXTENT.fullmatch(line)
         if extent:
             extents.append(extent)
-        elif line and not line.startswith("#") and not re.match(r"[\w.]+\s*=", line):
+        elif line and not _LINE.match(line):
             raise UnsafeMetadata(f"{name} has a line in its descriptor that means nothing.")
     if len(extents) != 1:
         raise UnsafeVmdkExtent(f"{name} names {len(extents)} extents; one is its own.")

@@ -10,6 +10,7 @@ import structlog
 from image_library.domain.checksum import Digest
 from image_library.domain.conversion import packing_of
 from image_library.domain.errors import (
+    AmbiguousFormat,
     BadLength,
     DigestMismatch,
     FormatMismatch,
@@ -186,7 +187,7 @@ class VerifiedFetch:
             digests = await part.finish()
             _check_size(order, digests.size_bytes)
             return part, digests
-        except (StorageIo, NotAnImage, FormatMismatch, SizeExceeded, UnsupportedArchive):
+        except (StorageIo, NotAnImage, AmbiguousFormat, FormatMismatch, SizeExceeded, UnsupportedArchive):
             # A failing disk is never trusted again; and what is no such image is no beginning of one.
             await part.discard()
             raise

@@ -139,7 +139,7 @@ def test_what_is_called_safe_another_inspector_calls_safe(caplog: pytest.LogCapt
 
 
 def _unknown_to_oslo(file: Mutant) -> bool:
-    """Extended second-level tables (QEMU 5.2), letters beyond ASCII, and that version 2 has no features."""
+    """Extended second-level tables, letters beyond ASCII, and that version 2 has no features."""
     if file.stock.format is ImageFormat.VMDK:
         return not file.read(512, 20 * 512).partition(b"\0")[0].isascii()
     version, features = file.read(7, 1)[0], file.read(79, 1)[0]
