@@ -286,7 +286,7 @@ class Images(image_connect.ImageService):
 
     async def refresh_catalog(self, request: RefreshCatalogRequest, ctx: Any, /) -> CatalogState:
         self.library.note("refresh catalog", request)
-        return self.library.catalog_state
+        return self.library.catalog_state or CatalogState()
 
     async def refresh_images(self, request: RefreshImagesRequest, ctx: Any, /) -> RefreshImagesResponse:
         self.library.note("refresh", request)
