@@ -122,11 +122,15 @@ async def node(settings: Settings, announce: Announce, told: asyncio.Event) -> N
             await told.wait()
 
 
+# Settings of the control plane that are called the same on the command line.
+_AS_GIVEN = ("listen", "refresh", "min_trust", "catalog_keys", "catalog_url")
+
+
 def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSettings:
     """``apart``: its nodes are other programs, whose certificates are checked where there are authorities."""
     from image_library.controlplane.settings import Settings as ControlPlaneSettings
 
-    given = {name: said for name in ("listen", "refresh", "min_trust") if (said := getattr(settings, name))}
+    given = {name: said for name in _AS_GIVEN if (said := getattr(settings, name))}
     token = read_token(settings.join_token_file) if settings.join_token_file else ""
     return ControlPlaneSettings(
         data_dir=settings.data_dir,

@@ -12,7 +12,7 @@ from grpc import StatusCode, aio
 from protobuf.wkt import Empty
 
 from image_library.domain.changes import Changes
-from image_library.domain.errors import LibraryError, Unauthenticated
+from image_library.domain.errors import LibraryError, SourceNotFound, Unauthenticated
 from image_library.domain.garbage import GarbageItem, GarbageOrder
 from image_library.domain.inventory import Inventory
 from image_library.domain.job import JobState
@@ -48,6 +48,8 @@ class FakeNodeDaemon(NodeDaemonServiceService):
     # What publishers say here; none: the node is too old to ask them.
     answer: PublisherAnswer | None = None
     questions: list[PublisherQuestion] = field(default_factory=list[PublisherQuestion])
+    # What it can fetch, by URL.
+    small_files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     _changes: Changes = field(default_factory=Changes)
 
     @asynccontextmanager
@@ -142,6 +144,15 @@ class FakeNodeDaemon(NodeDaemonServiceService):
         if self.answer is None:
             await context.abort(StatusCode.UNIMPLEMENTED, "Method not implemented!")
         return answer_to_wire(self.answer)
+
+    async def read_small_file(
+        self, request: pb.ReadSmallFileRequest, context: Context
+    ) -> pb.ReadSmallFileResponse:
+        await self._enter(context)
+        if request.url not in self.small_files:
+            code, message, trailers = to_grpc(SourceNotFound("It is not there."))
+            await context.abort(code, message, trailers)
+        return pb.ReadSmallFileResponse(content=self.small_files[request.url])
 
     async def _enter(self, context: Context) -> None:
         metadata = dict(context.invocation_metadata() or ())

@@ -49,6 +49,7 @@ from limiquantix.storage.v1.image_pb import (
     AdoptImageRequest,
     CancelImportRequest,
     CatalogDownloadStatus,
+    CatalogState,
     CollectGarbageRequest,
     CollectGarbageResponse,
     DeleteImageRequest,
@@ -78,6 +79,7 @@ from limiquantix.storage.v1.image_pb import (
     ListJobsRequest,
     ListJobsResponse,
     OsInfo,
+    RefreshCatalogRequest,
     RefreshImagesRequest,
     RefreshImagesResponse,
     RefreshResult,
@@ -167,6 +169,7 @@ class FakeLibrary:
     download: tuple[ImportStatus, ...] = DOWNLOAD
     # What a refresh finds; its jobs go as "downloads" says by their ids, others as "download".
     refreshed: list[RefreshResult] = field(default_factory=list[RefreshResult])
+    catalog_state: CatalogState | None = None
     downloads: dict[str, tuple[ImportStatus, ...]] = field(
         default_factory=dict[str, tuple[ImportStatus, ...]]
     )
@@ -209,7 +212,7 @@ class Images(image_connect.ImageService):
         self, request: GetImageCatalogRequest, ctx: Any, /
     ) -> GetImageCatalogResponse:
         self.library.note("catalog", request)
-        return GetImageCatalogResponse(images=self.library.catalog)
+        return GetImageCatalogResponse(images=self.library.catalog, catalog=self.library.catalog_state)
 
     async def get_catalog_download_status(
         self, request: GetCatalogDownloadStatusRequest, ctx: Any, /
@@ -280,6 +283,10 @@ class Images(image_connect.ImageService):
                 self.library.breaks -= 1
                 raise ConnectError(Code.UNAVAILABLE, "going down")
         await linger(self.library)
+
+    async def refresh_catalog(self, request: RefreshCatalogRequest, ctx: Any, /) -> CatalogState:
+        self.library.note("refresh catalog", request)
+        return self.library.catalog_state or CatalogState()
 
     async def refresh_images(self, request: RefreshImagesRequest, ctx: Any, /) -> RefreshImagesResponse:
         self.library.note("refresh", request)

@@ -18,6 +18,7 @@ TABLE = "keys.toml"
 FINGERPRINT = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 _ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_INLINE = re.compile(_ARMOR + r"[\n-~]{1,60000}")
 _LARGEST_KEY = 64 << 10
 
 Keyring = dict[str, SigningKey]
@@ -44,13 +45,24 @@ def _read(folder: Traversable, *, source: str) -> Keyring:
     except (ValueError, OSError) as error:
         raise InvalidCatalog(f"{source} cannot be read: {error}.") from error
     listed = document.pop("key", [])
-    if document or not isinstance(listed, list):
+    if document:
         raise InvalidCatalog(f"{source}: a table of keys holds [[key]] tables and nothing else.")
+    return read_keys(listed, folder, source=source)
+
+
+def read_keys(listed: object, folder: Traversable | None, *, source: str) -> Keyring:
+    """The keys of [[key]] tables, whose files are in the folder, or which are in "armored" themselves.
+
+    Raises:
+        InvalidCatalog: one cannot be used.
+    """
+    if not isinstance(listed, list):
+        raise InvalidCatalog(f"{source}: keys are [[key]] tables.")
     keys = [_key(values, folder, source=source) for values in cast("list[Any]", listed)]
     return {key.fingerprint: key for key in keys}
 
 
-def _key(values: object, folder: Traversable, *, source: str) -> SigningKey:
+def _key(values: object, folder: Traversable | None, *, source: str) -> SigningKey:
     if not isinstance(values, dict):
         raise InvalidCatalog(f"{source}: a key is a table.")
     table = Table(cast("dict[str, Any]", values), where=source)
@@ -59,7 +71,9 @@ def _key(values: object, folder: Traversable, *, source: str) -> SigningKey:
     table.text("package", default="", pattern=_LINE)
     key = SigningKey(
         fingerprint=fingerprint,
-        armored=_armored(table, folder.joinpath(f"{fingerprint}.asc")),
+        armored=_armored(table, folder.joinpath(f"{fingerprint}.asc"))
+        if folder
+        else table.text("armored", pattern=_INLINE),
         owner=table.text("owner", pattern=_LINE),
         expires=table.day("expires"),
         primary_only=table.flag("primary_only", default=False),

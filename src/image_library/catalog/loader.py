@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
@@ -47,13 +47,34 @@ def load_catalog(extra: Path | None = None) -> Catalog:
     Raises:
         InvalidCatalog: a file cannot be read or has an error, with the file, the entry and the field.
     """
+    return Catalog(entries=load_entries(extra))
+
+
+def shipped_entries() -> tuple[CatalogEntry, ...]:
+    """Those that come with the program."""
     shipped = files("image_library.catalog").joinpath("images.toml").read_text(encoding="utf-8")
-    keys = shipped_keys()
-    entries = {entry.id: entry for entry in parse_entries(shipped, source="images.toml", keys=keys)}
+    return parse_entries(shipped, source="images.toml", keys=shipped_keys())
+
+
+def load_entries(
+    extra: Path | None,
+    *,
+    between: Iterable[CatalogEntry] = (),
+    more_keys: Mapping[str, SigningKey] | None = None,
+) -> tuple[CatalogEntry, ...]:
+    """The shipped entries, over them those of ``between``, and over these those of the file ``extra``.
+
+    ``more_keys`` may be named in the file besides the shipped ones and those beside it.
+
+    Raises:
+        InvalidCatalog: as ``load_catalog``.
+    """
+    keys = shipped_keys() | dict(more_keys or {})
+    entries = {entry.id: entry for entry in (*shipped_entries(), *between)}
     if extra is not None:
         keys |= keys_beside(extra)
         entries |= {entry.id: entry for entry in parse_entries(_read(extra), source=str(extra), keys=keys)}
-    return Catalog(entries=tuple(entries.values()))
+    return tuple(entries.values())
 
 
 def parse_entries(
@@ -66,10 +87,21 @@ def parse_entries(
     Raises:
         InvalidCatalog: not TOML, or an entry is not valid, or two have the same id.
     """
+    return entries_of(read_document(text, source=source), source=source, keys=keys)
+
+
+def read_document(text: str, *, source: str) -> dict[str, Any]:
+    """A catalogue file as TOML has it. Raises InvalidCatalog."""
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidCatalog(f"{source} is not valid TOML: {error}.") from error
+
+
+def entries_of(
+    document: dict[str, Any], *, source: str, keys: Mapping[str, SigningKey] | None = None
+) -> tuple[CatalogEntry, ...]:
+    """As ``parse_entries``, of a document that holds nothing else."""
     listed = document.pop("image", [])
     written = document.pop("written", None)
     if document or not isinstance(listed, list):

@@ -8,6 +8,7 @@ import typer
 
 from image_library import __version__
 from image_library.cli import (
+    catalog,
     images,
     images_files,
     images_import,
@@ -46,6 +47,7 @@ def build() -> typer.Typer:
     watch.register(app)
     web.register(app)
     app.add_typer(images.app, name="images")
+    app.add_typer(catalog.app, name="catalog")
     app.add_typer(vms.app, name="vms")
     app.add_typer(nodes.app, name="nodes")
     app.add_typer(jobs.app, name="jobs")

@@ -59,11 +59,13 @@ def upload_image(
 def show_catalog(session: Session) -> None:
     """List what can be downloaded: how it is verified, when its support ends, whether it is here."""
     from image_library.cli.image_views import catalog_rows
-    from image_library.cli.lookup import catalog
+    from image_library.cli.lookup import catalog_with_state
     from image_library.cli.output import as_json
     from limiquantix.storage.v1.image_pb import GetCatalogDownloadStatusRequest
 
-    entries = catalog(session.library)
+    entries, state = catalog_with_state(session.library)
+    if state.warning:
+        session.out.warn(state.warning)
     if session.json:
         session.out.document({"images": [as_json(entry) for entry in entries]})
         return

@@ -11,6 +11,7 @@ from image_library.domain.errors import UnknownImage, UnknownNode, UnknownVm, pr
 from limiquantix.compute.v1.node_pb import ListNodesRequest
 from limiquantix.compute.v1.vm_pb import ListVMsRequest, VirtualMachine
 from limiquantix.storage.v1.image_pb import (
+    CatalogState,
     GetImageCatalogRequest,
     GetImageRequest,
     Image,
@@ -79,6 +80,11 @@ def the_node(library: Library, wanted: str) -> str:
 
 def catalog(library: Library) -> list[ImageCatalogEntry]:
     return list(library.images.get_image_catalog(GetImageCatalogRequest()).images)
+
+
+def catalog_with_state(library: Library) -> tuple[list[ImageCatalogEntry], CatalogState]:
+    answer = library.images.get_image_catalog(GetImageCatalogRequest())
+    return list(answer.images), answer.catalog or CatalogState()
 
 
 def find_entry(entries: Iterable[ImageCatalogEntry], catalog_id: str) -> ImageCatalogEntry | None:

@@ -29,6 +29,8 @@ class Settings:
     tls_key: Path | None = None
     tls_ca: Path | None = None
     catalog: Path | None = None
+    catalog_keys: tuple[str, ...] = ()
+    catalog_url: str = ""
     # May hold a password.
     database_url: str = field(default="", repr=False)
     control_plane: str = ""

@@ -12,12 +12,14 @@ import structlog
 from starlette.routing import Route
 
 from image_library.catalog.loader import load_catalog
+from image_library.controlplane.adapters.catalog_files import CatalogFile, CatalogFiles
 from image_library.controlplane.adapters.data_dir import held_data_dir, kept_token
 from image_library.controlplane.adapters.database.database import open_database
+from image_library.controlplane.adapters.ed25519 import verify
 from image_library.controlplane.adapters.listening import listening_socket, url_of
 from image_library.controlplane.adapters.node_channels import NodeChannels
 from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
-from image_library.controlplane.adapters.node_gateway_publishers import GrpcPublishers
+from image_library.controlplane.adapters.node_gateway_publishers import GrpcPublishers, GrpcSmallFiles
 from image_library.controlplane.adapters.system_clock import SystemClock, new_id
 from image_library.controlplane.handlers.auth import Auth, Tokens
 from image_library.controlplane.handlers.http_access import HttpAccess
@@ -38,6 +40,7 @@ from image_library.controlplane.handlers.web_files import WebFiles
 from image_library.controlplane.parts import ImageParts, World, image_parts, vm_service
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.services.beside import run_beside
+from image_library.controlplane.services.catalog_updates import CatalogRules, CatalogUpdates, Parts
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.image_bytes import ImageBytes
 from image_library.controlplane.services.publisher_desk import PublisherDesk
@@ -164,6 +167,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     undivided = Undivided()
     stack.push_async_callback(parts.runs.close)
     stack.push_async_callback(undivided.close)
+    updates = await _catalog_updates(stack, world, settings)
     await parts.downloads.resume()
     refreshes = await _refreshing(stack, world, parts, settings)
     stack.push_async_callback(parts.conductor.close)
@@ -189,9 +193,32 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     nodes = GrpcNodeImages(world.channels)
     files = ImageFiles(ImageBytes(database=world.database, images=parts.images, nodes=nodes), access)
     return Doors(
-        applications=[*_image_applications(parts, refreshes, pages=pages, chain=chain), vm_application],
+        applications=[
+            *_image_applications(parts, refreshes, updates, pages=pages, chain=chain),
+            vm_application,
+        ],
         plain=[*uploads.routes(), *files.routes()],
     )
+
+
+async def _catalog_updates(stack: AsyncExitStack, world: World, settings: Settings) -> CatalogUpdates:
+    """The signed catalogue, as it was in use, and its schedule."""
+    updates = CatalogUpdates(
+        Parts(
+            catalog=world.catalog,
+            store=CatalogFile(settings.data_dir),
+            reader=CatalogFiles(settings.catalog_file),
+            verify=verify,
+            files=GrpcSmallFiles(world.channels),
+            database=world.database,
+            clock=world.clock,
+            rules=CatalogRules(keys=settings.signing_keys, url=settings.catalog_url),
+        )
+    )
+    await updates.resume()
+    if settings.catalog_url and settings.catalog_keys and settings.catalog_refresh_hours:
+        run_beside(stack, updates.run(settings.catalog_refresh_hours), "catalog-updates")
+    return updates
 
 
 async def _refreshing(
@@ -222,11 +249,17 @@ async def _refreshing(
 
 
 def _image_applications(
-    parts: ImageParts, refreshes: Refreshes, *, pages: PageTokens, chain: tuple[Any, ...]
+    parts: ImageParts,
+    refreshes: Refreshes,
+    updates: CatalogUpdates,
+    *,
+    pages: PageTokens,
+    chain: tuple[Any, ...],
 ) -> list[RpcApplication]:
     images = ImageHandlers(
         ImageServices(
             catalog=parts.catalog,
+            catalog_updates=updates,
             downloads=parts.downloads,
             imports=parts.imports,
             images=parts.images,

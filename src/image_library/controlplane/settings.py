@@ -8,6 +8,7 @@ from pathlib import Path
 
 from image_library.domain.errors import InvalidSettings, ListenDenied, printable
 from image_library.domain.refresh import KEPT_VERSIONS
+from image_library.domain.signed_catalog import read_key
 from image_library.domain.trust_policy import TrustPolicy
 
 DEFAULT_LISTEN = "127.0.0.1:8006"
@@ -48,6 +49,11 @@ class Settings:
     refresh_hours: int = 24
     # Of a catalogue image, those that nothing uses.
     keep_versions: int = KEPT_VERSIONS
+    # Keys ("ed25519:BASE64") of which one must have signed a newer catalogue, where it is, and how often
+    # it is looked for (0: never).
+    catalog_keys: tuple[str, ...] = ()
+    catalog_url: str = ""
+    catalog_refresh_hours: int = 24
     # How far images must be proved that VMs are made from: "LEVEL" for everybody, "PROJECT=LEVEL" for one.
     min_trust: tuple[str, ...] = ()
     # A job whose node stays away for longer fails.
@@ -82,6 +88,13 @@ class Settings:
         """Raises InvalidSettings."""
         return TrustPolicy.parse(self.min_trust)
 
+    @property
+    def signing_keys(self) -> tuple[bytes, ...]:
+        """Raises InvalidSettings."""
+        if self.catalog_url and not self.catalog_url.startswith("https://"):
+            raise InvalidSettings("catalog_url must be an https URL.", field="catalog_url")
+        return tuple(read_key(text) for text in self.catalog_keys)
+
     def checked(self) -> Settings:
         """These settings, if they can be used together.
 
@@ -90,7 +103,9 @@ class Settings:
             ListenDenied: the address may not be served this way.
         """
         self._check_forms()
-        _ = self.trust
+        _ = self.trust, self.signing_keys
+        if not 0 <= self.catalog_refresh_hours <= 8784:
+            raise InvalidSettings("catalog_refresh_hours must be 0 to 8784.", field="catalog_refresh_hours")
         loopback = is_loopback(self.listen_host)
         if self.no_auth and not loopback:
             raise ListenDenied(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
 
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import ImageFormat, Requirements
@@ -88,9 +87,20 @@ class CatalogEntry:
         return Support(ends=self.support_ends, ended=self.ended_support(today))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Catalog:
-    entries: tuple[CatalogEntry, ...]
+    """The entries in use. Everybody shares one, so that a newer catalogue is everybody's at once."""
+
+    def __init__(self, *, entries: tuple[CatalogEntry, ...]) -> None:
+        self.take(entries)
+
+    def take(self, entries: tuple[CatalogEntry, ...]) -> None:
+        """Offer these from now on, and no others."""
+        self._entries = entries
+        self._by_id = {entry.id: entry for entry in entries}
+
+    @property
+    def entries(self) -> tuple[CatalogEntry, ...]:
+        return self._entries
 
     def find(self, catalog_id: str) -> CatalogEntry | None:
         return self._by_id.get(catalog_id)
@@ -109,10 +119,6 @@ class Catalog:
         """For an image that is in no catalog and whose name nobody chose: ``name``, or one like it."""
         return f"{name}-own" if self.find(name) else name
 
-    @cached_property
-    def _by_id(self) -> dict[str, CatalogEntry]:
-        return {entry.id: entry for entry in self.entries}
-
     @property
     def ids(self) -> tuple[str, ...]:
-        return tuple(e.id for e in self.entries)
+        return tuple(self._by_id)

@@ -25,12 +25,14 @@ from limiquantix.node.v1.node_daemon_pb import (
     AskPublisherResponse,
     PublisherIndex,
     PublisherRelease,
+    ReadSmallFileRequest,
 )
 
 _ALGORITHMS = ("sha256", "sha512")
 _LONGEST_URL = 2000
 _LONGEST_NOTE = 1000
 _LARGEST = 1 << 50
+_LARGEST_SMALL_FILE = 1 << 20
 
 
 def question_to_wire(question: PublisherQuestion) -> AskPublisherRequest:
@@ -77,6 +79,15 @@ def question_from_wire(message: AskPublisherRequest) -> PublisherQuestion:
         index=_index(message.index) if message.index else None,
         signature=signature_from_wire(message.signature, checksum_url=message.checksum_url),
     )
+
+
+def small_file_from_wire(message: ReadSmallFileRequest) -> tuple[str, int]:
+    """The URL, and how many bytes the file may have. Raises UrlNotAllowed, InvalidRequest."""
+    if not message.url or len(message.url) > _LONGEST_URL:
+        raise UrlNotAllowed("There is no URL, or it is too long.", field="url")
+    if not 0 < message.limit_bytes <= _LARGEST_SMALL_FILE:
+        raise InvalidRequest("A small file has at most 1 MiB.", field="limit_bytes")
+    return message.url, message.limit_bytes
 
 
 def _index(message: PublisherIndex) -> ReleaseIndex:

@@ -25,6 +25,7 @@ from limiquantix.node.v1.node_daemon_pb import (
     CancelDownloadRequest,
     DownloadProgress,
     GetDownloadStatusRequest,
+    ReadSmallFileRequest,
     RemoveImageRequest,
 )
 from limiquantix.node.v1.node_daemon_pb_grpc import NodeDaemonServiceClient
@@ -87,6 +88,29 @@ async def test_says_what_it_is(tmp_path: Path) -> None:
         assert info.node_id == node.node_id
         assert info.store_id == (tmp_path / "data" / "store-id").read_text().strip()
         assert 0 < info.disk_used_bytes < info.disk_total_bytes
+
+
+async def test_a_small_file_is_read_whole_or_not_at_all(tmp_path: Path, mirror: Mirror) -> None:
+    url = f"{PUBLISHER}/images.toml"
+    mirror.put(url, b"x" * 1000)
+    async with door(tmp_path / "data", mirror.base_url) as node:
+
+        async def read(limit: int, where: str = url) -> bytes:
+            request = ReadSmallFileRequest(url=where, limit_bytes=limit)
+            return (await node.client.read_small_file(request, metadata=node.metadata)).content
+
+        assert await read(1000) == b"x" * 1000
+        for limit, where, code in [
+            (999, url, "import.size_exceeded"),
+            (1000, f"{url}.sig", "import.not_found"),
+            (1000, "file:///etc/passwd", "import.url_scheme"),
+            (1000, "", "import.url_scheme"),
+            (0, url, "request.invalid"),
+            ((1 << 20) + 1, url, "request.invalid"),
+        ]:
+            with pytest.raises(aio.AioRpcError) as refused:
+                await read(limit, where)
+            assert code_of(refused.value) == code
 
 
 async def test_a_download_is_streamed_to_its_end(tmp_path: Path, mirror: Mirror) -> None:

@@ -286,7 +286,7 @@ class TestOwnFile:
     def test_an_empty_file_changes_nothing(self, tmp_path: Path) -> None:
         own = tmp_path / "own.toml"
         own.touch()
-        assert load_catalog(own) == load_catalog()
+        assert load_catalog(own).entries == load_catalog().entries
 
     def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "latin1.toml").write_bytes(b"name = '\xe4'")

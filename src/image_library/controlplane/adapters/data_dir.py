@@ -24,7 +24,7 @@ def held_data_dir(path: Path) -> Generator[Path]:
         DataDirBusy: another control plane holds it.
         StoreNotWritable: it cannot be made or written.
     """
-    with _translated(path):
+    with translated(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -43,7 +43,7 @@ def kept_token(path: Path) -> str:
     Raises:
         StoreNotWritable: the file can be neither read nor made.
     """
-    with _translated(path):
+    with translated(path):
         try:
             return _made(path)
         except FileExistsError:
@@ -78,7 +78,8 @@ def _read(path: Path) -> str:
 
 
 @contextmanager
-def _translated(path: Path) -> Generator[None]:
+def translated(path: Path) -> Generator[None]:
+    """Errors of the file system as StoreNotWritable and StorageFull."""
     try:
         yield
     except FileExistsError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from connectrpc.request import RequestContext
 
+from image_library.controlplane.handlers.image_catalog import CatalogHandlers
 from image_library.controlplane.handlers.image_filter import image_filter, support_ended
 from image_library.controlplane.handlers.image_imports import ImportHandlers
 from image_library.controlplane.handlers.image_jobs import JobHandlers
@@ -17,9 +18,7 @@ from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.image_watch import WatchHandlers
 from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.domain.paging import Order
-from image_library.wire.catalog import offer_status_to_wire, offer_to_wire
 from image_library.wire.inventory import inventory_from_wire
-from image_library.wire.os_info import family_from_wire
 from limiquantix.storage.v1 import image_connect
 from limiquantix.storage.v1 import image_pb as pb
 
@@ -27,6 +26,7 @@ Context = RequestContext[Any, Any]
 
 
 class ImageHandlers(
+    CatalogHandlers,
     ImportHandlers,
     JobHandlers,
     LifecycleHandlers,
@@ -53,18 +53,6 @@ class ImageHandlers(
             next_page_token=self._services.tokens.token(page.next, request),
             total_count=page.total,
         )
-
-    async def get_image_catalog(
-        self, request: pb.GetImageCatalogRequest, ctx: Context, /
-    ) -> pb.GetImageCatalogResponse:
-        offers = await self._services.catalog.offers(family_from_wire(request.os_family))
-        return pb.GetImageCatalogResponse(images=[offer_to_wire(offer) for offer in offers])
-
-    async def get_catalog_download_status(
-        self, request: pb.GetCatalogDownloadStatusRequest, ctx: Context, /
-    ) -> pb.GetCatalogDownloadStatusResponse:
-        statuses = await self._services.catalog.statuses(request.catalog_ids)
-        return pb.GetCatalogDownloadStatusResponse(statuses=[offer_status_to_wire(s) for s in statuses])
 
     async def download_image(
         self, request: pb.DownloadImageRequest, ctx: Context, /

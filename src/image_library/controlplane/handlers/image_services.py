@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
+from image_library.controlplane.services.catalog_updates import CatalogUpdates
 from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.eviction import Evictions
@@ -24,6 +25,7 @@ from image_library.wire.paging import PageTokens
 @dataclass(frozen=True, kw_only=True)
 class ImageServices:
     catalog: CatalogService
+    catalog_updates: CatalogUpdates
     downloads: Downloads
     imports: Imports
     images: ImageService

@@ -43,6 +43,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     f"{_IMAGES}/EvictImage": _OPERATOR,
     f"{_IMAGES}/GetImageUsage": _OPERATOR,
     f"{_IMAGES}/RefreshImages": _OPERATOR,
+    f"{_IMAGES}/RefreshCatalog": _OPERATOR,
     f"{_IMAGES}/CollectGarbage": _OPERATOR,
     f"{_IMAGES}/AdoptImage": _OPERATOR,
     f"{_POOLS}/CreatePool": _OPERATOR,

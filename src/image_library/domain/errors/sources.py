@@ -151,6 +151,32 @@ class SignatureExpired(LibraryError):
     remedy_default = "Pin the publisher's newer key in the catalog (docs/trust.md)."
 
 
+class CatalogUnsigned(LibraryError):
+    """A catalog that is to be refreshed from a signed file is not signed by a key of catalog_keys."""
+
+    code = "catalog.signature_invalid"
+    kind = Kind.DATA_LOSS
+    remedy_default = "The catalog in use stays. Check the file, its .sig and catalog_keys (docs/trust.md)."
+
+
+class CatalogRollback(LibraryError):
+    """A signed catalog is older than the one in use, or another one with the same version."""
+
+    code = "catalog.rollback"
+    kind = Kind.PRECONDITION
+    remedy_default = (
+        "The catalog in use stays. A mirror that fell behind looks like this, and so does an attack."
+    )
+
+
+class CatalogStale(LibraryError):
+    """A signed catalog has expired: somebody may be keeping newer ones away."""
+
+    code = "catalog.stale"
+    kind = Kind.PRECONDITION
+    remedy_default = "The catalog in use stays. Ask whoever signs the catalog for a newer one."
+
+
 class IndexUnreadable(LibraryError):
     """A publisher's index of builds is not what it should be, or leads away from the publisher."""
 

@@ -58,6 +58,16 @@ class AskPublisher:
             )
             return await self._with_index(answer, question.index, waiting) if question.index else answer
 
+    async def read(self, url: str, *, limit: int) -> bytes:
+        """The whole of a small file, as it is now.
+
+        Raises:
+            The errors of ``SmallFiles.read_small``.
+        """
+        with self._pages.in_use():
+            async with self._patient(url, _ignore) as told:
+                return await self._pages.read_small(Source(url=url, fresh=True), limit=limit, waiting=told)
+
     async def _with_index(
         self, answer: PublisherAnswer, index: ReleaseIndex, waiting: Tell
     ) -> PublisherAnswer:

@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -116,6 +116,12 @@ class NodeDaemonService(Protocol):
     async def ask_publisher(self, request: AskPublisherRequest, ctx: RequestContext[AskPublisherRequest, AskPublisherResponse], /) -> AskPublisherResponse:
         """
         What a publisher offers now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def read_small_file(self, request: ReadSmallFileRequest, ctx: RequestContext[ReadSmallFileRequest, ReadSmallFileResponse], /) -> ReadSmallFileResponse:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -367,6 +373,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.ask_publisher,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ReadSmallFile": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ReadSmallFile",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ReadSmallFileRequest,
+                        output=ReadSmallFileResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.read_small_file,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/FlattenVM": Endpoint.unary(
                     method=MethodInfo(
@@ -840,6 +857,29 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def read_small_file(
+        self,
+        request: ReadSmallFileRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ReadSmallFileResponse:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ReadSmallFile",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ReadSmallFileRequest,
+                output=ReadSmallFileResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def flatten_vm(
         self,
         request: VMIdRequest,
@@ -1060,6 +1100,12 @@ class NodeDaemonServiceSync(Protocol):
     def ask_publisher(self, request: AskPublisherRequest, ctx: RequestContext[AskPublisherRequest, AskPublisherResponse], /) -> AskPublisherResponse:
         """
         What a publisher offers now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def read_small_file(self, request: ReadSmallFileRequest, ctx: RequestContext[ReadSmallFileRequest, ReadSmallFileResponse], /) -> ReadSmallFileResponse:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1309,6 +1355,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.ask_publisher,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ReadSmallFile": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ReadSmallFile",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ReadSmallFileRequest,
+                        output=ReadSmallFileResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.read_small_file,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/FlattenVM": EndpointSync.unary(
                     method=MethodInfo(
@@ -1776,6 +1833,29 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=AskPublisherRequest,
                 output=AskPublisherResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def read_small_file(
+        self,
+        request: ReadSmallFileRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ReadSmallFileResponse:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ReadSmallFile",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ReadSmallFileRequest,
+                output=ReadSmallFileResponse,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -15,7 +15,7 @@ from grpc import StatusCode, method_handlers_generic_handler, stream_unary_rpc_m
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -141,6 +141,14 @@ class NodeDaemonServiceService:
     async def ask_publisher(self, request: AskPublisherRequest, context: aio.ServicerContext) -> AskPublisherResponse:
         """
         What a publisher offers now.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def read_small_file(self, request: ReadSmallFileRequest, context: aio.ServicerContext) -> ReadSmallFileResponse:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -284,6 +292,11 @@ class NodeDaemonServiceService:
                 request_deserializer=AskPublisherRequest.from_binary,
                 response_serializer=AskPublisherResponse.to_binary,
             ),
+            "ReadSmallFile": unary_unary_rpc_method_handler(
+                self.read_small_file,
+                request_deserializer=ReadSmallFileRequest.from_binary,
+                response_serializer=ReadSmallFileResponse.to_binary,
+            ),
             "FlattenVM": unary_unary_rpc_method_handler(
                 self.flatten_vm,
                 request_deserializer=VMIdRequest.from_binary,
@@ -416,6 +429,11 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/AskPublisher",
             request_serializer=AskPublisherRequest.to_binary,
             response_deserializer=AskPublisherResponse.from_binary,
+        )
+        self._read_small_file = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/ReadSmallFile",
+            request_serializer=ReadSmallFileRequest.to_binary,
+            response_deserializer=ReadSmallFileResponse.from_binary,
         )
         self._flatten_vm = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
@@ -693,6 +711,21 @@ class NodeDaemonServiceClient:
         """
         return self._ask_publisher(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def read_small_file(
+        self,
+        request: ReadSmallFileRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[ReadSmallFileRequest, ReadSmallFileResponse]:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
+        """
+        return self._read_small_file(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def flatten_vm(
         self,
         request: VMIdRequest,
@@ -904,6 +937,14 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def read_small_file(self, request: ReadSmallFileRequest, context: ServicerContext) -> ReadSmallFileResponse:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def flatten_vm(self, request: VMIdRequest, context: ServicerContext) -> Empty:
         """
         Gives a stopped VM a disk that needs no backing file any more.
@@ -1042,6 +1083,11 @@ class NodeDaemonServiceServiceSync:
                 request_deserializer=AskPublisherRequest.from_binary,
                 response_serializer=AskPublisherResponse.to_binary,
             ),
+            "ReadSmallFile": unary_unary_rpc_method_handler(
+                self.read_small_file,
+                request_deserializer=ReadSmallFileRequest.from_binary,
+                response_serializer=ReadSmallFileResponse.to_binary,
+            ),
             "FlattenVM": unary_unary_rpc_method_handler(
                 self.flatten_vm,
                 request_deserializer=VMIdRequest.from_binary,
@@ -1174,6 +1220,11 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/AskPublisher",
             request_serializer=AskPublisherRequest.to_binary,
             response_deserializer=AskPublisherResponse.from_binary,
+        )
+        self._read_small_file = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/ReadSmallFile",
+            request_serializer=ReadSmallFileRequest.to_binary,
+            response_deserializer=ReadSmallFileResponse.from_binary,
         )
         self._flatten_vm = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
@@ -1450,6 +1501,21 @@ class NodeDaemonServiceClientSync:
         What a publisher offers now.
         """
         return self._ask_publisher(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def read_small_file(
+        self,
+        request: ReadSmallFileRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ReadSmallFileResponse:
+        """
+        The whole of a small file, fetched by the rules by which everything is.
+        """
+        return self._read_small_file(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def flatten_vm(
         self,

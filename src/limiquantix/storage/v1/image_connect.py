@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -130,6 +130,12 @@ class ImageService(Protocol):
     async def refresh_images(self, request: RefreshImagesRequest, ctx: RequestContext[RefreshImagesRequest, RefreshImagesResponse], /) -> RefreshImagesResponse:
         """
         Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def refresh_catalog(self, request: RefreshCatalogRequest, ctx: RequestContext[RefreshCatalogRequest, CatalogState], /) -> CatalogState:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -393,6 +399,17 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.refresh_images,
+                ),
+                "/limiquantix.storage.v1.ImageService/RefreshCatalog": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RefreshCatalog",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=RefreshCatalogRequest,
+                        output=CatalogState,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.refresh_catalog,
                 ),
                 "/limiquantix.storage.v1.ImageService/CollectGarbage": Endpoint.unary(
                     method=MethodInfo(
@@ -888,6 +905,29 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def refresh_catalog(
+        self,
+        request: RefreshCatalogRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CatalogState:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RefreshCatalog",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=RefreshCatalogRequest,
+                output=CatalogState,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def collect_garbage(
         self,
         request: CollectGarbageRequest,
@@ -1034,6 +1074,12 @@ class ImageServiceSync(Protocol):
     def refresh_images(self, request: RefreshImagesRequest, ctx: RequestContext[RefreshImagesRequest, RefreshImagesResponse], /) -> RefreshImagesResponse:
         """
         Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def refresh_catalog(self, request: RefreshCatalogRequest, ctx: RequestContext[RefreshCatalogRequest, CatalogState], /) -> CatalogState:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1295,6 +1341,17 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.refresh_images,
+                ),
+                "/limiquantix.storage.v1.ImageService/RefreshCatalog": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RefreshCatalog",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=RefreshCatalogRequest,
+                        output=CatalogState,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.refresh_catalog,
                 ),
                 "/limiquantix.storage.v1.ImageService/CollectGarbage": EndpointSync.unary(
                     method=MethodInfo(
@@ -1784,6 +1841,29 @@ class ImageServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.storage.v1.ImageService",
                 input=RefreshImagesRequest,
                 output=RefreshImagesResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def refresh_catalog(
+        self,
+        request: RefreshCatalogRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CatalogState:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RefreshCatalog",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=RefreshCatalogRequest,
+                output=CatalogState,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -166,6 +166,14 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def refresh_catalog(self, request: RefreshCatalogRequest, context: aio.ServicerContext) -> CatalogState:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     async def collect_garbage(self, request: CollectGarbageRequest, context: aio.ServicerContext) -> CollectGarbageResponse:
         """
         Removes what nothing needs: old parts, blobs without a record, records without a copy.
@@ -289,6 +297,11 @@ class ImageServiceService:
                 self.refresh_images,
                 request_deserializer=RefreshImagesRequest.from_binary,
                 response_serializer=RefreshImagesResponse.to_binary,
+            ),
+            "RefreshCatalog": unary_unary_rpc_method_handler(
+                self.refresh_catalog,
+                request_deserializer=RefreshCatalogRequest.from_binary,
+                response_serializer=CatalogState.to_binary,
             ),
             "CollectGarbage": unary_unary_rpc_method_handler(
                 self.collect_garbage,
@@ -417,6 +430,11 @@ class ImageServiceClient:
             "/limiquantix.storage.v1.ImageService/RefreshImages",
             request_serializer=RefreshImagesRequest.to_binary,
             response_deserializer=RefreshImagesResponse.from_binary,
+        )
+        self._refresh_catalog = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/RefreshCatalog",
+            request_serializer=RefreshCatalogRequest.to_binary,
+            response_deserializer=CatalogState.from_binary,
         )
         self._collect_garbage = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/CollectGarbage",
@@ -716,6 +734,21 @@ class ImageServiceClient:
         """
         return self._refresh_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def refresh_catalog(
+        self,
+        request: RefreshCatalogRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[RefreshCatalogRequest, CatalogState]:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
+        """
+        return self._refresh_catalog(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def collect_garbage(
         self,
         request: CollectGarbageRequest,
@@ -891,6 +924,14 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def refresh_catalog(self, request: RefreshCatalogRequest, context: ServicerContext) -> CatalogState:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def collect_garbage(self, request: CollectGarbageRequest, context: ServicerContext) -> CollectGarbageResponse:
         """
         Removes what nothing needs: old parts, blobs without a record, records without a copy.
@@ -1014,6 +1055,11 @@ class ImageServiceServiceSync:
                 self.refresh_images,
                 request_deserializer=RefreshImagesRequest.from_binary,
                 response_serializer=RefreshImagesResponse.to_binary,
+            ),
+            "RefreshCatalog": unary_unary_rpc_method_handler(
+                self.refresh_catalog,
+                request_deserializer=RefreshCatalogRequest.from_binary,
+                response_serializer=CatalogState.to_binary,
             ),
             "CollectGarbage": unary_unary_rpc_method_handler(
                 self.collect_garbage,
@@ -1142,6 +1188,11 @@ class ImageServiceClientSync:
             "/limiquantix.storage.v1.ImageService/RefreshImages",
             request_serializer=RefreshImagesRequest.to_binary,
             response_deserializer=RefreshImagesResponse.from_binary,
+        )
+        self._refresh_catalog = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/RefreshCatalog",
+            request_serializer=RefreshCatalogRequest.to_binary,
+            response_deserializer=CatalogState.from_binary,
         )
         self._collect_garbage = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/CollectGarbage",
@@ -1440,6 +1491,21 @@ class ImageServiceClientSync:
         Asks the publishers of catalogue images whether something newer exists, and fetches it beside the old.
         """
         return self._refresh_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def refresh_catalog(
+        self,
+        request: RefreshCatalogRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> CatalogState:
+        """
+        Takes a newer catalog from a signed file: from the request, else from the URL in the settings.
+        """
+        return self._refresh_catalog(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def collect_garbage(
         self,

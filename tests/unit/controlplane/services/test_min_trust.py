@@ -9,6 +9,7 @@ import pytest
 from image_library.domain.errors import ImageTrustTooLow
 from image_library.domain.image import Visibility
 from image_library.domain.job import JobState
+from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import TrustLevel
 from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import PowerState
@@ -28,10 +29,14 @@ async def plane() -> AsyncGenerator[VmPlane]:
 
 
 async def know(plane: VmPlane, level: TrustLevel) -> None:
-    proof = an_evidence(level=level)
-    await plane.know(
-        a_ready_image(name="debian-12", catalog_id="debian-12", evidence=proof, visibility=Visibility.PUBLIC)
+    image = a_ready_image(
+        name="debian-12",
+        catalog_id="debian-12",
+        os=OsInfo(distribution="debian", architecture="x86_64", default_user="debian"),
+        visibility=Visibility.PUBLIC,
+        evidence=an_evidence(level=level),
     )
+    await plane.know(image)
 
 
 async def test_an_image_that_is_proved_too_little_makes_no_vm(plane: VmPlane) -> None:
