@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -97,15 +97,16 @@ async def workbench(
     accept_store: bool = False,
     converter: Converter | None = None,
     max_virtual_size: int = MAX_VIRTUAL_SIZE,
+    open_journal: Callable[[Path], Awaitable[JournalDatabase]] = JournalDatabase.open,
 ) -> AsyncGenerator[Workbench]:
     layout = Layout(data_dir)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        prepare(layout)
+        prepare(layout, disk)
         stack.callback(DirectoryLock(layout).release)
-        journal = await JournalDatabase.open(layout.journal)
+        journal = await open_journal(layout.journal)
         stack.push_async_callback(journal.close)
-        identity = await StoreIdentity.establish(layout, journal, accept=accept_store)
+        identity = await StoreIdentity.establish(layout, journal, accept=accept_store, disk=disk)
         store = BlobStore(
             layout=layout, journal=journal, identity=identity, now=lambda: clock.now() + ahead, disk=disk
         )
@@ -122,7 +123,9 @@ async def workbench(
         inspector = HeaderInspector()
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
         shared["node_id"] = identity.node_id
-        folder = LocalImageFolder(layout=layout, journal=journal, inspector=inspector, identity=identity)
+        folder = LocalImageFolder(
+            layout=layout, journal=journal, inspector=inspector, identity=identity, disk=disk
+        )
         adoption = AdoptFile(
             store=store, folder=folder, inspector=inspector, clock=clock, node_id=identity.node_id
         )

@@ -239,9 +239,11 @@ class FailingDisk(Disk):
     def __init__(self, operation: str, number: int) -> None:
         self._operation = operation
         self._number = number
+        # Not before the store is made.
+        self.armed = False
 
     def _fail(self, operation: str) -> None:
-        if operation == self._operation:
+        if self.armed and operation == self._operation:
             raise OSError(self._number, "made to fail")
 
     def write(self, fd: int, data: memoryview, offset: int) -> None:
@@ -283,7 +285,9 @@ async def test_a_failing_disk_publishes_nothing(
 ) -> None:
     publish(mirror, IMAGE)
     data = tmp_path / "data"
-    async with workbench(data, mirror=mirror.base_url, disk=FailingDisk(operation, number)) as bench:
+    disk = FailingDisk(operation, number)
+    async with workbench(data, mirror=mirror.base_url, disk=disk) as bench:
+        disk.armed = True
         assert code(await bench.finish(order())) == expected
         assert (await bench.store.published())[0] == ()
         if number == errno.EIO:

@@ -109,6 +109,7 @@ async def test_an_image_whose_link_was_taken_away_is_not_forgotten_for_its_name(
 class SlowDisk(Disk):
     def __init__(self) -> None:
         self.go = threading.Event()
+        self.go.set()
 
     def write(self, fd: int, data: memoryview, offset: int) -> None:
         self.go.wait()
@@ -118,6 +119,7 @@ class SlowDisk(Disk):
 async def test_a_file_is_not_closed_under_its_writer(tmp_path: Path) -> None:
     disk = SlowDisk()
     async with workbench(tmp_path / "data", disk=disk) as bench:
+        disk.go.clear()
         part = await bench.store.open_part(PartKey(key="ab", expected="sha256:00"))
         await part.write(b"x" * 5)
         finishing = asyncio.create_task(part.finish())
@@ -136,9 +138,10 @@ async def test_who_asks_while_the_last_one_cancels_gets_the_image(tmp_path: Path
     mirror.fault(URL, HoldAt(2 * MIB, times=1))
     disk = SlowDisk()
     async with workbench(tmp_path / "data", mirror=mirror.base_url, disk=disk) as bench:
+        disk.go.clear()
         first, second = order(), order()
         await bench.downloads.start(first)
-        await bench.until(first.job_id, lambda d: d.progress.done >= 2 * MIB)
+        await bench.until(first.job_id, lambda d: d.progress.done >= MIB // 2)
         cancelling = asyncio.create_task(bench.downloads.cancel(first.job_id))
         assert not (await asyncio.wait([cancelling], timeout=0.05))[0]
         await bench.downloads.start(second)

@@ -15,7 +15,7 @@ from image_library.domain.store import ImageFacts, LocalFile
 from image_library.node.adapters.inspector import HeaderInspector, read_regular_file
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.records import dump_facts, load_facts
-from image_library.node.adapters.store.disk import disk_errors
+from image_library.node.adapters.store.disk import Disk, disk_errors
 from image_library.node.adapters.store.identity import StoreIdentity
 from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.operator_file import Mark, OperatorFile, mark_of, open_regular
@@ -32,7 +32,9 @@ class LocalImageFolder:
         journal: JournalDatabase,
         inspector: HeaderInspector,
         identity: StoreIdentity,
+        disk: Disk | None = None,
     ) -> None:
+        self._disk = disk or Disk()
         self._identity = identity
         self._layout = layout
         self._journal = journal
@@ -67,7 +69,7 @@ class LocalImageFolder:
         except BaseException:
             os.close(fd)
             raise
-        return OperatorFile(path, fd, seen, facts)
+        return OperatorFile(path, fd, seen, facts, disk=self._disk)
 
     def _is_here(self, path: Path) -> bool:
         """Whether it is a file right in the folder: neither hidden, nor a link, nor anywhere else."""

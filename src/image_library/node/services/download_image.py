@@ -28,7 +28,7 @@ from image_library.node.ports.fetching import Fetcher
 from image_library.node.ports.signatures import Signatures
 from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part
 from image_library.node.services.adopt_file import AdoptFile
-from image_library.node.services.expected_digest import Expected, resolve_expected
+from image_library.node.services.expected_digest import Expected, as_proof, resolve_expected
 from image_library.node.services.fetch_verified import VerifiedFetch
 from image_library.node.services.finish_image import Finishing
 from image_library.node.services.flights import Flight, version_key
@@ -270,7 +270,7 @@ class Downloads:
                 f"{order.filename} should be {wanted.value} but is {known.facts.format.value}."
             )
         flight.publishing = True
-        evidence = expected.evidence(now=self._clock.now(), node_id=self._node_id)
+        evidence = as_proof(flight.order, expected).evidence(now=self._clock.now(), node_id=self._node_id)
         image = await self._store.improve(known.digest, evidence)
         if image is None:
             # They were removed this moment.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from image_library.domain.checksum import (
 from image_library.domain.errors import ChecksumMissing, InvalidChecksumFile, printable
 from image_library.domain.origin import shown_url
 from image_library.domain.signature import SignatureSource, SigningKey
+from image_library.domain.store import DownloadOrder
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.fetching import SmallFiles, Source, Tell
 from image_library.node.ports.signatures import Signatures
@@ -104,3 +105,14 @@ async def resolve_expected(
     except (ChecksumMissing, InvalidChecksumFile) as error:
         raise type(error)(f"{error.message.rstrip('.')} ({printable(shown)}).") from None
     return Expected(digest=digest, level=level, source=shown, signer=signer)
+
+
+def as_proof(order: DownloadOrder, expected: Expected) -> Expected:
+    """What it proves that the bytes have the expected digest."""
+    if order.library_digest:
+        # The library's own copy: what it is, and how it was proved, the library knows.
+        return replace(expected, level=TrustLevel.UNVERIFIED, source="library")
+    if order.received and order.unverified:
+        # Counted by whoever sent it: nothing is known of where it came from before.
+        return replace(expected, level=TrustLevel.UNVERIFIED, source="upload")
+    return expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -31,7 +31,7 @@ from image_library.domain.trust import TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
 from image_library.node.ports.signatures import Signatures
 from image_library.node.ports.storage import ImageStore, Inspector, Part, PartDigests, PartKey
-from image_library.node.services.expected_digest import Expected, resolve_expected
+from image_library.node.services.expected_digest import Expected, as_proof, resolve_expected
 from image_library.node.services.receive_upload import upload_part
 
 log = structlog.get_logger()
@@ -102,13 +102,7 @@ class VerifiedFetch:
         while True:
             part, digests = await self._fetch(order, expected, key=key, watch=watch, fresh=again)
             if digests.named(expected.digest.algorithm) == expected.digest.hex:
-                if order.library_digest:
-                    # The library's own copy: what it is, and how it was proved, the library knows.
-                    expected = replace(expected, level=TrustLevel.UNVERIFIED, source="library")
-                elif order.received and order.unverified:
-                    # Counted by whoever sent it: nothing is known of where it came from before.
-                    expected = replace(expected, level=TrustLevel.UNVERIFIED, source="upload")
-                return Verified(part=part, digests=digests, expected=expected)
+                return Verified(part=part, digests=digests, expected=as_proof(order, expected))
             try:
                 newest = await self._newest(order, watch)
                 if digests.named(newest.digest.algorithm) == newest.digest.hex:

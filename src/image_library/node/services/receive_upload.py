@@ -89,6 +89,9 @@ class Uploads:
                 if at + len(piece.data) > upload.size:
                     raise UploadOffset(f"The upload ends at byte {upload.size}.")
                 await upload.part.write(piece.data)
+            if upload.part.offset == upload.size:
+                # Nobody sends more, who could be told of a late error.
+                await upload.part.finish()
             return upload.part.offset
 
     @asynccontextmanager

@@ -95,7 +95,9 @@ class BlobStore:
         await self.check()
         with disk_errors("making a file for a converted image"):
             path = self._layout.part(key)
-            opened = await asyncio.to_thread(OutputFile, path=path, key=key, reserve=self._reserve)
+            opened = await asyncio.to_thread(
+                OutputFile, path=path, key=key, disk=self._disk, reserve=self._reserve
+            )
         self._open.add(opened)
         return opened
 
@@ -109,6 +111,7 @@ class BlobStore:
         await self.check()
         digests = publication.digests
         async with self._turn:
+            await self._settle(part, size=digests.size_bytes)
             seen = await asyncio.to_thread(
                 self._blobs.add, part.fd, sha256=digests.sha256, size=digests.size_bytes
             )
@@ -224,7 +227,7 @@ class BlobStore:
 
     async def adopt(self, digest: str, facts: ImageFacts, evidence: Evidence) -> PublishedImage | None:
         sha256 = digest.removeprefix("sha256:")
-        whole = await asyncio.to_thread(self._blobs.hashes_to_its_name, sha256)
+        whole = await asyncio.to_thread(self._blobs.keep, sha256)
         async with self._turn:
             seen = await asyncio.to_thread(self._blobs.look, sha256)
             # A download may have published it meanwhile.
@@ -248,6 +251,7 @@ class BlobStore:
 
     async def recover(self, live: frozenset[str]) -> None:
         await self.sweep.empty_trash()
+        await asyncio.to_thread(self._blobs.clear)
         late = await self._parts.touched_since(PART_SECONDS)
         await self._parts.keep_only(await asyncio.to_thread(self._drop_parts, live, late))
         records = await self._records.all()
@@ -280,8 +284,17 @@ class BlobStore:
                 if key in live or (key in late and path.lstat().st_nlink == 1):
                     kept.add(key)
                 else:
-                    path.unlink(missing_ok=True)
+                    self._disk.unlink(path)
         return frozenset(kept)
+
+    async def _settle(self, part: PartFile | OperatorFile | OutputFile, *, size: int) -> None:
+        try:
+            await asyncio.to_thread(self._blobs.settle, part.fd, size=size)
+        except LibraryError:
+            # Bytes whose sync failed look whole until the machine stops.
+            if isinstance(part, PartFile):
+                await part.doubt()
+            raise
 
     async def _keep_name(self, name: str, *, digest: str) -> None:
         """Give the image that owns a readable name its link again, where somebody took it away."""

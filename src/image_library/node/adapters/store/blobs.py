@@ -22,19 +22,27 @@ class Blobs:
         self._layout = layout
         self._disk = disk
 
+    def settle(self, fd: int, *, size: int) -> None:
+        """Make the file behind ``fd`` read-only and durable. After an error here nobody trusts its bytes.
+
+        Raises:
+            StorageFull, StorageIo, StoreNotWritable
+        """
+        with disk_errors("publishing an image"):
+            if os.fstat(fd).st_size != size:
+                raise StorageIo("A part has another size on disk than was written.")
+            self._disk.set_mode(fd, _READ_ONLY)
+            self._disk.sync(fd)
+
     def add(self, fd: int, *, sha256: str, size: int) -> os.stat_result:
-        """Make the verified file behind ``fd`` the blob ``sha256``, durably; what the blob's file is.
+        """Make the verified, settled file behind ``fd`` the blob ``sha256``; what the blob's file is.
 
         Raises:
             StorageFull, StorageIo, StoreNotWritable
         """
         path = self._layout.blob(sha256)
         with disk_errors("publishing an image"):
-            if os.fstat(fd).st_size != size:
-                raise StorageIo("A part has another size on disk than was written.")
-            os.fchmod(fd, _READ_ONLY)
-            self._disk.sync(fd)
-            self._make_directory(path.parent)
+            self._disk.make_directory(path.parent)
             self._link(fd, path, sha256=sha256, size=size)
             self._disk.sync_directory(path.parent)
             return path.lstat()
@@ -42,7 +50,7 @@ class Blobs:
     def remove(self, sha256: str) -> None:
         path = self._layout.blob(sha256)
         with disk_errors("removing an image"):
-            path.unlink(missing_ok=True)
+            self._disk.unlink(path)
             if path.parent.exists():
                 self._disk.sync_directory(path.parent)
 
@@ -54,9 +62,29 @@ class Blobs:
             return None
         return seen if stat.S_ISREG(seen.st_mode) else None
 
-    def hashes_to_its_name(self, sha256: str) -> bool:
-        with disk_errors("reading an image"):
-            return _sha256(self._layout.blob(sha256)) == sha256
+    def keep(self, sha256: str) -> bool:
+        """Whether a file that was found is the blob that its name says; if so it is durable from now on.
+
+        Whoever linked it may have been killed before its name was: a record must not outlive its file.
+        """
+        path = self._layout.blob(sha256)
+        with disk_errors("keeping an image"):
+            if _sha256(path) != sha256:
+                return False
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                self._disk.sync(fd)
+            finally:
+                self._disk.close(fd)
+            self._disk.sync_directory(path.parent)
+            self._disk.sync_directory(path.parent.parent)
+            return True
+
+    def clear(self) -> None:
+        """Remove what a killed replacement of a rotted blob left."""
+        with disk_errors("removing what was left over"):
+            for path in self._layout.blobs.glob("[0-9a-f][0-9a-f]/.*.new"):
+                self._disk.unlink(path)
 
     def listed(self) -> frozenset[str]:
         """The digest of every blob's file, whole or not."""
@@ -72,14 +100,9 @@ class Blobs:
             return
         # A blob that has rotted makes way; whoever has it open keeps what they had.
         fresh = path.with_name(f".{sha256}.new")
-        fresh.unlink(missing_ok=True)
+        self._disk.unlink(fresh)
         self._disk.link(fd, fresh)
-        fresh.replace(path)
-
-    def _make_directory(self, path: Path) -> None:
-        if not path.is_dir():
-            path.mkdir(mode=0o700, exist_ok=True)
-            self._disk.sync_directory(path.parent)
+        self._disk.rename(fresh, path)
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,8 @@
-"""The file operations that decide what survives, in one place so that a test can make each of them fail."""
+"""The file operations that decide what survives, in one place so that a test can make each of them fail.
+
+Nothing else in the store changes a file or a directory (a house rule): the tests of tests/crash write down,
+break off and fail every one of these, and model what a power cut leaves of them.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +33,35 @@ class Space:
 class Disk:
     """The real operations. A failed sync is final for the attempt: nobody syncs again and trusts it."""
 
+    # Bytes of a growing file between two syncs: rare enough to cost nothing, and what a power cut takes.
+    sync_every = 16 << 20
+
+    def create(self, path: Path, *, fresh: bool = False) -> int:
+        """A descriptor of the file at ``path``, made where there is none, or only then where ``fresh``."""
+        only = os.O_EXCL if fresh else 0
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | only, 0o600)
+
     def write(self, fd: int, data: memoryview, offset: int) -> None:
         """Write all of ``data`` at ``offset``."""
         while data:
-            count = os.pwrite(fd, data, offset)
+            count = self.write_some(fd, data, offset)
+            if count == 0:
+                raise OSError(errno.EIO, "nothing was written")
             offset += count
             data = data[count:]
+
+    def write_some(self, fd: int, data: memoryview, offset: int) -> int:
+        """One write, which may be short; how many bytes it took."""
+        return os.pwrite(fd, data, offset)
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def set_mode(self, fd: int, mode: int) -> None:
+        os.fchmod(fd, mode)
+
+    def set_owner(self, fd: int, user: int, group: int) -> None:
+        os.fchown(fd, user, group)
 
     def open_direct(self, fd: int) -> int:
         """Another descriptor of the file that goes past the page cache; -1 where there is no such way."""
@@ -68,6 +95,26 @@ class Disk:
             os.link(f"/proc/self/fd/{fd}", target, src_dir_fd=directory, follow_symlinks=True)
         finally:
             os.close(directory)
+
+    def symlink(self, target: str, path: Path) -> None:
+        path.symlink_to(target)
+
+    def rename(self, path: Path, target: Path) -> None:
+        """Give it another name, replacing what has that one."""
+        path.replace(target)
+
+    def unlink(self, path: Path) -> None:
+        """Take a name away; that there is none is fine."""
+        path.unlink(missing_ok=True)
+
+    def make_directory(self, path: Path, mode: int = 0o700) -> None:
+        """Make it where there is none, durably: what is put into it does not vanish with it."""
+        if not path.is_dir():
+            self.make_directory_entry(path, mode)
+            self.sync_directory(path.parent)
+
+    def make_directory_entry(self, path: Path, mode: int) -> None:
+        path.mkdir(mode=mode, exist_ok=True)
 
     def space(self, path: Path) -> Space:
         seen = os.statvfs(path)

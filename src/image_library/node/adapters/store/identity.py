@@ -9,25 +9,32 @@ from pathlib import Path
 
 from image_library.domain.errors import DataDirBusy, StoreChanged, StoreNotWritable
 from image_library.node.adapters.journal import JournalDatabase
+from image_library.node.adapters.store.disk import Disk
 from image_library.node.adapters.store.layout import Layout
 
 _PRIVATE = 0o700
+# What others' directories above it get, less the umask.
+_USUAL = 0o777
 _LISTED = 0o755
 # Of the stores that were given up as many are told as could matter.
 _MOST_REPLACED = 16
 
 
-def prepare(layout: Layout) -> None:
+def prepare(layout: Layout, disk: Disk | None = None) -> None:
     """Make the directories.
 
     Raises:
         StoreNotWritable: they cannot be made or written.
     """
+    disk = disk or Disk()
+    private = (layout.blobs.parent, layout.blobs, layout.parts, layout.vms)
+    wanted = ((layout.cloud_images, _LISTED), *((path, _PRIVATE) for path in private))
     try:
-        layout.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        layout.cloud_images.mkdir(mode=_LISTED, exist_ok=True)
-        for private in (layout.blobs.parent, layout.blobs, layout.parts, layout.vms):
-            private.mkdir(mode=_PRIVATE, exist_ok=True)
+        for parent in reversed(layout.root.parents):
+            disk.make_directory(parent, _USUAL)
+        disk.make_directory(layout.root, _PRIVATE)
+        for path, mode in wanted:
+            disk.make_directory(path, mode)
     except OSError as error:
         why = (error.strerror or "unknown reason").lower()
         raise StoreNotWritable(f"The data directory {layout.root} cannot be made: {why}.") from error
@@ -74,7 +81,7 @@ class StoreIdentity:
 
     @classmethod
     async def establish(
-        cls, layout: Layout, journal: JournalDatabase, *, accept: bool = False
+        cls, layout: Layout, journal: JournalDatabase, *, accept: bool = False, disk: Disk | None = None
     ) -> StoreIdentity:
         """Read the identities, or make them at the first start and after "store-id" was removed on purpose.
 
@@ -83,6 +90,7 @@ class StoreIdentity:
         Raises:
             StoreChanged: the files belong to another store than the journal.
         """
+        disk = disk or Disk()
         rows = await journal.run(lambda c: c.execute("SELECT name, value FROM meta").fetchall())
         known = {row["name"]: row["value"] for row in rows}
         written, settled = _read(layout.store_id), _read(layout.node_id)
@@ -92,7 +100,7 @@ class StoreIdentity:
             given_up = {known.get("store_id", ""), written} - {"", *replaced}
             replaced = (*replaced, *sorted(given_up))[-_MOST_REPLACED:]
             store_id = str(uuid.uuid4())
-            _write_all(layout, store_id)
+            _write_all(disk, layout, store_id)
         else:
             if written and known.get("store_id", written) != written:
                 raise StoreChanged(f"The data directory {layout.root} is not the one that its journal knows.")
@@ -100,12 +108,17 @@ class StoreIdentity:
             # A copy whose store-id was taken away is another node.
             node_id = node_id if written and node_id else str(uuid.uuid4())
             _complete(
-                layout, store_id, known="store_id" in known, settled=bool(settled), written=bool(written)
+                disk,
+                layout,
+                store_id,
+                known="store_id" in known,
+                settled=bool(settled),
+                written=bool(written),
             )
         pairs = [("store_id", store_id), ("node_id", node_id), ("replaced_stores", " ".join(replaced))]
         await journal.run(lambda c: c.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", pairs))
         if settled != node_id:
-            _write(layout.node_id, node_id)
+            _write(disk, layout.node_id, node_id)
         identity = cls(layout, store_id=store_id, node_id=node_id, replaced=replaced)
         identity.check()
         return identity
@@ -132,19 +145,21 @@ class StoreIdentity:
                 raise StoreChanged(f"{path.parent} is not the directory that this node knows.")
 
 
-def _complete(layout: Layout, store_id: str, *, known: bool, settled: bool, written: bool) -> None:
+def _complete(
+    disk: Disk, layout: Layout, store_id: str, *, known: bool, settled: bool, written: bool
+) -> None:
     """Write the copies that a first start has not written yet, or an older version never."""
     if not written or not (known or settled or _read(layout.blobs_store_id)):
-        _write(layout.blobs_store_id, store_id)
+        _write(disk, layout.blobs_store_id, store_id)
     if not (written and settled):
-        _write(layout.folder_store_id, store_id)
+        _write(disk, layout.folder_store_id, store_id)
     if not written:
-        _write(layout.store_id, store_id)
+        _write(disk, layout.store_id, store_id)
 
 
-def _write_all(layout: Layout, store_id: str) -> None:
+def _write_all(disk: Disk, layout: Layout, store_id: str) -> None:
     for path in (layout.blobs_store_id, layout.folder_store_id, layout.store_id):
-        _write(path, store_id)
+        _write(disk, path, store_id)
 
 
 def _read(path: Path) -> str:
@@ -154,19 +169,18 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _write(path: Path, text: str) -> None:
+def _write(disk: Disk, path: Path, text: str) -> None:
     """Durably, and never half."""
     fresh = path.with_name(f".{path.name}.new")
     try:
-        with fresh.open("w") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        fd = disk.create(fresh)
         try:
-            os.fsync(directory)
+            disk.truncate(fd, 0)
+            disk.write(fd, memoryview(f"{text}\n".encode()), 0)
+            disk.sync(fd)
         finally:
-            os.close(directory)
+            disk.close(fd)
+        disk.rename(fresh, path)
+        disk.sync_directory(path.parent)
     except OSError as error:
         raise StoreNotWritable(f"{path} cannot be written: {error.strerror}.") from error

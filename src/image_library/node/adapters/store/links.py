@@ -27,7 +27,7 @@ class ReadableLinks:
             with disk_errors("linking an image"):
                 # Taken already: perhaps by ourselves, before we were killed.
                 with suppress(FileExistsError):
-                    path.symlink_to(target)
+                    self._disk.symlink(target, path)
                 self._disk.sync_directory(path.parent)
             if self.leads_to(path, sha256):
                 return name
@@ -38,7 +38,7 @@ class ReadableLinks:
         path = self._layout.cloud_images / name
         if self.leads_to(path, sha256):
             with disk_errors("removing a link"):
-                path.unlink(missing_ok=True)
+                self._disk.unlink(path)
 
     def leads_to(self, path: Path, sha256: str) -> bool:
         """Whether the name is a link of ours to the blob, or another name of the blob's own file."""

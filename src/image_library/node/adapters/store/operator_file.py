@@ -11,7 +11,7 @@ from pathlib import Path
 
 from image_library.domain.errors import ImageChanged, NotAnImage, StorageIo, printable
 from image_library.domain.store import ImageFacts
-from image_library.node.adapters.store.disk import disk_errors
+from image_library.node.adapters.store.disk import Disk, disk_errors
 
 _BLOCK = 4 << 20
 _READ_ONLY = 0o444
@@ -23,7 +23,10 @@ Mark = tuple[int, int, int]
 class OperatorFile:
     """Made by ``open_file``; ``close`` it."""
 
-    def __init__(self, path: Path, fd: int, seen: os.stat_result, facts: ImageFacts) -> None:
+    def __init__(
+        self, path: Path, fd: int, seen: os.stat_result, facts: ImageFacts, *, disk: Disk | None = None
+    ) -> None:
+        self._disk = disk or Disk()
         self.path = path
         self.fd = fd
         self.facts = facts
@@ -71,16 +74,16 @@ class OperatorFile:
         with disk_errors("making the file read-only"):
             self._sealed = True
             if os.geteuid() == 0:
-                os.fchown(self.fd, 0, 0)
-            os.fchmod(self.fd, _READ_ONLY)
+                self._disk.set_owner(self.fd, 0, 0)
+            self._disk.set_mode(self.fd, _READ_ONLY)
 
     async def unseal(self) -> None:
         """As it was before ``seal``."""
         if self._sealed:
             with disk_errors("giving the file back"):
-                os.fchmod(self.fd, stat.S_IMODE(self._before.st_mode))
+                self._disk.set_mode(self.fd, stat.S_IMODE(self._before.st_mode))
                 if os.geteuid() == 0:
-                    os.fchown(self.fd, self._before.st_uid, self._before.st_gid)
+                    self._disk.set_owner(self.fd, self._before.st_uid, self._before.st_gid)
 
     async def check_same(self) -> None:
         """Raises ImageChanged where the file, or what its name leads to, is not what was opened."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from image_library.domain.errors import StorageIo
-from image_library.node.adapters.store.disk import disk_errors
+from image_library.node.adapters.store.disk import Disk, disk_errors
 from image_library.node.ports.storage import PartDigests
 
 _BLOCK = 512
@@ -20,13 +20,13 @@ _READ = 4 << 20
 class OutputFile:
     """Made anew each time: nothing in it is gone on with. Its descriptor is older than all writes to it."""
 
-    def __init__(self, *, path: Path, key: str, reserve: Callable[[OutputFile], None]) -> None:
+    def __init__(self, *, path: Path, key: str, disk: Disk, reserve: Callable[[OutputFile], None]) -> None:
         """Raises OSError."""
-        path.unlink(missing_ok=True)
+        disk.unlink(path)
         self.path = path
         self.key = key
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.fd = os.open(path, flags, 0o600)
+        self.fd = disk.create(path, fresh=True)
+        self._disk = disk
         self._reserve = reserve
         self._promised = 0
 
@@ -72,7 +72,7 @@ class OutputFile:
     async def discard(self) -> None:
         await self.close()
         with disk_errors("removing a converted image"):
-            await asyncio.to_thread(self.path.unlink, missing_ok=True)
+            await asyncio.to_thread(self._disk.unlink, self.path)
 
 
 class _Hashing:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from image_library.domain.errors import StorageFull
+from image_library.domain.errors import LibraryError, StorageFull
 from image_library.node.adapters.store.disk import Disk, disk_errors
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
 from image_library.node.adapters.store.piece_writer import ALIGNMENT, PieceWriter
@@ -66,7 +66,9 @@ class PartFile:
 
     async def resume(self, size: int) -> None:
         """Go on after the first ``size`` bytes of the file, which are read and hashed again."""
-        self._writer.written = self._writer.synced = self._received = self.resumed_from = size
+        self._writer.written = self._received = self.resumed_from = size
+        # What a kill left in the page cache counts as here, but not as synced.
+        self._writer.synced = min(size, self._record.durable)
         with disk_errors("reading a part again"):
             # Own descriptors: whoever closes the part meanwhile does not pull ours away.
             hashes = [asyncio.to_thread(_hash, os.dup(self.fd), h, size) for h in self._hashes]
@@ -90,14 +92,15 @@ class PartFile:
     async def restart(self) -> None:
         await self._end_threads()
         with disk_errors("emptying a part"):
-            await asyncio.to_thread(_empty, self.path, self.fd)
+            await asyncio.to_thread(_empty, self._disk, self.path, self.fd)
         self._record = replace(self._record, total=0, validator="", durable=0)
         await self._records.save(self._record)
         self._received = self.resumed_from = 0
         self._begin()
 
     async def checkpoint(self) -> None:
-        if self._writer.synced > self._record.durable:
+        # Not after its end: a part that is gone must not be known again.
+        if self.fd >= 0 and self._writer.synced > self._record.durable:
             self._record = replace(self._record, durable=self._writer.synced)
             await self._records.save(self._record)
 
@@ -120,11 +123,28 @@ class PartFile:
             await self._end_threads()
             os.close(self.fd)
             self.fd = -1
+            if self._writer.doubtful:
+                await self.doubt()
+
+    async def doubt(self) -> None:
+        """After a failed write or sync: whoever goes on with it trusts only what was synced before.
+
+        Raises:
+            StorageFull, StorageIo, StoreNotWritable
+        """
+        self._record = replace(self._record, boot_id="")
+        try:
+            await self._records.save(self._record)
+        except LibraryError:
+            # Where that cannot be written down, nobody goes on with it at all.
+            with disk_errors("removing a part"):
+                await asyncio.to_thread(self._disk.unlink, self.path)
 
     async def discard(self) -> None:
+        self._writer.doubtful = False
         await self.close()
         with disk_errors("removing a part"):
-            await asyncio.to_thread(self.path.unlink, missing_ok=True)
+            await asyncio.to_thread(self._disk.unlink, self.path)
         # On a full disk it cannot be forgotten; without its file it means nothing.
         with suppress(StorageFull):
             await self._records.remove(self.key)
@@ -177,7 +197,7 @@ async def open_part(
     """
     found = await records.load(key)
     with disk_errors("opening a part"):
-        fd, size, total = await asyncio.to_thread(_open, path, found, expected)
+        fd, size, total = await asyncio.to_thread(_open, disk, path, found, expected)
     record = (
         replace(found, boot_id=boot_id(), total=total)
         if found and size
@@ -193,45 +213,55 @@ async def open_part(
     return part
 
 
-def _open(path: Path, found: PartRecord | None, expected: str) -> tuple[int, int, int]:
+def _open(disk: Disk, path: Path, found: PartRecord | None, expected: str) -> tuple[int, int, int]:
     """A descriptor, how many bytes are gone on with, and the size of the whole (0: not known)."""
-    if _is_blob(path):
+    if _is_blob(disk, path):
         if found is not None and found.expected == expected:
             # We were killed while it was published: whole, durable, and not to be written any more.
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             size = os.fstat(fd).st_size
             return fd, size, size
-        path.unlink()
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        disk.unlink(path)
+    fd = disk.create(path)
     try:
         size = _trusted_size(found, expected=expected, size=os.fstat(fd).st_size)
-        os.ftruncate(fd, size)
+        disk.truncate(fd, size)
+        # What is synced into it later must not be lost with its name.
+        disk.sync_directory(path.parent)
     except BaseException:
+        empty = os.fstat(fd).st_size == 0
         os.close(fd)
+        if empty:
+            with suppress(OSError):
+                disk.unlink(path)
         raise
     return fd, size, found.total if found else 0
 
 
-def _is_blob(path: Path) -> bool:
+def _is_blob(disk: Disk, path: Path) -> bool:
     """Whether a published image has the same file; one that only became read-only is writable again."""
     try:
         seen = path.lstat()
     except FileNotFoundError:
         return False
-    if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1:
-        path.chmod(0o600)
+    if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1 and not seen.st_mode & stat.S_IWUSR:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            disk.set_mode(fd, 0o600)
+        finally:
+            disk.close(fd)
     return seen.st_nlink > 1
 
 
-def _empty(path: Path, fd: int) -> None:
+def _empty(disk: Disk, path: Path, fd: int) -> None:
     """Make ``fd`` an empty file at ``path``; a published image that has the same file keeps it."""
     if os.fstat(fd).st_nlink == 1:
-        os.ftruncate(fd, 0)
+        disk.truncate(fd, 0)
         return
-    path.unlink()
-    fresh = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    disk.unlink(path)
+    fresh = disk.create(path, fresh=True)
     os.dup2(fresh, fd, inheritable=False)
-    os.close(fresh)
+    disk.close(fresh)
 
 
 def _trusted_size(found: PartRecord | None, *, expected: str, size: int) -> int:

@@ -10,8 +10,6 @@ from image_library.node.adapters.store.disk import Disk
 
 # Direct writes begin and end at multiples of this on every file system we know.
 ALIGNMENT = 4096
-# Rare enough to cost nothing; after a power cut this much is fetched again.
-SYNC_EVERY = 16 << 20
 
 
 class PieceWriter:
@@ -25,15 +23,21 @@ class PieceWriter:
         self.written = offset
         # Bytes that a power cut does not take.
         self.synced = offset
+        # After a failure the page cache may say what the disk does not have.
+        self.doubtful = False
 
     def write(self, piece: memoryview) -> None:
         """Write the next piece; only the last one may end anywhere."""
         aligned = len(piece) % ALIGNMENT == 0 and self._direct >= 0
-        self._disk.write(self._direct if aligned else self._fd, piece, self.written)
-        self.written += len(piece)
-        if self.written - self.synced >= SYNC_EVERY:
-            self._disk.datasync(self._fd)
-            self.synced = self.written
+        try:
+            self._disk.write(self._direct if aligned else self._fd, piece, self.written)
+            self.written += len(piece)
+            if self.written - self.synced >= self._disk.sync_every:
+                self._disk.datasync(self._fd)
+                self.synced = self.written
+        except OSError:
+            self.doubtful = True
+            raise
 
     def close(self) -> None:
         self._disk.close(self._direct)

@@ -14,11 +14,14 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 # What one write carries at most.
-PIECE = 1 << 20
+PIECE = 256 << 10
 # Idle threads are given no less than this, and always a multiple of it: direct writes need that.
 SMALLEST = 64 << 10
 # As many as keep everybody busy; a giver who finds none free waits.
-COUNT = 12
+COUNT = 24
+# As many may wait for the first lane, which writes, when another is begun: what was taken and is not in the
+# file is what a kill costs, with the one that is being filled three quarters of a MiB at most.
+UNWRITTEN = 2
 
 Work = Callable[[memoryview], None]
 
@@ -42,10 +45,18 @@ class Lane:
         self._pieces: SimpleQueue[_Piece | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.error: Exception | None = None
+        # Each counted by one thread: the giver's, and its own.
+        self.given = self.worked = 0
         self._thread.start()
 
     def give(self, piece: _Piece) -> None:
+        self.given += 1
         self._pieces.put(piece)
+
+    @property
+    def behind(self) -> int:
+        """Pieces that it was given and is not done with."""
+        return self.given - self.worked
 
     def end(self) -> None:
         self._pieces.put(None)
@@ -60,11 +71,15 @@ class Lane:
                     self._work(piece.memory[: piece.filled])
             except Exception as error:
                 self.error = error
+            self.worked += 1
             self._done(piece)
 
 
 class Pieces:
-    """Gives every byte to each lane, in order, and holds its giver back while one of them is behind."""
+    """Gives every byte to each lane, in order, and holds its giver back while one of them is behind.
+
+    The first lane is the one that makes bytes survive a kill; it is allowed less of a backlog.
+    """
 
     def __init__(self, lanes: Sequence[tuple[str, Work]]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -76,6 +91,7 @@ class Pieces:
         self._current: _Piece | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._lanes = [Lane(work, name=name, done=self._is_done) for name, work in lanes]
+        self._writing = self._lanes[0]
 
     async def put(self, block: bytes) -> None:
         """Take bytes, all of them.
@@ -136,14 +152,15 @@ class Pieces:
         while True:
             # The bell first, then another look: a piece that comes back in between is not missed.
             self._waiter = self._loop.create_future()
-            with self._lock:
-                if self._free:
-                    piece = self._free.pop()
+            if self._writing.behind <= UNWRITTEN:
+                with self._lock:
+                    if self._free:
+                        piece = self._free.pop()
+                        break
+                if self._made < COUNT:
+                    self._made += 1
+                    piece = _Piece()
                     break
-            if self._made < COUNT:
-                self._made += 1
-                piece = _Piece()
-                break
             await self._waiter
         self._waiter = None
         piece.filled = 0
@@ -153,10 +170,9 @@ class Pieces:
     def _is_done(self, piece: _Piece) -> None:
         with self._lock:
             piece.wanted -= 1
-            if piece.wanted:
-                return
-            self._busy -= 1
-            self._free.append(piece)
+            if not piece.wanted:
+                self._busy -= 1
+                self._free.append(piece)
         if self._waiter is not None:
             try:
                 self._loop.call_soon_threadsafe(self._wake)

@@ -142,9 +142,9 @@ class StoreSweep:
     def _move(self, path: Path, target: Path) -> bool:
         """Rename durably; False where there is nothing."""
         with disk_errors("moving to the trash"):
-            target.parent.mkdir(mode=0o700, exist_ok=True)
+            self._disk.make_directory(target.parent)
             try:
-                path.rename(target)
+                self._disk.rename(path, target)
             except FileNotFoundError:
                 return False
             self._disk.sync_directory(target.parent)
@@ -156,10 +156,10 @@ class StoreSweep:
         if not trashed.exists() or path.exists():
             return
         with disk_errors("taking from the trash"):
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            trashed.rename(path)
+            self._disk.make_directory(path.parent)
+            self._disk.rename(trashed, path)
             self._disk.sync_directory(path.parent)
 
     def _unlink(self, trashed: Path) -> None:
         with disk_errors("emptying the trash"):
-            trashed.unlink(missing_ok=True)
+            self._disk.unlink(trashed)

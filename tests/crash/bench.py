@@ -1,0 +1,170 @@
+"""A node's store, jobs, uploads, adoption and sweep on one directory; the publisher is a value in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from image_library.domain.changes import Changes
+from image_library.domain.image import ImageFormat
+from image_library.domain.job import JobState
+from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
+from image_library.domain.store import Download, DownloadOrder
+from image_library.node.adapters.download_records import DownloadRecords
+from image_library.node.adapters.inspector import HeaderInspector
+from image_library.node.adapters.inventory_numbers import InventoryNumbers
+from image_library.node.adapters.jail import Jail, best_wall
+from image_library.node.adapters.local_folder import LocalImageFolder
+from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
+from image_library.node.adapters.qemu_img import QemuImgImages
+from image_library.node.adapters.store.blob_store import BlobStore
+from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
+from image_library.node.adapters.store.layout import Layout
+from image_library.node.adapters.unpacking import JailedUnpacker
+from image_library.node.ports.fetching import Receiver, Source
+from image_library.node.services.adopt_file import AdoptFile
+from image_library.node.services.download_image import Downloads
+from image_library.node.services.finish_image import Finishing
+from image_library.node.services.image_holds import ImageHolds
+from image_library.node.services.make_image import ImageMaking
+from image_library.node.services.receive_upload import Piece, Uploads
+from image_library.node.services.scan_images import ImageScan
+from tests.crash.seams import Hook, HookedDisk, HookedJournal
+from tests.fakes.node_images import raw_disk
+
+# Of a few pages, each unlike the others: what is lost of it shows.
+IMAGE = raw_disk(512) + random.Random(1).randbytes((5 << 18) - 512)
+SHA256 = hashlib.sha256(IMAGE).hexdigest()
+DIGEST = f"sha256:{SHA256}"
+_BLOCK = 64 << 10
+
+
+class MemoryPublisher:
+    """Fulfils ``Fetcher``: every URL leads to the image, slowly where there is a ``pause``."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self._pause = pause
+
+    async def fetch(self, source: Source, receiver: Receiver, waiting: object) -> None:
+        await receiver.expect(len(IMAGE), '"1"')
+        while receiver.offset < len(IMAGE):
+            at = receiver.offset
+            await receiver.write(IMAGE[at : at + _BLOCK])
+            await asyncio.sleep(self._pause)
+
+    async def announced_size(self, source: Source) -> int:
+        return len(IMAGE)
+
+    async def read_small(self, source: Source, *, limit: int, waiting: object) -> bytes:
+        raise AssertionError(f"{source.url} is not needed: the digest is pinned")
+
+
+class QuickClock:
+    """Time for records; whoever would wait a moment only lets others go on."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    layout: Layout
+    journal: HookedJournal
+    store: BlobStore
+    downloads: Downloads
+    uploads: Uploads
+    scan: ImageScan
+
+    async def finish(self, order: DownloadOrder) -> Download:
+        await self.downloads.start(order)
+        return [download async for download in self.downloads.follow(order.job_id)][-1]
+
+
+@asynccontextmanager
+async def open_bench(
+    data: Path, hook: Hook | None = None, *, disk: HookedDisk | None = None, pause: float = 0.0
+) -> AsyncGenerator[Bench]:
+    """Start as the node does: everything that recovers, recovers; jobs that had not ended go on."""
+    hook = hook or Hook()
+    disk = disk or HookedDisk(hook)
+    layout, clock, inspector = Layout(data), QuickClock(), HeaderInspector()
+    async with AsyncExitStack() as stack:
+        prepare(layout, disk)
+        stack.callback(DirectoryLock(layout).release)
+        journal = await HookedJournal.opened(layout.journal, hook)
+        stack.push_async_callback(journal.close)
+        identity = await StoreIdentity.establish(layout, journal, disk=disk)
+        store = BlobStore(layout=layout, journal=journal, identity=identity, now=clock.now, disk=disk)
+        folder = LocalImageFolder(
+            layout=layout, journal=journal, inspector=inspector, identity=identity, disk=disk
+        )
+        shared: dict[str, Any] = {
+            "store": store,
+            "inspector": inspector,
+            "clock": clock,
+            "node_id": identity.node_id,
+        }
+        jail = Jail(best_wall())
+        making = ImageMaking(
+            store=store,
+            inspector=inspector,
+            unpacker=JailedUnpacker(jail),
+            converter=QemuImgImages(jail),
+            max_virtual_size=MAX_VIRTUAL_SIZE,
+        )
+        downloads = Downloads(
+            journal=DownloadRecords(journal),
+            fetcher=MemoryPublisher(pause),
+            library=MemoryPublisher(pause),
+            changes=Changes(),
+            signatures=OpenPgpSignatures(),
+            adoption=AdoptFile(folder=folder, **shared),
+            finishing=Finishing(
+                store=store, making=making, holds=ImageHolds(), clock=clock, node_id=identity.node_id
+            ),
+            **shared,
+        )
+        stack.push_async_callback(downloads.close)
+        await downloads.recover()
+        uploads = Uploads(store=store)
+        stack.push_async_callback(uploads.close)
+        scan = ImageScan(folder=folder, numbers=InventoryNumbers(journal), **shared)
+        yield Bench(
+            layout=layout, journal=journal, store=store, downloads=downloads, uploads=uploads, scan=scan
+        )
+
+
+def order(job_id: str, **changes: Any) -> DownloadOrder:
+    values: dict[str, Any] = {
+        "job_id": job_id,
+        "image_id": "image",
+        "url": "https://cloud.example.org/disk.img",
+        "filename": "disk.img",
+        "format": ImageFormat.RAW,
+        "checksum_algorithm": "sha256",
+        "digest": SHA256,
+    }
+    return DownloadOrder(**{**values, **changes})
+
+
+async def ready(bench: Bench, wanted: DownloadOrder) -> None:
+    done = await bench.finish(wanted)
+    assert done.state is JobState.READY, (done.state, done.failure)
+
+
+async def pieces(offset: int) -> AsyncIterator[Piece]:
+    for at in range(offset, len(IMAGE), _BLOCK):
+        yield Piece(offset=at, data=IMAGE[at : at + _BLOCK])
