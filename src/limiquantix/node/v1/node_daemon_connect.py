@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -131,10 +131,14 @@ class NodeDaemonService(Protocol):
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
-    async def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
+    def verify_image(self, request: VerifyImageOnNodeRequest, ctx: RequestContext[VerifyImageOnNodeRequest, VerifyProgress], /) -> AsyncIterator[VerifyProgress]:
         """
         Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
         """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def remove_image(self, request: RemoveImageRequest, ctx: RequestContext[RemoveImageRequest, Empty], /) -> Empty:
@@ -389,6 +393,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.collect_garbage,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/VerifyImage": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="VerifyImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VerifyImageOnNodeRequest,
+                        output=VerifyProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.verify_image,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ScanImages": Endpoint.unary(
                     method=MethodInfo(
@@ -886,6 +901,30 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    def verify_image(
+        self,
+        request: VerifyImageOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[VerifyProgress]:
+        """
+        Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="VerifyImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VerifyImageOnNodeRequest,
+                output=VerifyProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def scan_images(
         self,
         request: Empty,
@@ -893,9 +932,6 @@ class NodeDaemonServiceClient(ConnectClient):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> ScanLocalImagesRequest:
-        """
-        Looks through the node's image folder now.
-        """
         return await self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -1075,10 +1111,14 @@ class NodeDaemonServiceSync(Protocol):
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
-    def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
+    def verify_image(self, request: VerifyImageOnNodeRequest, ctx: RequestContext[VerifyImageOnNodeRequest, VerifyProgress], /) -> Iterator[VerifyProgress]:
         """
         Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
         """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def remove_image(self, request: RemoveImageRequest, ctx: RequestContext[RemoveImageRequest, Empty], /) -> Empty:
@@ -1331,6 +1371,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.collect_garbage,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/VerifyImage": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="VerifyImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VerifyImageOnNodeRequest,
+                        output=VerifyProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.verify_image,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ScanImages": EndpointSync.unary(
                     method=MethodInfo(
@@ -1828,6 +1879,30 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    def verify_image(
+        self,
+        request: VerifyImageOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[VerifyProgress]:
+        """
+        Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="VerifyImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VerifyImageOnNodeRequest,
+                output=VerifyProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     def scan_images(
         self,
         request: Empty,
@@ -1835,9 +1910,6 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> ScanLocalImagesRequest:
-        """
-        Looks through the node's image folder now.
-        """
         return self.execute_unary(
             request=request,
             method=MethodInfo(
