@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from image_library.controlplane.ports.copies import Copy
+from image_library.controlplane.ports.copies import Copy, Place
 from image_library.controlplane.ports.records import Database
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import ImagePhase, PlacementState
@@ -45,6 +45,7 @@ async def test_copies_on_a_node_are_told_without_their_images(filled: Database) 
             pool_id=GONE.pool_id,
             path=GONE.path,
             state=PlacementState.UNAVAILABLE,
+            verified_at=GONE.verified_at,
         ),
         "two": Copy(
             image_id="two",
@@ -54,6 +55,7 @@ async def test_copies_on_a_node_are_told_without_their_images(filled: Database) 
             pool_id="store-of-node-2",
             path=GONE.path,
             state=PlacementState.READY,
+            verified_at=GONE.verified_at,
         ),
     }
 
@@ -117,3 +119,10 @@ async def test_a_node_can_be_kept_without_telling_anybody(filled: Database) -> N
     assert stored == kept
     assert stored is not None
     assert (stored.sequence, await filled.sequence()) == (node.sequence, before)
+
+
+async def test_copies_are_found_by_their_state(filled: Database) -> None:
+    async with filled.read() as records:
+        gone = await records.copies.in_state(PlacementState.UNAVAILABLE)
+        assert await records.copies.in_state(PlacementState.DAMAGED) == frozenset()
+    assert gone == {Place(image_id="one", node_id="node-2")}

@@ -260,6 +260,9 @@ class KnownImages:
         self._images = {image.digest: image for image in images}
         self.files = KnownFiles(files)
 
+    def lose(self, digest: str) -> None:
+        del self._images[digest]
+
     async def find(self, digest: str) -> PublishedImage:
         if digest not in self._images:
             raise ImageNotReady("It is not here.")

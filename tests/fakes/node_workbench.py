@@ -160,7 +160,7 @@ async def workbench(
             downloads=downloads,
             folder=folder,
             adoption=adoption,
-            scan=ImageScan(folder=folder, numbers=InventoryNumbers(journal), **shared),
+            scan=ImageScan(scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), **shared),
             node_id=identity.node_id,
             replaced=identity.replaced,
         )

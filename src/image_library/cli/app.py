@@ -14,6 +14,7 @@ from image_library.cli import (
     images_import,
     images_life,
     images_place,
+    images_verify,
     images_words,
     jobs,
     launch,
@@ -27,7 +28,7 @@ from image_library.cli.session import DataDirOption, JsonOption, ServerOption, S
 
 NAME = "limiquantix"
 # Rooms whose commands are in a group of another's: importing them adds them.
-ROOMS = (images_files, images_import, images_life, images_place, images_words)
+ROOMS = (images_files, images_import, images_life, images_place, images_verify, images_words)
 
 
 def build() -> typer.Typer:

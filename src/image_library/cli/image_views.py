@@ -12,6 +12,7 @@ from limiquantix.storage.v1.image_pb import (
     Image,
     ImageCatalogEntry,
     ImageCatalogVariant,
+    ImagePlacement,
     ImageSpec,
     ImageStatus,
     OsInfo,
@@ -125,7 +126,8 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         ("created", at(image.created_at)),
     ]
     copies = [
-        (f"on {node_names.get(p.node_id, p.node_id)}", f"{p.state} {p.path}") for p in status.placements
+        (f"on {node_names.get(p.node_id, p.node_id)}", f"{p.state} {p.path}{_last_read(p)}")
+        for p in status.placements
     ]
     return facts + _inside(status) + copies + _evidence(status, node_names)
 
@@ -220,3 +222,7 @@ def entry_facts(entry: ImageCatalogEntry) -> list[tuple[str, str]]:
             (f"{v.architecture} newest", _newest(v)),
         ]
     return facts
+
+
+def _last_read(copy: ImagePlacement) -> str:
+    return f", read and right {at(copy.verified_at)}" if copy.verified_at else ""

@@ -292,6 +292,25 @@ TABLE: tuple[Setting, ...] = (
         programs=WITH_NODE,
     ),
     Setting(
+        name="scrub_rate",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_SCRUB_RATE",
+        default="`20`",
+        meaning="How fast a node reads its images again to find damage, in MiB a second; `0`: never "
+        "(docs/scrub.md).",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="scrub_interval",
+        kind="number",
+        option="",
+        variable="LIMIQUANTIX_SCRUB_INTERVAL",
+        default="`7`",
+        meaning="How often each image is read again, in days; `0`: never.",
+        programs=WITH_NODE,
+    ),
+    Setting(
         name="heartbeat_seconds",
         kind="number",
         option="",

@@ -175,6 +175,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     run_beside(stack, parts.nodes.watch(), "node-watch")
     run_beside(stack, parts.watch.run(), "library-watch")
     run_beside(stack, parts.deletions.run(), "deletions")
+    run_beside(stack, parts.repairs.run(), "repairs")
     run_beside(stack, parts.garbage.run(settings.gc_interval_hours), "garbage")
     await parts.history.tidy()
     run_beside(stack, parts.history.watch(), "history")
@@ -273,6 +274,7 @@ def _image_applications(
             refreshes=refreshes,
             placements=parts.placements,
             evictions=parts.evictions,
+            checks=parts.checks,
             tokens=pages,
         )
     )

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from image_library.controlplane.adapters.node_channels import NodeChannels
 from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
+from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
 from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
 from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
 from image_library.controlplane.adapters.system_clock import new_id
@@ -24,6 +25,7 @@ from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.eviction import Evictions
 from image_library.controlplane.services.garbage import Garbage
 from image_library.controlplane.services.history import History
+from image_library.controlplane.services.image_checks import ImageChecks
 from image_library.controlplane.services.image_edits import ImageEdits
 from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
@@ -36,6 +38,7 @@ from image_library.controlplane.services.placement_conductor import Conductor
 from image_library.controlplane.services.placing import Placements
 from image_library.controlplane.services.pools import Pools
 from image_library.controlplane.services.provisioning import SeedRenderer
+from image_library.controlplane.services.repairs import Repairs
 from image_library.controlplane.services.upload_plan import Limits, UploadPlanner
 from image_library.controlplane.services.uploads import Uploads
 from image_library.controlplane.services.vm_followers import VmFollowers
@@ -81,6 +84,8 @@ class ImageParts:
     garbage: Garbage
     adoptions: Adoptions
     evictions: Evictions
+    checks: ImageChecks
+    repairs: Repairs
     placements: Placements
     conductor: Conductor
     pools: Pools
@@ -98,6 +103,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     inventory = InventoryService(
         database=database, gateway=gateway, changes=changes, clock=clock, new_id=new_id
     )
+    placements = _placements(world, images, catalog, runs=runs, conductor=conductor)
     return ImageParts(
         catalog=catalog,
         runs=runs,
@@ -120,7 +126,9 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
         adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
-        placements=_placements(world, images, catalog, runs=runs, conductor=conductor),
+        placements=placements,
+        repairs=Repairs(database=database, placements=placements, changes=changes, clock=clock),
+        checks=ImageChecks(database=database, images=images, nodes=GrpcNodeImages(world.channels)),
         conductor=conductor,
         evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
         pools=Pools(database),

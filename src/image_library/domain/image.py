@@ -41,11 +41,16 @@ class ImagePhase(Enum):
 
 
 class PlacementState(Enum):
-    """A copy is usable only while READY; UNAVAILABLE means that the node no longer reports it."""
+    """A copy is usable only while READY.
+
+    UNAVAILABLE means that the node no longer reports it; DAMAGED, that the node found its bytes wrong and put
+    it aside.
+    """
 
     FETCHING = "fetching"
     READY = "ready"
     UNAVAILABLE = "unavailable"
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, kw_only=True)

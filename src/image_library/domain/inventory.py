@@ -25,6 +25,18 @@ class ReportedImage:
     # Read from inside it; None where nobody has looked.
     found: GuestFacts | None = None
     modified_at: datetime | None = None
+    # When all its bytes were last read and found right; None: unknown.
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DamagedImage:
+    """A copy whose bytes were not what they should be when they were last read; it was put aside."""
+
+    # "sha256:HEX" that they should have, and that they have.
+    checksum: str
+    actual: str = ""
+    found_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +46,7 @@ class Inventory:
     node_id: str
     store_id: str = ""
     images: tuple[ReportedImage, ...] = ()
+    damaged: tuple[DamagedImage, ...] = ()
     # Files that could not be read, one sentence each.
     errors: tuple[str, ...] = ()
     complete: bool = False

@@ -36,6 +36,21 @@ class PlacementResult:
     error: LibraryError | None = None
 
 
+# What a check of a copy found: all is right; its bytes are, but not the file's times; they are not; nothing.
+WHOLE, CHANGED, DAMAGED, UNREAD = "whole", "changed", "damaged", "unread"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How far a node has read a copy again, in bytes, and at its end what was found."""
+
+    node_id: str
+    done: int = 0
+    total: int = 0
+    result: str = ""
+    error: LibraryError | None = None
+
+
 def turn(at_a_time: int) -> str:
     """What a job of a placement waits for at first."""
     return f"its turn ({at_a_time} at a time)"

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -66,6 +67,7 @@ from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.scrub_images import MIB, ImageScrub
 from image_library.node.services.vm_leftovers import VmLeftovers
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -136,6 +138,7 @@ async def run_node(
         await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
         registration = await _registration(world, vm_parts.hypervisor)
         uploads = Uploads(store=world.store)
+        scrub = _scrub(world)
         stack.push_async_callback(uploads.close)
         daemon = NodeDaemon(
             registration=registration,
@@ -160,6 +163,7 @@ async def run_node(
             ),
             flattening=vm_parts.flattening,
             reading=ImageReading(store=world.store, holds=world.holds),
+            scrub=scrub,
             publishers=publishers,
             vms=vm_parts.vms,
             streams=vm_parts.streams,
@@ -168,6 +172,8 @@ async def run_node(
         presence = _presence(world, registration, scan, vm_parts.vms)
         await stack.enter_async_context(_in_background(presence.run(), "presence"))
         await stack.enter_async_context(_in_background(_adopt(scan, world.changes), "adoption"))
+        if settings.scrub_rate and settings.scrub_interval:
+            await stack.enter_async_context(_in_background(scrub.run(), "scrub"))
         log.info("node_serves", node_id=registration.node_id, endpoint=registration.agent_endpoint)
         yield NodeHandle(
             node_id=registration.node_id,
@@ -313,6 +319,7 @@ def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
         provision=provision,
         folders=folders,
         hypervisor=hypervisor,
+        images=world.store,
         clock=world.clock,
     )
     return _VmParts(
@@ -324,9 +331,20 @@ def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
     )
 
 
+def _scrub(world: _World) -> ImageScrub:
+    return ImageScrub(
+        store=world.store.scrub,
+        clock=world.clock,
+        rate=world.settings.scrub_rate * MIB,
+        interval=timedelta(days=world.settings.scrub_interval),
+        changed=lambda: world.changes.notify(INVENTORY),
+    )
+
+
 def _scan(world: _World) -> ImageScan:
     return ImageScan(
         store=world.store,
+        scrubbed=world.store.scrub,
         folder=world.folder,
         inspector=world.inspector,
         numbers=InventoryNumbers(world.journal),

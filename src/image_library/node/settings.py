@@ -10,6 +10,7 @@ from pathlib import Path
 from image_library.domain.errors import InvalidSettings, ListenDenied, printable
 from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
 
+MOST_SCRUB = 100_000
 ACCELERATORS = ("auto", "kvm", "tcg")
 
 
@@ -47,6 +48,9 @@ class Settings:
     max_virtual_size: int = MAX_VIRTUAL_SIZE
     # Start programs that read foreign bytes also where nothing can shut them in; limits still hold.
     allow_unjailed: bool = False
+    # Published blobs are read again so slowly, in MiB a second (0: never), and each so often, in days.
+    scrub_rate: int = 20
+    scrub_interval: int = 7
     # "auto", "kvm" or "tcg".
     accelerator: str = "auto"
     tls_cert: Path | None = None
@@ -83,6 +87,9 @@ class Settings:
         if self.accelerator not in ACCELERATORS:
             known = ", ".join(ACCELERATORS)
             raise InvalidSettings(f"'{printable(self.accelerator)}' is none of {known}.", field="accel")
+        for name, number in (("scrub_rate", self.scrub_rate), ("scrub_interval", self.scrub_interval)):
+            if not 0 <= number <= MOST_SCRUB:
+                raise InvalidSettings(f"{name} must be 0 to {MOST_SCRUB}.", field=name)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InvalidSettings("tls_cert and tls_key belong together.", field="tls_cert")
         if self.tls_cert is None and not (self.allow_plaintext or _is_loopback(self.listen_host)):

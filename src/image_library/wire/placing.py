@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from image_library.domain.placing import PlacementResult
+from image_library.domain.placing import Check, PlacementResult
 from limiquantix.storage.v1 import image_pb as pb
 
 
@@ -16,3 +16,14 @@ def result_to_wire(result: PlacementResult) -> pb.PlacementResult:
     if result.error is not None:
         message.error_code, message.error_message = result.error.code, str(result.error)
     return message
+
+
+def check_to_wire(check: Check) -> pb.VerifyImageProgress:
+    return pb.VerifyImageProgress(
+        node_id=check.node_id,
+        bytes_done=check.done,
+        bytes_total=check.total,
+        result=check.result,
+        error=check.error.message if check.error else "",
+        error_code=check.error.code if check.error else "",
+    )

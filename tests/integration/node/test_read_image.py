@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from image_library.domain.errors import ImageFileMissing, ImageInUse, ImageNotReady, InvalidRequest
+from image_library.domain.errors import (
+    ImageChanged,
+    ImageFileMissing,
+    ImageInUse,
+    ImageNotReady,
+    InvalidRequest,
+)
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.read_image import CHUNK_BYTES, ImageReading
 from tests.fakes.node_images import Qcow2
@@ -77,7 +83,7 @@ async def test_what_was_never_published_is_not_given(reading: ImageReading) -> N
 async def test_a_file_that_was_changed_is_not_given(bench: Workbench, reading: ImageReading) -> None:
     seen = blob(bench).stat()
     os.utime(blob(bench), ns=(seen.st_atime_ns, seen.st_mtime_ns + 1))
-    with pytest.raises(ImageFileMissing, match="changed"):
+    with pytest.raises(ImageChanged, match="changed"):
         await read(reading)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from image_library.domain.errors import (
     DataDirBusy,
+    ImageChanged,
     ImageFileMissing,
     ImageNotReady,
     StoreChanged,
@@ -145,7 +146,7 @@ async def test_a_blob_that_is_gone_or_changed_is_not_used(tmp_path: Path, mirror
     async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
         image = await published(bench)
         edit(image.blob_path, b"more")
-        with pytest.raises(ImageFileMissing, match=r"disk\.qcow2 was changed"):
+        with pytest.raises(ImageChanged, match=r"disk\.qcow2 was changed"):
             await bench.store.find(DIGEST)
         Path(image.blob_path).unlink()
         with pytest.raises(ImageFileMissing, match=r"disk\.qcow2 is gone"):

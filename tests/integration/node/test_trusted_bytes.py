@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from image_library.domain.errors import ImageFileMissing, StorageFull, StorageIo
+from image_library.domain.errors import ImageChanged, StorageFull, StorageIo
 from image_library.domain.image import ImageFormat
 from image_library.domain.store import Download, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
@@ -175,7 +175,7 @@ async def test_a_blob_with_other_bytes_of_the_same_size_is_not_used(tmp_path: Pa
         done = await bench.finish(order())
         assert done.published is not None
         spoil(Path(done.published.blob_path))
-        with pytest.raises(ImageFileMissing, match="was changed"):
+        with pytest.raises(ImageChanged, match="was changed"):
             await bench.store.find(f"sha256:{SHA256}")
 
 

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator
 
 from image_library.controlplane.adapters.node_channels import NodeChannels, translated
 from image_library.domain.node import Node
-from limiquantix.node.v1.node_daemon_pb import ReadImageRequest
+from image_library.domain.placing import Check
+from limiquantix.node.v1.node_daemon_pb import ReadImageRequest, VerifyImageOnNodeRequest
 
 
 class GrpcNodeImages:
-    """Fulfils ``ports.node_images.NodeImages``."""
+    """Fulfils ``ports.node_images.NodeImages`` and ``NodeChecks``."""
 
     def __init__(self, channels: NodeChannels) -> None:
         self._channels = channels
@@ -24,5 +25,19 @@ class GrpcNodeImages:
             try:
                 async for chunk in call:
                     yield chunk.data
+            finally:
+                call.cancel()
+
+    async def verify(self, node: Node, digest: str) -> AsyncGenerator[Check]:
+        request = VerifyImageOnNodeRequest(digest=digest)
+        with translated(node.agent_endpoint):
+            call = self._channels.client(node.agent_endpoint).verify_image(
+                request, metadata=self._channels.metadata
+            )
+            try:
+                async for said in call:
+                    yield Check(
+                        node_id=node.id, done=said.bytes_done, total=said.bytes_total, result=said.result
+                    )
             finally:
                 call.cancel()

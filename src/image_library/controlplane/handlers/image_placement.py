@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from connectrpc.request import RequestContext
@@ -12,7 +14,7 @@ from image_library.controlplane.services.placing import PlacementWish
 from image_library.domain.errors import InvalidRequest
 from image_library.domain.placing import AT_A_TIME, MOST_AT_A_TIME
 from image_library.wire.image import image_to_wire
-from image_library.wire.placing import result_to_wire
+from image_library.wire.placing import check_to_wire, result_to_wire
 from limiquantix.storage.v1 import image_pb as pb
 
 Context = RequestContext[Any, Any]
@@ -40,6 +42,13 @@ class PlacementHandlers:
             last_copy_too=request.last_copy_too,
         )
         return pb.EvictImageResponse(image=image_to_wire(await self._services.evictions.evict(wish)))
+
+    async def verify_image(
+        self, request: pb.VerifyImageRequest, ctx: Context, /
+    ) -> AsyncIterator[pb.VerifyImageProgress]:
+        async with aclosing(self._services.checks.verify(request.image, request.node_ids)) as said:
+            async for check in said:
+                yield check_to_wire(check)
 
 
 def _at_a_time(asked: int) -> int:

@@ -11,6 +11,7 @@ from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.eviction import Evictions
 from image_library.controlplane.services.garbage import Garbage
+from image_library.controlplane.services.image_checks import ImageChecks
 from image_library.controlplane.services.image_edits import ImageEdits
 from image_library.controlplane.services.image_usage import ImageUsages
 from image_library.controlplane.services.images import ImageService
@@ -38,5 +39,6 @@ class ImageServices:
     adoptions: Adoptions
     placements: Placements
     evictions: Evictions
+    checks: ImageChecks
     tokens: PageTokens
     refreshes: Refreshes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from image_library.domain.image import Image, ImagePhase, PlacementState
@@ -20,6 +21,16 @@ class Copy:
     pool_id: str
     path: str
     state: PlacementState
+    # When its bytes were last read and found right.
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One image on one node."""
+
+    image_id: str
+    node_id: str
 
 
 class Copies(Protocol):
@@ -43,4 +54,8 @@ class Copies(Protocol):
 
     async def counts(self, node_ids: Collection[str]) -> Mapping[str, int]:
         """How many images have a ready copy on each of these nodes; none is left out."""
+        ...
+
+    async def in_state(self, state: PlacementState) -> frozenset[Place]:
+        """Where copies are so."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.images import ImageService
-from image_library.controlplane.services.vm_records import nodes_away, shown
+from image_library.controlplane.services.vm_records import shown, sight
 from image_library.domain.errors import printable
 from image_library.domain.image import Image
 from image_library.domain.job import Job
@@ -36,11 +36,11 @@ class ImageUsages:
         """Raises UnknownImage or AmbiguousImage."""
         async with self._database.read() as records:
             image = await self._images.get_in(records, name)
-            away = await nodes_away(records)
+            seen = await sight(records)
             versions = await records.images.versions(image.name, image.project_id)
             return ImageUsage(
                 image=image,
-                vms=tuple(shown(vm, away) for vm in await records.vms.using(image.id)),
+                vms=tuple(shown(vm, seen) for vm in await records.vms.using(image.id)),
                 jobs=await live_jobs(records, image.id),
                 versions=tuple(v for v in versions if v.id != image.id),
             )

@@ -24,6 +24,8 @@ from image_library.domain.node import Node, NodePhase
 
 log = structlog.get_logger()
 
+# The key under which ``Changes`` tells that damaged copies became known.
+DAMAGED = "copies-damaged:"
 MOST_ERRORS = 100
 # Entries of one report, and of all reports, in one transaction.
 MOST_OF_ONE = 1_000
@@ -124,6 +126,8 @@ class InventoryService:
         result = report.result
         if result.buried:
             self._changes.notify(ANY_NODE)
+        if result.damaged:
+            self._changes.notify(DAMAGED)
         result.errors = result.errors[:MOST_ERRORS]
         log.info("inventory_reconciled", node_id=node.id, new=result.registered, known=result.existing)
         return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -25,12 +25,15 @@ from image_library.controlplane.services.local_images import (
     refreshed,
     seen_again,
 )
-from image_library.domain.errors import ImageFileMissing, LibraryError, printable
+from image_library.domain.errors import ImageDamaged, ImageFileMissing, LibraryError, printable
 from image_library.domain.image import Image, ImagePhase, PlacementState
 from image_library.domain.inventory import Inventory, ReportedImage
 from image_library.domain.node import Node
 
 log = structlog.get_logger()
+
+# A copy that was read so much later than is recorded was read again.
+VERIFIED_AGAIN = timedelta(minutes=1)
 
 
 @dataclass
@@ -41,12 +44,15 @@ class ScanResult:
     existing: int = 0
     # Images that were deleted while their node was away.
     buried: int = 0
+    # Copies that were found damaged.
+    damaged: int = 0
     errors: list[str] = field(default_factory=list[str])
 
     def add(self, other: ScanResult) -> None:
         self.registered += other.registered
         self.existing += other.existing
         self.buried += other.buried
+        self.damaged += other.damaged
         self.errors += other.errors
 
 
@@ -225,18 +231,37 @@ class InventoryRound:
         some = gone[: part.most_gone]
         await self._read(some)
         for image_id in some:
-            self._change(self._without(self._images[image_id], part.here()))
+            self._change(self._without(self._images[image_id], part.here(), PlacementState.UNAVAILABLE))
         part.ended = len(some) == len(gone)
+        await self._note_damaged(part)
         if part.ended and part.inventory.epoch:
             node = part.here().with_inventory(part.inventory.epoch, part.inventory.sequence)
             await self._records.nodes.keep([node])
+
+    async def _note_damaged(self, part: Part) -> None:
+        """Mark the copies that the node has put aside, unless they are coming again already."""
+        named = {damaged.checksum for damaged in part.inventory.damaged}
+        if not named or not self._is_its_store(part):
+            return
+        holders = {i for ids in (await self._records.copies.holders(named)).values() for i in ids}
+        await self._read(holders - part.proved - part.seen)
+        for image_id in sorted(holders - part.proved - part.seen):
+            image = self._images[image_id]
+            placed = image.placement_on(part.here().id)
+            if placed is not None and placed.state not in (PlacementState.FETCHING, PlacementState.DAMAGED):
+                self._change(self._without(image, part.here(), PlacementState.DAMAGED))
+                part.result.damaged += 1
+
+    def _is_its_store(self, part: Part) -> bool:
+        node, said = part.here(), part.inventory
+        return not (node.store_id and said.store_id and said.store_id != node.store_id)
 
     def _gone(self, part: Part) -> list[str]:
         """What the report leaves out; but nothing is gone because another store was looked into."""
         node, said = part.here(), part.inventory
         if not said.complete:
             return []
-        if node.store_id and said.store_id and said.store_id != node.store_id:
+        if not self._is_its_store(part):
             part.result.errors.append(
                 f"{node.hostname} has another store than before; nothing of the old one is given up."
             )
@@ -245,13 +270,18 @@ class InventoryRound:
         ready = (copy for copy in part.copies.values() if copy.state is PlacementState.READY)
         return sorted(copy.image_id for copy in ready if copy.image_id not in there)
 
-    def _without(self, image: Image, node: Node) -> Image:
+    def _without(self, image: Image, node: Node, state: PlacementState) -> Image:
         placed = image.placement_on(node.id)
         assert placed is not None
-        missing = replace(placed, state=PlacementState.UNAVAILABLE)
+        missing = replace(placed, state=state)
         image = image.with_placement(missing).evolve(updated_at=self._now)
-        log.warning("image_gone_from_node", image_id=image.id, node_id=node.id)
-        if image.ready_placements or image.phase is not ImagePhase.READY:
+        log.warning("copy_not_there", image_id=image.id, node_id=node.id, state=state.value)
+        if image.ready_placements or image.phase not in (ImagePhase.READY, ImagePhase.ERROR):
+            return image
+        if state is PlacementState.DAMAGED:
+            rotten = ImageDamaged(f"The bytes of '{image.name}' have changed on the disk of {node.hostname}.")
+            return image.evolve(phase=ImagePhase.ERROR, failure=failure_of(rotten))
+        if image.phase is ImagePhase.ERROR:
             return image
         reason = ImageFileMissing(f"No node has '{image.name}' any more.")
         return image.evolve(phase=ImagePhase.ERROR, failure=failure_of(reason))
@@ -270,4 +300,10 @@ def _is_as_said(copy: Copy | None, node: Node, entry: ReportedImage) -> bool:
         and copy.state is PlacementState.READY
         and copy.phase is not ImagePhase.ERROR
         and (copy.path, copy.pool_id) == (entry.path, node.store_id)
+        and not _is_news(copy.verified_at, entry.verified_at)
     )
+
+
+def _is_news(known: datetime | None, said: datetime | None) -> bool:
+    """Whether the bytes were read again since; not every moment's difference is worth a transaction."""
+    return said is not None and (known is None or said - known >= VERIFIED_AGAIN)

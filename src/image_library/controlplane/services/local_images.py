@@ -90,9 +90,13 @@ def seen_again(image: Image, node: Node, entry: ReportedImage, now: datetime) ->
     before = image.placement_on(node.id)
     copy = _copy(node, entry)
     if before is not None:
-        copy = replace(copy, verified_at=before.verified_at)
+        copy = replace(copy, verified_at=_latest(before.verified_at, entry.verified_at))
     current = image.with_placement(copy).evolve(found=image.found or entry.found)
     return _usable(image, current, now)
+
+
+def _latest(known: datetime | None, said: datetime | None) -> datetime | None:
+    return max((moment for moment in (known, said) if moment), default=None)
 
 
 def _usable(before: Image, after: Image, now: datetime) -> Image:

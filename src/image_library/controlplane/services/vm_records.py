@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from image_library.controlplane.ports.clock import Clock
+from image_library.controlplane.ports.copies import Place
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.download_outcome import failure_of
 from image_library.domain.changes import Changes
 from image_library.domain.errors import InvalidRequest, LibraryError, UnknownNode, UnknownVm, printable
+from image_library.domain.image import PlacementState
 from image_library.domain.node import Node, NodePhase
 from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
 
 # A node's list may be older than the VM that we made there a moment ago.
 GRACE = timedelta(seconds=30)
+BASE_BROKEN = (
+    "The image that its disk is built on was damaged on its node: it may read wrong bytes, and it cannot be "
+    "started until the image is there again."
+)
 GONE = "The node no longer has this VM."
 
 
@@ -149,16 +155,38 @@ def after_report(vm: Vm, report: VmReport) -> Vm:
     return vm.evolve(report=replace(report, vm_id=vm.id, name=vm.name), failure=failure)
 
 
-def shown(vm: Vm, away: frozenset[str]) -> Vm:
-    """The VM as people see it: lost from sight while its node is away, whatever was heard of it last."""
-    if vm.node_id not in away or vm.report.state is PowerState.PROVISIONING:
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What people should see of VMs that their records do not say."""
+
+    # Ids of nodes that are away.
+    away: frozenset[str]
+    # Copies that are damaged or not whole yet.
+    broken: frozenset[Place]
+
+
+async def sight(records: Records) -> Sight:
+    copies = records.copies
+    damaged = await copies.in_state(PlacementState.DAMAGED)
+    coming = await copies.in_state(PlacementState.FETCHING)
+    away = frozenset(n.id for n in await records.nodes.all() if n.phase is NodePhase.OFFLINE)
+    return Sight(away=away, broken=damaged | coming)
+
+
+def shown(vm: Vm, seen: Sight) -> Vm:
+    """The VM as people see it: lost from sight while its node is away, with a warning of a broken base."""
+    if _stands_on(vm) in seen.broken:
+        vm = vm.evolve(warnings=(*vm.warnings, BASE_BROKEN))
+    if vm.node_id not in seen.away or vm.report.state is PowerState.PROVISIONING:
         return vm
     said = vm.report.error_message or "Its node does not answer; what is shown was true before."
     return vm.evolve(report=replace(vm.report, state=PowerState.LOST, error_message=said))
 
 
-async def nodes_away(records: Records) -> frozenset[str]:
-    return frozenset(n.id for n in await records.nodes.all() if n.phase is NodePhase.OFFLINE)
+def _stands_on(vm: Vm) -> Place | None:
+    """The copy that its disk is built on; None where there is no disk yet, or one that needs no image."""
+    made = vm.report.stage is not BootStage.IMAGE and bool(vm.image_digest)
+    return Place(image_id=vm.image_id, node_id=vm.node_id) if made else None
 
 
 def _lost(vm: Vm) -> Vm:

@@ -14,7 +14,7 @@ from image_library.controlplane.ports.vms import ConsolePiece, NodeVms, VmFilter
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
-from image_library.controlplane.services.vm_records import VmRecords, after_report, nodes_away, shown, vm_key
+from image_library.controlplane.services.vm_records import VmRecords, after_report, shown, sight, vm_key
 from image_library.controlplane.services.waiting import bell_or_time
 from image_library.domain.changes import Changes
 from image_library.domain.errors import (
@@ -124,9 +124,9 @@ class VmService:
                 "VMs are listed newest first only.", remedy="Leave order_by out.", field="order_by"
             )
         async with self._database.read() as records:
-            away = await nodes_away(records)
-            found = await records.vms.list(replace(matching, away=away), page)
-        return found.map(lambda vm: shown(vm, away))
+            seen = await sight(records)
+            found = await records.vms.list(replace(matching, away=seen.away), page)
+        return found.map(lambda vm: shown(vm, seen))
 
     async def start(self, named: str) -> Vm:
         """Start it; one that was never made, because that failed, is tried again from the beginning."""
@@ -214,7 +214,7 @@ class VmService:
 
     async def _shown(self, vm: Vm) -> Vm:
         async with self._database.read() as records:
-            return shown(vm, await nodes_away(records))
+            return shown(vm, await sight(records))
 
     async def _heard(self, vm: Vm, node: Node) -> Vm:
         """The VM with what its node says of it now."""

@@ -47,6 +47,14 @@ class ImageFileMissing(LibraryError):
     remedy_default = "Download the image again."
 
 
+class ImageDamaged(LibraryError):
+    """A published image's bytes have changed on the disk; the copy was put aside."""
+
+    code = "image.damaged"
+    kind = Kind.DATA_LOSS
+    remedy_default = "It is fetched again by itself where somebody has it; else download or place it again."
+
+
 class DataDirBusy(LibraryError):
     """Another process already uses this data directory."""
 

@@ -49,6 +49,14 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX made_of_digest ON made_of (digest);
     """,
+    """
+    CREATE TABLE scrubbed (
+        digest TEXT PRIMARY KEY, looked_at REAL NOT NULL, verified_at REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE damaged (
+        digest TEXT PRIMARY KEY, actual TEXT NOT NULL, found_at REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 
 

@@ -13,15 +13,25 @@ from image_library.domain.checksum import parse_digest
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.scrub_images import ImageScrub
 from image_library.wire.inventory import inventory_to_wire
-from limiquantix.node.v1.node_daemon_pb import ImageChunk, ReadImageRequest, RemoveImageRequest
+from limiquantix.node.v1.node_daemon_pb import (
+    ImageChunk,
+    ReadImageRequest,
+    RemoveImageRequest,
+    VerifyImageOnNodeRequest,
+    VerifyProgress,
+)
 from limiquantix.storage.v1.image_pb import ScanLocalImagesRequest
 
 Context = ServicerContext[Any, Any]
 
 
 class ImageCalls:
-    def __init__(self, *, scan: ImageScan, removal: ImageRemoval, reading: ImageReading) -> None:
+    def __init__(
+        self, *, scan: ImageScan, removal: ImageRemoval, reading: ImageReading, scrub: ImageScrub
+    ) -> None:
+        self._scrub = scrub
         self._reading = reading
         self._scan = scan
         self._removal = removal
@@ -39,3 +49,11 @@ class ImageCalls:
         async with aclosing(blocks):
             async for block in blocks:
                 yield ImageChunk(data=block)
+
+    async def verify_image(
+        self, request: VerifyImageOnNodeRequest, context: Context
+    ) -> AsyncIterator[VerifyProgress]:
+        digest = str(parse_digest(request.digest, algorithm="sha256"))
+        async with aclosing(self._scrub.verify(digest)) as readings:
+            async for said in readings:
+                yield VerifyProgress(bytes_done=said.done, bytes_total=said.total, result=said.verdict.value)

@@ -19,6 +19,7 @@ from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.scrub_images import ImageScrub
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
@@ -36,13 +37,14 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCal
         garbage: GarbageCollection,
         flattening: FlattenVm,
         reading: ImageReading,
+        scrub: ImageScrub,
         publishers: AskPublisher,
         vms: Vms,
         streams: VmStreams,
     ) -> None:
         DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
         UploadCalls.__init__(self, uploads=uploads)
-        ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading)
+        ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading, scrub=scrub)
         InfoCalls.__init__(self, registration=registration, store=store)
         PublisherCalls.__init__(self, publishers=publishers)
         UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage)

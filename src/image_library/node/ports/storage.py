@@ -280,7 +280,7 @@ class ImageStore(Protocol):
 
         Raises:
             ImageNotReady: it is not here.
-            ImageFileMissing: its file is gone or was changed.
+            ImageFileMissing, ImageChanged, ImageDamaged: its file is gone, was written, or has rotted.
         """
         ...
 
@@ -289,7 +289,7 @@ class ImageStore(Protocol):
 
         Raises:
             ImageNotReady: it is not here.
-            ImageFileMissing: its file is gone or was changed.
+            ImageFileMissing, ImageChanged, ImageDamaged: its file is gone, was written, or has rotted.
         """
         ...
 
@@ -297,7 +297,7 @@ class ImageStore(Protocol):
         """The image with this readable or blob path, None where it is no published image's.
 
         Raises:
-            ImageFileMissing: its file is gone or was changed.
+            ImageFileMissing, ImageChanged, ImageDamaged: its file is gone, was written, or has rotted.
         """
         ...
 

@@ -19,7 +19,7 @@ class PublishedImages(Protocol):
 
         Raises:
             ImageNotReady: it is not here.
-            ImageFileMissing: its file is gone or was changed.
+            ImageFileMissing, ImageChanged, ImageDamaged: its file is gone, was written, or has rotted.
         """
         ...
 

@@ -23,7 +23,7 @@ class ImageReading:
 
         Raises:
             InvalidRequest: it has not so many bytes.
-            ImageNotReady, ImageFileMissing, StorageIo: it cannot be read.
+            ImageNotReady, ImageFileMissing, ImageChanged, ImageDamaged, StorageIo: it cannot be read.
         """
         with self._holds.hold(digest):
             blob = await self._store.open(digest)

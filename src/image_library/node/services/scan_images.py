@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os.path
+from datetime import datetime
 
 import structlog
 
@@ -15,6 +16,7 @@ from image_library.domain.store import LocalFile, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.folder import InventoryNumbering, LocalFolder
+from image_library.node.ports.scrubbing import ScrubbedStore
 from image_library.node.ports.storage import ImageStore, Inspector
 
 log = structlog.get_logger()
@@ -25,6 +27,7 @@ class ImageScan:
         self,
         *,
         store: ImageStore,
+        scrubbed: ScrubbedStore,
         folder: LocalFolder,
         inspector: Inspector,
         numbers: InventoryNumbering,
@@ -32,6 +35,7 @@ class ImageScan:
         node_id: str,
     ) -> None:
         self._store = store
+        self._scrubbed = scrubbed
         self._folder = folder
         self._inspector = inspector
         self._numbers = numbers
@@ -51,13 +55,16 @@ class ImageScan:
             await self.check()
             mark = await self._numbers.next()
             published, missing = await self._store.published()
+            damaged = await self._scrubbed.damaged()
+            verified = {turn.digest: turn.verified_at for turn in await self._scrubbed.turns()}
             files, problems = await self._folder.files()
             # Not while it was listed either.
             await self.check()
         return Inventory(
             node_id=self._node_id,
             store_id=self._store.store_id,
-            images=(*map(_published, published), *map(_local, files)),
+            images=(*(_published(i, verified.get(i.digest)) for i in published), *map(_local, files)),
+            damaged=damaged,
             errors=(*missing, *problems),
             complete=True,
             sequence=mark.sequence,
@@ -99,7 +106,7 @@ class ImageScan:
         return count
 
 
-def _published(image: PublishedImage) -> ReportedImage:
+def _published(image: PublishedImage, verified_at: datetime | None) -> ReportedImage:
     name = os.path.basename(image.link_path)  # noqa: PTH119 - a name, no file is touched
     return ReportedImage(
         path=image.link_path,
@@ -111,6 +118,7 @@ def _published(image: PublishedImage) -> ReportedImage:
         detected_os=detect_os(name),
         found=image.facts.guest,
         modified_at=image.published_at,
+        verified_at=verified_at,
     )
 
 

@@ -12,7 +12,7 @@ from image_library.domain.errors import LibraryError, StorageFull
 from image_library.domain.machine import MachineOrder, MachineRecord, valid_vm_id
 from image_library.domain.vm import BootStage, PowerState, VmReport
 from image_library.node.ports.clock import Clock
-from image_library.node.ports.vms import Hypervisor, VmFolders
+from image_library.node.ports.vms import Hypervisor, PublishedImages, VmFolders
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import ALIVE, OPEN, VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -36,6 +36,7 @@ class Vms:
         provision: ProvisionVm,
         folders: VmFolders,
         hypervisor: Hypervisor,
+        images: PublishedImages,
         clock: Clock,
     ) -> None:
         self._records = records
@@ -43,6 +44,7 @@ class Vms:
         self._provision = provision
         self._folders = folders
         self._hypervisor = hypervisor
+        self._images = images
         self._clock = clock
 
     async def recover(self) -> None:
@@ -77,6 +79,7 @@ class Vms:
 
         Raises:
             UnknownVm, HypervisorMissing, FirmwareMissing, HypervisorFailed.
+            ImageNotReady, ImageFileMissing, ImageChanged, ImageDamaged: its disk's base is not whole.
         """
         await self._lives.to_the_end(self._start(vm_id))
 
@@ -85,6 +88,8 @@ class Vms:
             record = self._records.get(vm_id)
             if record.report.state in ALIVE:
                 return
+            if record.machine.backing.digest and not record.machine.flat:
+                await self._images.find(record.machine.backing.digest)
             taken = frozenset(r.machine.ssh_port for r in self._records.all() if r is not record)
             port = await self._hypervisor.start(record.machine, avoid_ports=taken)
             report = VmReport(

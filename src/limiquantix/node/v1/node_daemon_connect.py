@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -137,10 +137,14 @@ class NodeDaemonService(Protocol):
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
-    async def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
+    def verify_image(self, request: VerifyImageOnNodeRequest, ctx: RequestContext[VerifyImageOnNodeRequest, VerifyProgress], /) -> AsyncIterator[VerifyProgress]:
         """
         Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
         """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def remove_image(self, request: RemoveImageRequest, ctx: RequestContext[RemoveImageRequest, Empty], /) -> Empty:
@@ -406,6 +410,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.collect_garbage,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/VerifyImage": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="VerifyImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VerifyImageOnNodeRequest,
+                        output=VerifyProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.verify_image,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ScanImages": Endpoint.unary(
                     method=MethodInfo(
@@ -926,6 +941,30 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    def verify_image(
+        self,
+        request: VerifyImageOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[VerifyProgress]:
+        """
+        Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="VerifyImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VerifyImageOnNodeRequest,
+                output=VerifyProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def scan_images(
         self,
         request: Empty,
@@ -933,9 +972,6 @@ class NodeDaemonServiceClient(ConnectClient):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> ScanLocalImagesRequest:
-        """
-        Looks through the node's image folder now.
-        """
         return await self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -1121,10 +1157,14 @@ class NodeDaemonServiceSync(Protocol):
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
-    def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
+    def verify_image(self, request: VerifyImageOnNodeRequest, ctx: RequestContext[VerifyImageOnNodeRequest, VerifyProgress], /) -> Iterator[VerifyProgress]:
         """
         Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
         """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def scan_images(self, request: Empty, ctx: RequestContext[Empty, ScanLocalImagesRequest], /) -> ScanLocalImagesRequest:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def remove_image(self, request: RemoveImageRequest, ctx: RequestContext[RemoveImageRequest, Empty], /) -> Empty:
@@ -1388,6 +1428,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.collect_garbage,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/VerifyImage": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="VerifyImage",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VerifyImageOnNodeRequest,
+                        output=VerifyProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.verify_image,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ScanImages": EndpointSync.unary(
                     method=MethodInfo(
@@ -1908,6 +1959,30 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    def verify_image(
+        self,
+        request: VerifyImageOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[VerifyProgress]:
+        """
+        Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="VerifyImage",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VerifyImageOnNodeRequest,
+                output=VerifyProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     def scan_images(
         self,
         request: Empty,
@@ -1915,9 +1990,6 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> ScanLocalImagesRequest:
-        """
-        Looks through the node's image folder now.
-        """
         return self.execute_unary(
             request=request,
             method=MethodInfo(

@@ -15,7 +15,7 @@ from grpc import StatusCode, method_handlers_generic_handler, stream_unary_rpc_m
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -170,10 +170,16 @@ class NodeDaemonServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
-    async def scan_images(self, request: Empty, context: aio.ServicerContext) -> ScanLocalImagesRequest:
+    def verify_image(self, request: VerifyImageOnNodeRequest, context: aio.ServicerContext) -> AsyncIterator[VerifyProgress]:
         """
         Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
         """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def scan_images(self, request: Empty, context: aio.ServicerContext) -> ScanLocalImagesRequest:
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -306,6 +312,11 @@ class NodeDaemonServiceService:
                 self.collect_garbage,
                 request_deserializer=CollectGarbageOnNodeRequest.from_binary,
                 response_serializer=CollectGarbageOnNodeResponse.to_binary,
+            ),
+            "VerifyImage": unary_stream_rpc_method_handler(
+                self.verify_image,
+                request_deserializer=VerifyImageOnNodeRequest.from_binary,
+                response_serializer=VerifyProgress.to_binary,
             ),
             "ScanImages": unary_unary_rpc_method_handler(
                 self.scan_images,
@@ -444,6 +455,11 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/CollectGarbage",
             request_serializer=CollectGarbageOnNodeRequest.to_binary,
             response_deserializer=CollectGarbageOnNodeResponse.from_binary,
+        )
+        self._verify_image = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/VerifyImage",
+            request_serializer=VerifyImageOnNodeRequest.to_binary,
+            response_deserializer=VerifyProgress.from_binary,
         )
         self._scan_images = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ScanImages",
@@ -756,6 +772,22 @@ class NodeDaemonServiceClient:
         """
         return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def verify_image(
+        self,
+        request: VerifyImageOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryStreamCall[VerifyImageOnNodeRequest, VerifyProgress]:
+        """
+        Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
+        """
+        return self._verify_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def scan_images(
         self,
         request: Empty,
@@ -766,9 +798,6 @@ class NodeDaemonServiceClient:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[Empty, ScanLocalImagesRequest]:
-        """
-        Looks through the node's image folder now.
-        """
         return self._scan_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def remove_image(
@@ -961,10 +990,16 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
-    def scan_images(self, request: Empty, context: ServicerContext) -> ScanLocalImagesRequest:
+    def verify_image(self, request: VerifyImageOnNodeRequest, context: ServicerContext) -> Iterator[VerifyProgress]:
         """
         Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
         """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def scan_images(self, request: Empty, context: ServicerContext) -> ScanLocalImagesRequest:
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -1097,6 +1132,11 @@ class NodeDaemonServiceServiceSync:
                 self.collect_garbage,
                 request_deserializer=CollectGarbageOnNodeRequest.from_binary,
                 response_serializer=CollectGarbageOnNodeResponse.to_binary,
+            ),
+            "VerifyImage": unary_stream_rpc_method_handler(
+                self.verify_image,
+                request_deserializer=VerifyImageOnNodeRequest.from_binary,
+                response_serializer=VerifyProgress.to_binary,
             ),
             "ScanImages": unary_unary_rpc_method_handler(
                 self.scan_images,
@@ -1235,6 +1275,11 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/CollectGarbage",
             request_serializer=CollectGarbageOnNodeRequest.to_binary,
             response_deserializer=CollectGarbageOnNodeResponse.from_binary,
+        )
+        self._verify_image = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/VerifyImage",
+            request_serializer=VerifyImageOnNodeRequest.to_binary,
+            response_deserializer=VerifyProgress.from_binary,
         )
         self._scan_images = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ScanImages",
@@ -1547,6 +1592,22 @@ class NodeDaemonServiceClientSync:
         """
         return self._collect_garbage(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def verify_image(
+        self,
+        request: VerifyImageOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[VerifyProgress]:
+        """
+        Looks through the node's image folder now.
+        Reads the image's blob again, from the disk itself.
+        """
+        return self._verify_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def scan_images(
         self,
         request: Empty,
@@ -1557,9 +1618,6 @@ class NodeDaemonServiceClientSync:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> ScanLocalImagesRequest:
-        """
-        Looks through the node's image folder now.
-        """
         return self._scan_images(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def remove_image(

@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -148,6 +148,13 @@ class ImageService(Protocol):
     async def adopt_image(self, request: AdoptImageRequest, ctx: RequestContext[AdoptImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def verify_image(self, request: VerifyImageRequest, ctx: RequestContext[VerifyImageRequest, VerifyImageProgress], /) -> AsyncIterator[VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -432,6 +439,17 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.adopt_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/VerifyImage": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="VerifyImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=VerifyImageRequest,
+                        output=VerifyImageProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.verify_image,
                 ),
             },
             interceptors=interceptors,
@@ -974,6 +992,30 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    def verify_image(
+        self,
+        request: VerifyImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="VerifyImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=VerifyImageRequest,
+                output=VerifyImageProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class ImageServiceSync(Protocol):
     """
@@ -1092,6 +1134,13 @@ class ImageServiceSync(Protocol):
     def adopt_image(self, request: AdoptImageRequest, ctx: RequestContext[AdoptImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def verify_image(self, request: VerifyImageRequest, ctx: RequestContext[VerifyImageRequest, VerifyImageProgress], /) -> Iterator[VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1374,6 +1423,17 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.adopt_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/VerifyImage": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="VerifyImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=VerifyImageRequest,
+                        output=VerifyImageProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.verify_image,
                 ),
             },
             interceptors=interceptors,
@@ -1912,6 +1972,30 @@ class ImageServiceClientSync(ConnectClientSync):
                 output=ImportStatus,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def verify_image(
+        self,
+        request: VerifyImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="VerifyImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=VerifyImageRequest,
+                output=VerifyImageProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

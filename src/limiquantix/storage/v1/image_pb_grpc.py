@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -190,6 +190,15 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def verify_image(self, request: VerifyImageRequest, context: aio.ServicerContext) -> AsyncIterator[VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -312,6 +321,11 @@ class ImageServiceService:
                 self.adopt_image,
                 request_deserializer=AdoptImageRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
+            ),
+            "VerifyImage": unary_stream_rpc_method_handler(
+                self.verify_image,
+                request_deserializer=VerifyImageRequest.from_binary,
+                response_serializer=VerifyImageProgress.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -445,6 +459,11 @@ class ImageServiceClient:
             "/limiquantix.storage.v1.ImageService/AdoptImage",
             request_serializer=AdoptImageRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
+        )
+        self._verify_image = channel.unary_stream(
+            "/limiquantix.storage.v1.ImageService/VerifyImage",
+            request_serializer=VerifyImageRequest.to_binary,
+            response_deserializer=VerifyImageProgress.from_binary,
         )
 
     def create_image(
@@ -779,6 +798,22 @@ class ImageServiceClient:
         """
         return self._adopt_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def verify_image(
+        self,
+        request: VerifyImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryStreamCall[VerifyImageRequest, VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
+        """
+        return self._verify_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class ImageServiceServiceSync:
     """
@@ -948,6 +983,15 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def verify_image(self, request: VerifyImageRequest, context: ServicerContext) -> Iterator[VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1070,6 +1114,11 @@ class ImageServiceServiceSync:
                 self.adopt_image,
                 request_deserializer=AdoptImageRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
+            ),
+            "VerifyImage": unary_stream_rpc_method_handler(
+                self.verify_image,
+                request_deserializer=VerifyImageRequest.from_binary,
+                response_serializer=VerifyImageProgress.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -1203,6 +1252,11 @@ class ImageServiceClientSync:
             "/limiquantix.storage.v1.ImageService/AdoptImage",
             request_serializer=AdoptImageRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
+        )
+        self._verify_image = channel.unary_stream(
+            "/limiquantix.storage.v1.ImageService/VerifyImage",
+            request_serializer=VerifyImageRequest.to_binary,
+            response_deserializer=VerifyImageProgress.from_binary,
         )
 
     def create_image(
@@ -1536,3 +1590,19 @@ class ImageServiceClientSync:
         Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
         """
         return self._adopt_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def verify_image(
+        self,
+        request: VerifyImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[VerifyImageProgress]:
+        """
+        Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
+        aside and fetched again.
+        """
+        return self._verify_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -99,6 +99,7 @@ class Daemon:
             ),
             folders=self._folders,
             hypervisor=self.hypervisor,
+            images=images,
             clock=clock,
         )
 

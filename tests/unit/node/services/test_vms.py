@@ -6,7 +6,13 @@ from dataclasses import replace
 import pytest
 
 from image_library.domain.changes import Changes
-from image_library.domain.errors import HypervisorFailed, InvalidRequest, StorageFull, UnknownVm
+from image_library.domain.errors import (
+    HypervisorFailed,
+    ImageNotReady,
+    InvalidRequest,
+    StorageFull,
+    UnknownVm,
+)
 from image_library.domain.machine import Condition, DiskOrder, Firmware, MachineOrder
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
 from image_library.node.services.image_holds import ImageHolds
@@ -49,7 +55,7 @@ class Daemon:
         self.clock = QuickClock()
         self.changes = Changes()
         self.records = VmRecords(journal=disk.journal, changes=self.changes)
-        images = KnownImages(published(DIGEST, virtual_size=1 << 30))
+        self.images = images = KnownImages(published(DIGEST, virtual_size=1 << 30))
         provision = ProvisionVm(
             journal=disk.journal,
             images=images,
@@ -73,6 +79,7 @@ class Daemon:
             provision=provision,
             folders=disk.folders,
             hypervisor=disk.hypervisor,
+            images=images,
             clock=self.clock,
         )
 
@@ -414,3 +421,12 @@ async def test_a_start_that_cannot_be_written_down_leaves_nothing_running(disk: 
         await daemon.vms.start("vm-1")
     assert daemon.vms.status("vm-1").state is PowerState.STOPPED
     assert await disk.hypervisor.condition("vm-1") is Condition.GONE
+
+
+async def test_a_vm_is_not_started_on_a_base_that_is_not_whole(disk: Disk) -> None:
+    daemon = await disk.daemon()
+    await daemon.vms.create(ORDER)
+    daemon.images.lose(DIGEST)
+    with pytest.raises(ImageNotReady):
+        await daemon.vms.start("vm-1")
+    assert daemon.vms.status("vm-1").state is PowerState.STOPPED

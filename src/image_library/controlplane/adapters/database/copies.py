@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from image_library.controlplane.adapters.database import tables
 from image_library.controlplane.adapters.database.documents import from_document
-from image_library.controlplane.ports.copies import Copy
+from image_library.controlplane.ports.copies import Copy, Place
 from image_library.domain.image import Image, ImagePhase, PlacementState
 
 _IMAGES = tables.images
@@ -35,6 +35,7 @@ class DatabaseCopies:
                 _PLACEMENTS.c.pool_id,
                 _PLACEMENTS.c.path,
                 _PLACEMENTS.c.state,
+                _PLACEMENTS.c.verified_at,
             )
             .join(_PLACEMENTS, _PLACEMENTS.c.image_id == _IMAGES.c.id)
             .where(_PLACEMENTS.c.node_id == node_id)
@@ -48,9 +49,10 @@ class DatabaseCopies:
                 pool_id=pool_id,
                 path=path,
                 state=PlacementState(state),
+                verified_at=verified_at,
             )
-            for image_id, digest, catalog_id, phase, pool_id, path, state in await self._connection.execute(
-                query
+            for image_id, digest, catalog_id, phase, pool_id, path, state, verified_at in (
+                await self._connection.execute(query)
             )
         )
 
@@ -85,6 +87,13 @@ class DatabaseCopies:
             rows = await self._connection.execute(query.group_by(_PLACEMENTS.c.node_id))
             found |= {row[0]: row[1] for row in rows}
         return found
+
+    async def in_state(self, state: PlacementState) -> frozenset[Place]:
+        query = select(_PLACEMENTS.c.image_id, _PLACEMENTS.c.node_id).where(
+            _PLACEMENTS.c.state == state.value
+        )
+        rows = await self._connection.execute(query)
+        return frozenset(Place(image_id=image_id, node_id=node_id) for image_id, node_id in rows)
 
 
 def _slices(values: Collection[str]) -> Iterator[Sequence[str]]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
 from image_library.controlplane.adapters.memory.tables import Tables
-from image_library.controlplane.ports.copies import Copy
+from image_library.controlplane.ports.copies import Copy, Place
 from image_library.domain.image import Image, PlacementState
 
 
@@ -30,6 +30,7 @@ class MemoryCopies:
                     pool_id=placed.pool_id,
                     path=placed.path,
                     state=placed.state,
+                    verified_at=placed.verified_at,
                 )
 
     async def holders(self, digests: Collection[str]) -> Mapping[str, frozenset[str]]:
@@ -53,3 +54,11 @@ class MemoryCopies:
                 if placed.node_id in found and placed.state is PlacementState.READY:
                     found[placed.node_id] += 1
         return found
+
+    async def in_state(self, state: PlacementState) -> frozenset[Place]:
+        return frozenset(
+            Place(image_id=image.id, node_id=placed.node_id)
+            for image in self._tables.images.values()
+            for placed in image.placements
+            if placed.state is state
+        )

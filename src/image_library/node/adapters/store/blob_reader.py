@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from image_library.domain.errors import ImageFileMissing
+from image_library.domain.errors import ImageChanged, ImageFileMissing
 from image_library.node.adapters.store.disk import disk_errors
 
 
@@ -30,7 +30,8 @@ def open_blob(path: Path, *, size: int, inode: int, mtime_ns: int) -> BlobReader
     """Open the blob that was looked at.
 
     Raises:
-        ImageFileMissing: it is gone, or another file.
+        ImageFileMissing: it is gone.
+        ImageChanged: it is another file, or was written.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -39,5 +40,5 @@ def open_blob(path: Path, *, size: int, inode: int, mtime_ns: int) -> BlobReader
     seen = os.fstat(fd)
     if (seen.st_size, seen.st_ino, seen.st_mtime_ns) != (size, inode, mtime_ns):
         os.close(fd)
-        raise ImageFileMissing("The image's file was changed.")
+        raise ImageChanged("The image's file was changed.", remedy="Download the image again.")
     return BlobReader(fd, size=size)

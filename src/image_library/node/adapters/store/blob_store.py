@@ -13,7 +13,15 @@ from weakref import WeakSet
 import structlog
 
 from image_library.domain.conversion import Shape
-from image_library.domain.errors import ImageFileMissing, ImageNotReady, Internal, LibraryError, StorageFull
+from image_library.domain.errors import (
+    ImageChanged,
+    ImageDamaged,
+    ImageFileMissing,
+    ImageNotReady,
+    Internal,
+    LibraryError,
+    StorageFull,
+)
 from image_library.domain.sizes import in_words
 from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence
@@ -29,6 +37,8 @@ from image_library.node.adapters.store.output_file import OutputFile
 from image_library.node.adapters.store.part_file import PartFile, open_part
 from image_library.node.adapters.store.part_records import PartRecords
 from image_library.node.adapters.store.published_records import PublishedRecord, PublishedRecords, moved
+from image_library.node.adapters.store.scrub import StoreScrub
+from image_library.node.adapters.store.scrub_records import ScrubRecords
 from image_library.node.adapters.store.sweep import PART_SECONDS, StoreSweep
 from image_library.node.ports.storage import Blob, OpenedFile, Output, Part, PartKey, Publication
 
@@ -68,6 +78,16 @@ class BlobStore:
             records=self._records,
             turn=self._turn,
             open_parts=lambda: frozenset(part.key for part in self._open if part.fd >= 0),
+            now=now,
+        )
+        self._damaged = ScrubRecords(journal)
+        self.scrub = StoreScrub(
+            layout=layout,
+            disk=self._disk,
+            links=self._links,
+            published=self._records,
+            records=self._damaged,
+            turn=self._turn,
             now=now,
         )
 
@@ -141,15 +161,10 @@ class BlobStore:
         return image
 
     async def find(self, digest: str) -> PublishedImage:
-        record = await self._records.find(digest)
-        if record is None:
-            raise ImageNotReady(f"The image {digest[:19]} is not on this node.")
-        return await self._whole(record)
+        return await self._whole(await self._recorded(digest))
 
     async def open(self, digest: str) -> Blob:
-        record = await self._records.find(digest)
-        if record is None:
-            raise ImageNotReady(f"The image {digest[:19]} is not on this node.")
+        record = await self._recorded(digest)
         image = await self._whole(record)
         path = Path(image.blob_path)
         with disk_errors("opening an image"):
@@ -179,7 +194,7 @@ class BlobStore:
         if wanted is not None and (record is None or not wanted.fits(record.image.facts.format)):
             record = await self._records.find_made_of(f"{algorithm}:{digest}", str(wanted))
         # One that is gone or changed is simply fetched again.
-        with suppress(ImageFileMissing):
+        with suppress(ImageFileMissing, ImageChanged):
             return await self._whole(record) if record else None
         return None
 
@@ -199,7 +214,7 @@ class BlobStore:
         for record in await self._records.all():
             try:
                 whole.append(await self._whole(record))
-            except ImageFileMissing as missing:
+            except (ImageFileMissing, ImageChanged) as missing:
                 problems.append(missing.message)
         return tuple(whole), tuple(problems)
 
@@ -208,6 +223,7 @@ class BlobStore:
         async with self._turn:
             record = await self._records.find(digest)
             if record is None:
+                await self._damaged.forget(digest)
                 return
             # The files first: on a full disk the journal cannot be written before there is space.
             sha256 = digest.removeprefix("sha256:")
@@ -302,13 +318,23 @@ class BlobStore:
         if owner is not None and owner.image.digest != digest:
             await self._repair_link(owner)
 
+    async def _recorded(self, digest: str) -> PublishedRecord:
+        record = await self._records.find(digest)
+        if record is not None:
+            return record
+        if await self._damaged.find(digest) is not None:
+            raise ImageDamaged(f"The bytes of the image {digest[:19]} have changed on this node's disk.")
+        raise ImageNotReady(f"The image {digest[:19]} is not on this node.")
+
     async def _whole(self, record: PublishedRecord) -> PublishedImage:
         image = record.image
         seen = await asyncio.to_thread(self._blobs.look, image.digest.removeprefix("sha256:"))
         if seen is None:
             raise ImageFileMissing(f"The file of the image {record.link} is gone.")
         if (seen.st_size, seen.st_ino, seen.st_mtime_ns) != (image.size_bytes, record.inode, record.mtime_ns):
-            raise ImageFileMissing(f"The file of the image {record.link} was changed.")
+            raise ImageChanged(
+                f"The file of the image {record.link} was changed.", remedy="Download the image again."
+            )
         return image
 
     def _image(

@@ -25,6 +25,11 @@ class Layout:
         return self.root / "blobs" / "trash"
 
     @property
+    def quarantine(self) -> Path:
+        """Blobs whose bytes are not what their names say: kept to be looked at, never used."""
+        return self.root / "blobs" / "quarantine"
+
+    @property
     def parts(self) -> Path:
         return self.root / "parts"
 

@@ -45,6 +45,8 @@ class PublishedRecords:
                 ),
             )
             _save_source(connection, image)
+            # Fresh bytes: they were all read a moment ago.
+            connection.execute("DELETE FROM damaged WHERE digest = ?", (image.digest,))
             save_downloads(connection, downloads)
 
         await self._journal.run(work)

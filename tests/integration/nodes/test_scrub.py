@@ -1,0 +1,68 @@
+"""A copy that rots: found, not used, and fetched again from another node or from the publisher."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.integration.nodes.conftest import BLOB, DIGEST, IMAGES, NODES, Site
+from tests.support.rpc import Json, rpc_stream
+
+BOTH = ("alpha", "beta")
+
+
+def flip(path: Path) -> None:
+    """One bit, as a bad disk would: size, time and inode stay."""
+    seen = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(7000)
+        [byte] = file.read(1)
+        file.seek(7000)
+        file.write(bytes([byte ^ 1]))
+        file.flush()
+        os.fsync(file.fileno())
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+def verified(site: Site, image: str, *nodes: str) -> dict[str, Json]:
+    """What each node found, by its host name."""
+    names = {node["id"]: node["hostname"] for node in site.call(f"{NODES}/ListNodes")["nodes"]}
+    said = rpc_stream(
+        site.control_plane.url,
+        f"{IMAGES}/VerifyImage",
+        {"image": image, "nodeIds": list(nodes)},
+        token=site.control_plane.token,
+        timeout=30,
+    )
+    return {names[s["nodeId"]]: s for s in said if s.get("result")}
+
+
+def test_a_damaged_copy_comes_again_from_another_node(site: Site) -> None:
+    site.give_blob("alpha")
+    path = site.give_blob("beta")
+    for name in BOTH:
+        site.start_node(name)
+    image = site.until_image(lambda copies: copies == dict.fromkeys(BOTH, "ready"))
+    flip(path)
+    found = verified(site, image["id"])
+    assert {name: said["result"] for name, said in found.items()} == {"alpha": "whole", "beta": "damaged"}
+    assert found["beta"]["errorCode"] == "image.damaged"
+    # Nobody asks for it.
+    site.until_image(lambda copies: copies == dict.fromkeys(BOTH, "ready") and path.exists())
+    assert path.read_bytes() == BLOB
+    aside = site.data("beta") / "blobs" / "quarantine" / DIGEST
+    assert aside.read_bytes() != BLOB
+    assert verified(site, image["id"], "beta")["beta"]["result"] == "whole"
+    kinds = [job["kind"] for job in site.call(f"{IMAGES}/ListJobs")["jobs"]]
+    assert kinds == ["place"]
+
+
+def test_the_only_copy_is_no_image_any_more(site: Site) -> None:
+    path = site.give_blob("alpha")
+    site.start_node("alpha")
+    image = site.until_image(lambda copies: copies == {"alpha": "ready"})
+    flip(path)
+    assert verified(site, image["id"])["alpha"]["result"] == "damaged"
+    lost = site.until_image(lambda copies: copies == {"alpha": "damaged"})
+    assert (lost["status"]["phase"], lost["status"]["errorCode"]) == ("ERROR", "image.damaged")
