@@ -89,6 +89,7 @@ CALLS: dict[str, Callable[[Scene], tuple[str, Json]]] = {
     ),
     "RefreshImages": lambda now: (f"{IMAGES}/RefreshImages", {"all": True}),
     "AdoptImage": lambda now: (f"{IMAGES}/AdoptImage", {"image": now.local}),
+    "ConvertImage": lambda now: (f"{IMAGES}/ConvertImage", {"image": now.image, "format": "raw"}),
     "CollectGarbage": lambda now: (f"{IMAGES}/CollectGarbage", {}),
     "ScanLocalImages": lambda now: (f"{IMAGES}/ScanLocalImages", {}),
     "DeleteVM": lambda now: (f"{VMS}/DeleteVM", {"id": now.vm}),

@@ -16,6 +16,7 @@ from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.clearing import Clearing
+from image_library.controlplane.services.conversions import Conversions
 from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_plan import Planner
@@ -80,6 +81,7 @@ class ImageParts:
     usages: ImageUsages
     garbage: Garbage
     adoptions: Adoptions
+    conversions: Conversions
     evictions: Evictions
     placements: Placements
     conductor: Conductor
@@ -120,6 +122,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
         adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
+        conversions=Conversions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
         placements=_placements(world, images, catalog, runs=runs, conductor=conductor),
         conductor=conductor,
         evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),

@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -142,6 +142,12 @@ class ImageService(Protocol):
     async def adopt_image(self, request: AdoptImageRequest, ctx: RequestContext[AdoptImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def convert_image(self, request: ConvertImageRequest, ctx: RequestContext[ConvertImageRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -415,6 +421,17 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.adopt_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/ConvertImage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ConvertImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=ConvertImageRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.convert_image,
                 ),
             },
             interceptors=interceptors,
@@ -934,6 +951,29 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ConvertImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=ConvertImageRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class ImageServiceSync(Protocol):
     """
@@ -1046,6 +1086,12 @@ class ImageServiceSync(Protocol):
     def adopt_image(self, request: AdoptImageRequest, ctx: RequestContext[AdoptImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def convert_image(self, request: ConvertImageRequest, ctx: RequestContext[ConvertImageRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1317,6 +1363,17 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.adopt_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/ConvertImage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ConvertImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=ConvertImageRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.convert_image,
                 ),
             },
             interceptors=interceptors,
@@ -1829,6 +1886,29 @@ class ImageServiceClientSync(ConnectClientSync):
                 name="AdoptImage",
                 service_name="limiquantix.storage.v1.ImageService",
                 input=AdoptImageRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ConvertImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=ConvertImageRequest,
                 output=ImportStatus,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -182,6 +182,14 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def convert_image(self, request: ConvertImageRequest, context: aio.ServicerContext) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -298,6 +306,11 @@ class ImageServiceService:
             "AdoptImage": unary_unary_rpc_method_handler(
                 self.adopt_image,
                 request_deserializer=AdoptImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "ConvertImage": unary_unary_rpc_method_handler(
+                self.convert_image,
+                request_deserializer=ConvertImageRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
             ),
         }
@@ -426,6 +439,11 @@ class ImageServiceClient:
         self._adopt_image = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/AdoptImage",
             request_serializer=AdoptImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._convert_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/ConvertImage",
+            request_serializer=ConvertImageRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
         )
 
@@ -746,6 +764,21 @@ class ImageServiceClient:
         """
         return self._adopt_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[ConvertImageRequest, ImportStatus]:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return self._convert_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class ImageServiceServiceSync:
     """
@@ -907,6 +940,14 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def convert_image(self, request: ConvertImageRequest, context: ServicerContext) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1023,6 +1064,11 @@ class ImageServiceServiceSync:
             "AdoptImage": unary_unary_rpc_method_handler(
                 self.adopt_image,
                 request_deserializer=AdoptImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "ConvertImage": unary_unary_rpc_method_handler(
+                self.convert_image,
+                request_deserializer=ConvertImageRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
             ),
         }
@@ -1151,6 +1197,11 @@ class ImageServiceClientSync:
         self._adopt_image = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/AdoptImage",
             request_serializer=AdoptImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._convert_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/ConvertImage",
+            request_serializer=ConvertImageRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
         )
 
@@ -1470,3 +1521,18 @@ class ImageServiceClientSync:
         Makes an operator's own file on a node a version: hashed, linked into the store, read-only. The job that does it.
         """
         return self._adopt_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return self._convert_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
