@@ -52,6 +52,7 @@ from limiquantix.storage.v1.image_pb import (
     CatalogState,
     CollectGarbageRequest,
     CollectGarbageResponse,
+    ConvertImageRequest,
     DeleteImageRequest,
     DownloadImageRequest,
     DownloadImageResponse,
@@ -252,6 +253,10 @@ class Images(image_connect.ImageService):
     async def adopt_image(self, request: AdoptImageRequest, ctx: Any, /) -> ImportStatus:
         self.library.note("adopt", request)
         return progress("queued", kind="adopt")
+
+    async def convert_image(self, request: ConvertImageRequest, ctx: Any, /) -> ImportStatus:
+        self.library.note("convert", request)
+        return progress("queued", kind="convert")
 
     async def collect_garbage(self, request: CollectGarbageRequest, ctx: Any, /) -> CollectGarbageResponse:
         self.library.note("gc", request)

@@ -51,7 +51,7 @@ async def scene(data_dir: Path, node: FakeNodeDaemon) -> AsyncGenerator[Scene]:
 
 async def prepared(now: Scene) -> Scene:
     call, node = now.call, now.node
-    names = ("debian-12", "debian-13", "ubuntu-24.04")
+    names = ("debian-12", "debian-13", "debian-11")
     jobs = [(await call(f"{IMAGES}/DownloadImage", {"catalogId": name}))["jobId"] for name in names]
     for job_id in jobs:
         await node.downloading(job_id)
@@ -89,6 +89,7 @@ CALLS: dict[str, Callable[[Scene], tuple[str, Json]]] = {
     ),
     "RefreshImages": lambda now: (f"{IMAGES}/RefreshImages", {"all": True}),
     "AdoptImage": lambda now: (f"{IMAGES}/AdoptImage", {"image": now.local}),
+    "ConvertImage": lambda now: (f"{IMAGES}/ConvertImage", {"image": now.image, "format": "raw"}),
     "CollectGarbage": lambda now: (f"{IMAGES}/CollectGarbage", {}),
     "ScanLocalImages": lambda now: (f"{IMAGES}/ScanLocalImages", {}),
     "DeleteVM": lambda now: (f"{VMS}/DeleteVM", {"id": now.vm}),

@@ -78,6 +78,7 @@ async def test_every_field_of_an_import_counts(call: Caller, node: FakeNodeDaemo
         osInfo={"family": "LINUX", "distribution": "ubuntu", "version": "24.04", "defaultUser": "ops"},
         storagePoolId="s1",
         format="raw",
+        targetFormat="raw",
     )
     image, order = answer["image"], node.journal[answer["jobId"]].order
     assert (image["name"], image["description"], image["projectId"]) == ("web", "Golden.", "shop")
@@ -94,7 +95,7 @@ async def test_every_field_of_an_import_counts(call: Caller, node: FakeNodeDaemo
         ({"url": "http://example.org/x.qcow2"}, "invalid_argument", "IMPORT_URL_SCHEME"),
         ({"checksum": "abc"}, "invalid_argument", "VERIFY_DIGEST_INVALID"),
         ({"checksum": DIGEST, "checksumType": "sha512"}, "invalid_argument", "VERIFY_DIGEST_INVALID"),
-        ({"format": "vmdk"}, "invalid_argument", "REQUEST_INVALID"),
+        ({"format": "qed"}, "invalid_argument", "REQUEST_INVALID"),
         ({"name": "../x"}, "invalid_argument", "NAME_INVALID"),
         ({"description": "a\u200bb"}, "invalid_argument", "NAME_INVALID_CHAR"),
         ({"nodeId": "nowhere"}, "not_found", "NODE_UNKNOWN"),

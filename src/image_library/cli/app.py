@@ -10,6 +10,7 @@ from image_library import __version__
 from image_library.cli import (
     catalog,
     images,
+    images_convert,
     images_files,
     images_import,
     images_life,
@@ -28,7 +29,15 @@ from image_library.cli.session import DataDirOption, JsonOption, ServerOption, S
 
 NAME = "limiquantix"
 # Rooms whose commands are in a group of another's: importing them adds them.
-ROOMS = (images_files, images_import, images_life, images_place, images_verify, images_words)
+ROOMS = (
+    images_convert,
+    images_files,
+    images_import,
+    images_life,
+    images_place,
+    images_verify,
+    images_words,
+)
 
 
 def build() -> typer.Typer:

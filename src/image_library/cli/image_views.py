@@ -17,6 +17,7 @@ from limiquantix.storage.v1.image_pb import (
     ImageStatus,
     OsInfo,
 )
+from limiquantix.storage.v1.trust_pb import TrustLevel
 
 
 def catalog_rows(
@@ -123,6 +124,7 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         ("size", shown(status.size_bytes) if status.size_bytes else ""),
         ("disk", shown(status.virtual_size_bytes) if status.virtual_size_bytes else ""),
         ("digest", status.digest),
+        *_lineage(status),
         ("created", at(image.created_at)),
     ]
     copies = [
@@ -150,6 +152,19 @@ def _inside(status: ImageStatus) -> list[tuple[str, str]]:
         ("found inside", ", ".join(part for part in inside if part)),
         ("not all read", found.reason),
         *(("differs", difference.message) for difference in status.differences),
+    ]
+
+
+def _lineage(status: ImageStatus) -> list[tuple[str, str]]:
+    """What its bytes were made of; the proof is about that."""
+    source = status.converted_from
+    if source is None:
+        return []
+    packing = f", {source.packing}" if source.packing else ""
+    proved = f", {trust(source.trust)}" if source.trust is not TrustLevel.UNSPECIFIED else ""
+    return [
+        ("converted from", f"{source.format}{packing}, {shown(source.size_bytes)}{proved}"),
+        ("its digest", source.digest),
     ]
 
 

@@ -21,16 +21,29 @@ NodeOption = Annotated[
 ]
 
 
+ToOption = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="FORMAT", help="What it becomes; same: it stays. Default: qcow2, except for an ISO."
+    ),
+]
+CompressOption = Annotated[
+    str, typer.Option("--compress", metavar="HOW", help="zstd: compressed inside, for qcow2; none: not.")
+]
+
+
 @command(app, "upload")
 def upload_image(
     session: Session,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A disk image: qcow2 or raw.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A disk image, packed or not.")],
     name: Annotated[
         str, typer.Option(help="The image's name; the file's without it.", show_default=False)
     ] = "",
     format_: Annotated[
-        str, typer.Option("--format", help="qcow2 or raw; as the file's name says without it.")
+        str, typer.Option("--format", help="What it is, unpacked; as the file's name says without it.")
     ] = "",
+    to: ToOption = "",
+    compress: CompressOption = "",
     checksum: Annotated[
         str, typer.Option(help="What the file must have: sha256:HEX or sha512:HEX.", show_default=False)
     ] = "",
@@ -45,7 +58,8 @@ def upload_image(
     from image_library.cli.uploading import FileToSend, upload
 
     said = {"name": name, "format": format_, "checksum": checksum, "node_id": node, "project_id": project}
-    wanted = FileToSend(path=file, metadata={**said, "description": description})
+    becomes = {"target_format": to, "target_compression": compress}
+    wanted = FileToSend(path=file, metadata={**said, **becomes, "description": description})
     ended = upload(session, wanted, wait=not no_wait)
     if isinstance(ended, str):
         session.out.document({"jobId": ended}) if session.json else session.out.line(ended)

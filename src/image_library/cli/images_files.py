@@ -9,6 +9,7 @@ import typer
 
 from image_library.cli import images
 from image_library.cli.completion import complete_images
+from image_library.cli.images import CompressOption
 from image_library.cli.session import Session, command
 
 
@@ -21,8 +22,28 @@ def export_image(
     ],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; - is standard output.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="qcow2, raw, vmdk, vhd, vhdx or vdi; default: as it is."
+        ),
+    ] = "",
+    compress: CompressOption = "",
 ) -> None:
-    """Write an image to a file, verified. The same command goes on with what an earlier one has written."""
+    """Write an image to a file, verified. The same command goes on with what an earlier one has written.
+
+    Another format is made on a node first, as an image that goes when the file is written.
+    """
+    from image_library.cli.converting import converted
+
+    if not (format_ or compress):
+        _write(session, image, file, force=force)
+        return
+    with converted(session, image, format_=format_ or "qcow2", compress=compress) as made:
+        _write(session, made, file, force=force)
+
+
+def _write(session: Session, image: str, file: Path, *, force: bool) -> None:
     from image_library.cli.exporting import export, export_to_stdout
 
     if str(file) == "-":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from image_library.cli.images import NodeOption, app
+from image_library.cli.images import CompressOption, NodeOption, ToOption, app
 from image_library.cli.session import Session, command
 
 _OS = "Operating system"
@@ -15,7 +15,7 @@ _OS = "Operating system"
 @command(app, "import")
 def import_image(
     session: Session,
-    url: Annotated[str, typer.Argument(metavar="URL", help="An https URL of a qcow2 or raw image.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="An https URL of a disk image, packed or not.")],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Default: the file's name.")] = "",
     checksum: Annotated[
         str,
@@ -40,8 +40,11 @@ def import_image(
         str, typer.Option("--visibility", metavar="WHO", help="private, project or public.")
     ] = "private",
     format_: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="qcow2 or raw; default: as the URL says.")
+        str,
+        typer.Option("--format", metavar="FORMAT", help="What it is, unpacked; default: as the URL says."),
     ] = "",
+    to: ToOption = "",
+    compress: CompressOption = "",
     node: NodeOption = "",
     os_family: Annotated[
         str,
@@ -80,4 +83,5 @@ def import_image(
     request.size_bytes = size
     request.description, request.project_id = description, project
     request.format, request.node_id = format_, node
+    request.target_format, request.target_compression = to, compress
     import_from(session, request, wait=not no_wait)

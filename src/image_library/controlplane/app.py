@@ -271,6 +271,7 @@ def _image_applications(
             usages=parts.usages,
             garbage=parts.garbage,
             adoptions=parts.adoptions,
+            conversions=parts.conversions,
             refreshes=refreshes,
             placements=parts.placements,
             evictions=parts.evictions,

@@ -17,6 +17,7 @@ from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.clearing import Clearing
+from image_library.controlplane.services.conversions import Conversions
 from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_plan import Planner
@@ -83,6 +84,7 @@ class ImageParts:
     usages: ImageUsages
     garbage: Garbage
     adoptions: Adoptions
+    conversions: Conversions
     evictions: Evictions
     checks: ImageChecks
     repairs: Repairs
@@ -129,6 +131,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         placements=placements,
         repairs=Repairs(database=database, placements=placements, changes=changes, clock=clock),
         checks=ImageChecks(database=database, images=images, nodes=GrpcNodeImages(world.channels)),
+        conversions=Conversions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
         conductor=conductor,
         evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
         pools=Pools(database),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from image_library.domain.errors import InvalidRequest, printable
 from image_library.domain.image import ImageFormat
 
 
@@ -53,6 +54,43 @@ class Shape:
     def fits(self, found: ImageFormat) -> bool:
         """Whether an image of that format may stay as it is."""
         return found is self.format and self.compression is Compression.NONE
+
+
+# As it came.
+SAME = "same"
+# What is made here.
+TARGETS = (
+    ImageFormat.QCOW2,
+    ImageFormat.RAW,
+    ImageFormat.VMDK,
+    ImageFormat.VHD,
+    ImageFormat.VHDX,
+    ImageFormat.VDI,
+)
+
+
+def wished_shape(target: str, compression: str, *, field: str) -> Shape | None:
+    """What these words ask for; without a target qcow2, and None for "same".
+
+    Raises:
+        InvalidRequest: they cannot be had, or not together.
+    """
+    inside = {c.value: c for c in Compression}.get(compression.lower() or "none")
+    if inside is None:
+        raise InvalidRequest(
+            f"'{printable(compression)}' is no compression.", remedy="Use zstd.", field=field
+        )
+    if target.lower() == SAME and inside is Compression.NONE:
+        return None
+    wanted = {f.value: f for f in TARGETS}.get(target.lower() or "qcow2")
+    if wanted is None and target.lower() != SAME:
+        known = ", ".join(f.value for f in TARGETS)
+        raise InvalidRequest(
+            f"Images do not become '{printable(target)}'.", remedy=f"Use {known}.", field=field
+        )
+    if inside is not Compression.NONE and wanted is not ImageFormat.QCOW2:
+        raise InvalidRequest("Only qcow2 images are compressed inside.", remedy="Ask for qcow2.", field=field)
+    return Shape(format=wanted, compression=inside) if wanted else None
 
 
 @dataclass(frozen=True, kw_only=True)

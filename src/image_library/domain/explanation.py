@@ -32,12 +32,13 @@ _NOW = {
     JobState.FAILED: "It has failed.",
     JobState.CANCELLED: "It was cancelled.",
 }
-# The way of a job; converting is on the way of few.
+# The way of a job; nothing is fetched to convert what is there, and much need not be converted.
 _WAY = (
     JobState.QUEUED,
     JobState.FETCHING,
     JobState.VERIFYING,
     JobState.INSPECTING,
+    JobState.CONVERTING,
     JobState.PUBLISHING,
 )
 _FETCHED = frozenset({JobState.QUEUED, JobState.FETCHING})
@@ -109,11 +110,19 @@ def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
         JobState.FETCHING: f"Fetch {_source(job, order)}." if _source(job, order) else "Take the bytes.",
         JobState.VERIFYING: f"Compare the bytes with {proof}." if proof else "Measure the bytes' sha256.",
         JobState.INSPECTING: f"Look whether it is a safe {order.format.value} image.",
+        JobState.CONVERTING: f"Convert it to {order.wanted}, and look at it again.",
         JobState.PUBLISHING: "Make it durable and list it as ready.",
     }
     yield f"Now: {_NOW[job.state]}"
-    place = _WAY.index(job.state) if job.state in _WAY else _WAY.index(JobState.INSPECTING)
-    yield from (f"Next: {coming[state]}" for state in _WAY[place + 1 :])
+    way = [state for state in _WAY if state is job.state or state not in _left_out(order)]
+    yield from (f"Next: {coming[state]}" for state in way[way.index(job.state) + 1 :])
+
+
+def _left_out(order: DownloadOrder) -> frozenset[JobState]:
+    if order.convert_digest:
+        return _FETCHED | {JobState.VERIFYING}
+    converts = order.wanted is not None and not order.wanted.fits(order.format)
+    return frozenset() if converts else frozenset({JobState.CONVERTING})
 
 
 def _proof(order: DownloadOrder) -> str:

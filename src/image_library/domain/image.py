@@ -10,6 +10,7 @@ from typing import Any
 
 from image_library.domain.checksum import Digest
 from image_library.domain.guest_facts import Difference, GuestFacts, compare
+from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import Evidence, TrustLevel
 
@@ -130,6 +131,8 @@ class Image:
     # "sha256:HEX" of the stored file; empty until it is published.
     digest: str = ""
     evidence: Evidence | None = None
+    # Where its bytes are not those that came; the evidence is about those.
+    converted_from: ConvertedFrom | None = None
     # What was read from inside it; None where nobody has looked.
     found: GuestFacts | None = None
     failure: Failure | None = None

@@ -10,7 +10,7 @@ from image_library.wire.enums import known
 from image_library.wire.guest_facts import difference_to_wire, guest_to_wire
 from image_library.wire.os_info import os_to_wire, requirements_to_wire
 from image_library.wire.times import time_to_wire
-from image_library.wire.trust import evidence_to_wire, trust_to_wire
+from image_library.wire.trust import evidence_to_wire, source_to_wire, trust_to_wire
 from limiquantix.storage.v1 import image_pb
 
 FORMATS = {
@@ -107,6 +107,7 @@ def _status(image: Image, support: Support) -> image_pb.ImageStatus:
         newer_release=image.newer,
         support_ends=support.ends.isoformat() if support.ends else "",
         end_of_life=support.ended,
+        converted_from=source_to_wire(image.converted_from),
     )
     if image.evidence and image.evidence.actual:
         status.checksum = f"{image.evidence.algorithm}:{image.evidence.actual}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from image_library.domain.checksum import parse_digest
+from image_library.domain.conversion import SAME, Shape, wished_shape
 from image_library.domain.errors import InvalidRequest, PathOutside, UrlNotAllowed, printable
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
@@ -14,7 +15,12 @@ from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.guest_facts import guest_from_wire, guest_to_wire
 from image_library.wire.signature import signature_from_wire, signature_to_wire
 from image_library.wire.times import time_from_wire, time_to_wire
-from image_library.wire.trust import evidence_from_wire, evidence_to_wire
+from image_library.wire.trust import (
+    evidence_from_wire,
+    evidence_to_wire,
+    source_from_wire,
+    source_to_wire,
+)
 from limiquantix.node.v1.node_daemon_pb import AdoptFileRequest, DownloadImageOnNodeRequest, DownloadProgress
 
 _Status = DownloadProgress.Status
@@ -39,7 +45,7 @@ _STATES = {
     _Status.CANCELLED: JobState.CANCELLED,
 }
 _FOLDER = "cloud-images"
-_FORMATS = {"": ImageFormat.QCOW2, "qcow2": ImageFormat.QCOW2, "raw": ImageFormat.RAW}
+_FORMATS = {"": ImageFormat.QCOW2} | {f.value: f for f in ImageFormat}
 _ALGORITHMS = ("sha256", "sha512")
 
 
@@ -60,6 +66,9 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         checksum_source=order.digest_source,
         size_bytes=order.size_bytes,
         signature=signature_to_wire(order.signature),
+        target_format=order.wanted.format.value if order.wanted else "",
+        target_compression=order.wanted.compression.value if order.wanted else "",
+        convert_digest=order.convert_digest,
     )
 
 
@@ -72,7 +81,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
     for field in ("job_id", "image_id"):
         if not getattr(message, field):
             raise InvalidRequest(f"The field {field} is empty.", field=field)
-    if not message.url and not (message.library_digest or message.received):
+    if not message.url and not (message.library_digest or message.received or message.convert_digest):
         raise UrlNotAllowed("There is no URL.", field="url")
     if message.target_dir.rstrip("/") not in ("", _FOLDER):
         raise PathOutside(f"Images go to '{_FOLDER}', nowhere else.", field="target_dir")
@@ -94,7 +103,21 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         unverified=message.unverified,
         library_digest=message.library_digest,
         received=message.received,
+        convert_digest=_of_another(message),
+        wanted=_wanted(message),
     )
+
+
+def _wanted(message: DownloadImageOnNodeRequest) -> Shape | None:
+    return wished_shape(message.target_format or SAME, message.target_compression, field="target_format")
+
+
+def _of_another(message: DownloadImageOnNodeRequest) -> str:
+    if not message.convert_digest:
+        return ""
+    if not message.target_format or not message.unverified:
+        raise InvalidRequest("Of what is converted nothing is proved.", field="convert_digest")
+    return str(parse_digest(message.convert_digest, algorithm="sha256"))
 
 
 def adoption_from_wire(message: AdoptFileRequest) -> DownloadOrder:
@@ -173,6 +196,7 @@ def download_to_wire(download: Download) -> DownloadProgress:
         message.virtual_size_bytes, message.format = image.facts.virtual_size_bytes, image.facts.format.value
         message.evidence = evidence_to_wire(image.evidence)
         message.found = guest_to_wire(image.facts.guest)
+        message.converted_from = source_to_wire(image.converted_from)
     return message
 
 
@@ -217,4 +241,5 @@ def _published(message: DownloadProgress) -> PublishedImage:
         link_path=message.path,
         evidence=evidence,
         published_at=evidence.verified_at or datetime.fromtimestamp(0, UTC),
+        converted_from=source_from_wire(message.converted_from),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from image_library.domain.guest_facts import tidy
+from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.enums import known
 from image_library.wire.times import time_from_wire, time_to_wire
@@ -54,4 +56,33 @@ def evidence_from_wire(message: trust_pb.TrustEvidence | None) -> Evidence | Non
         key_owner=message.key_owner,
         verified_at=time_from_wire(message.verified_at),
         node_id=message.node_id,
+    )
+
+
+def source_to_wire(source: ConvertedFrom | None) -> trust_pb.ConvertedFrom | None:
+    if source is None:
+        return None
+    return trust_pb.ConvertedFrom(
+        format=source.format,
+        packing=source.packing,
+        digest=source.digest,
+        size_bytes=source.size_bytes,
+        sha512=source.sha512,
+        shape=source.shape,
+        trust=trust_to_wire(source.trust) if source.trust else trust_pb.TrustLevel.UNSPECIFIED,
+    )
+
+
+def source_from_wire(message: trust_pb.ConvertedFrom | None) -> ConvertedFrom | None:
+    """What a node says that an image was made of; texts are made fit for messages and tables."""
+    if message is None or not message.digest:
+        return None
+    return ConvertedFrom(
+        format=tidy(message.format),
+        packing=tidy(message.packing),
+        digest=tidy(message.digest),
+        size_bytes=message.size_bytes,
+        sha512=tidy(message.sha512),
+        shape=tidy(message.shape),
+        trust=_LEVELS.get(int(message.trust)),
     )

@@ -8,6 +8,7 @@ from image_library.domain.errors import ImageChanged, ImageInUse
 from limiquantix.storage.v1.image_pb import (
     AdoptImageRequest,
     CollectGarbageRequest,
+    ConvertImageRequest,
     DeleteImageRequest,
     Deprecation,
     GarbageItem,
@@ -143,6 +144,14 @@ def test_an_adoption_is_followed_to_its_end(cli: Cli, library: FakeLibrary, imag
     assert cli("images", "adopt", "debian-12").code == 0
     assert library.asked(AdoptImageRequest)[0].image == "img-1"
     assert cli("images", "adopt", "debian-12", "--no-wait").out == "job-1\n"
+
+
+def test_a_conversion_is_followed_to_its_end(cli: Cli, library: FakeLibrary, image: Image) -> None:
+    assert cli("images", "convert", "debian-12", "--format", "raw", "--name", "golden").code == 0
+    asked = library.asked(ConvertImageRequest)[0]
+    assert (asked.image, asked.format, asked.name) == ("img-1", "raw", "golden")
+    assert cli("images", "convert", "debian-12", "--format", "qcow2", "--compress", "zstd", "--no-wait").out
+    assert library.asked(ConvertImageRequest)[1].compression == "zstd"
 
 
 def test_a_delete_frees_disks_only_when_told_so(cli: Cli, library: FakeLibrary, image: Image) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from image_library.domain.conversion import Compression, Shape
 from image_library.domain.errors import (
     InvalidDigest,
     InvalidRequest,
@@ -59,8 +60,10 @@ IMAGE = PublishedImage(
         replace(ORDER, checksum_algorithm=""),
         replace(ORDER, checksum_algorithm="sha256", checksum_url="", unverified=True),
         replace(ORDER, signature=SIGNED),
+        replace(ORDER, wanted=Shape(format=ImageFormat.QCOW2, compression=Compression.ZSTD)),
+        replace(ORDER, format=ImageFormat.VHDX, wanted=Shape(format=ImageFormat.RAW)),
     ],
-    ids=["checksum file", "of any kind", "unverified", "signed"],
+    ids=["checksum file", "of any kind", "unverified", "signed", "compressed", "converted"],
 )
 def test_an_order_arrives_as_it_was_sent(order: DownloadOrder) -> None:
     assert order_from_wire(order_to_wire(order)) == order
@@ -122,7 +125,9 @@ def test_a_node_without_stages_is_understood() -> None:
         ("filename", "-rf", PathOutside),
         ("filename", "a\nb", PathOutside),
         ("filename", "x" * 151, PathOutside),
-        ("format", "vmdk", InvalidRequest),
+        ("format", "qed", InvalidRequest),
+        ("target_format", "iso", InvalidRequest),
+        ("convert_digest", f"sha256:{'a' * 64}", InvalidRequest),
         ("checksum", "abc", InvalidDigest),
         ("checksum_url", "", InvalidRequest),
         ("checksum_type", "md5", InvalidRequest),

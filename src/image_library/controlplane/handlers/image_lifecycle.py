@@ -10,6 +10,7 @@ from protobuf.wkt import Empty
 from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.once import key_of
+from image_library.controlplane.services.conversions import ConversionWish
 from image_library.controlplane.services.deletions import ImageDeletion
 from image_library.wire.garbage import garbage_to_wire
 from image_library.wire.image_update import update_from_wire
@@ -48,3 +49,13 @@ class LifecycleHandlers:
 
     async def adopt_image(self, request: pb.AdoptImageRequest, ctx: Context, /) -> pb.ImportStatus:
         return job_to_wire(await self._services.adoptions.start(request.image, key=key_of(ctx)))
+
+    async def convert_image(self, request: pb.ConvertImageRequest, ctx: Context, /) -> pb.ImportStatus:
+        wish = ConversionWish(
+            image=request.image,
+            format=request.format,
+            compression=request.compression,
+            name=request.name,
+            node=request.node_id,
+        )
+        return job_to_wire(await self._services.conversions.start(wish, key=key_of(ctx)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.catalog_updates import CatalogUpdates
+from image_library.controlplane.services.conversions import Conversions
 from image_library.controlplane.services.deletions import Deletions
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.eviction import Evictions
@@ -37,6 +38,7 @@ class ImageServices:
     usages: ImageUsages
     garbage: Garbage
     adoptions: Adoptions
+    conversions: Conversions
     placements: Placements
     evictions: Evictions
     checks: ImageChecks

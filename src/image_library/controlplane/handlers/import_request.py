@@ -17,7 +17,10 @@ _NOT_TAKEN = {
 
 
 # Fields that the request and the wish call alike.
-_PLAIN = ("url", "checksum", "checksum_type", "checksum_url", "size_bytes", "format")
+_PLAIN = (
+    *("url", "checksum", "checksum_type", "checksum_url", "size_bytes"),
+    *("format", "target_format", "target_compression"),
+)
 
 
 def import_wish(request: pb.ImportImageRequest, key: str) -> ImportWish:

@@ -47,6 +47,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     f"{_IMAGES}/CollectGarbage": _OPERATOR,
     f"{_IMAGES}/AdoptImage": _OPERATOR,
     f"{_IMAGES}/VerifyImage": _OPERATOR,
+    f"{_IMAGES}/ConvertImage": _OPERATOR,
     f"{_POOLS}/CreatePool": _OPERATOR,
     f"{_POOLS}/GetPool": _OPERATOR,
     f"{_POOLS}/ListPools": _OPERATOR,

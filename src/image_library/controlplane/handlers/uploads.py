@@ -155,6 +155,7 @@ def _state(upload: Upload) -> dict[str, str]:
 # Keys of the metadata and the wish's fields.
 _SAID = {
     **{name: name for name in ("filename", "name", "image_id", "project_id", "description", "format")},
+    **{name: name for name in ("target_format", "target_compression")},
     **{"checksum": "checksum", "transfer_checksum": "transfer_checksum", "node_id": "node"},
 }
 

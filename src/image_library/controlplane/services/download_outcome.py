@@ -25,6 +25,7 @@ CANCELLED = failure_of(JobCancelled("The download was cancelled."))
 # Their digests stand in no catalogue: whoever brought the bytes stated them.
 _STATED = (JobKind.IMPORT, JobKind.UPLOAD)
 _OLD = "Update the node: it is too old to check signatures."
+_PHASES = {JobState.QUEUED: ImagePhase.PENDING, JobState.CONVERTING: ImagePhase.CONVERTING}
 _UNMEASURED = "The node's evidence is not the digest of what it published."
 
 
@@ -47,9 +48,8 @@ def underway(image: Image, job: Job) -> Image:
         image = image.with_placement(Placement(node_id=job.node_id, pool_id=job.pool_id))
     if image.phase in (ImagePhase.READY, ImagePhase.DELETING):
         return image
-    fetching = job.state is not JobState.QUEUED
     return image.evolve(
-        phase=ImagePhase.DOWNLOADING if fetching else ImagePhase.PENDING,
+        phase=_PHASES.get(job.state, ImagePhase.DOWNLOADING),
         progress_percent=job.progress.percent,
         failure=None,
         updated_at=job.updated_at,
@@ -104,7 +104,8 @@ def _measured(published: PublishedImage) -> bool:
     """Whether the evidence says no more than what the bytes' own digest is."""
     proof = published.evidence
     digest = f"{proof.algorithm}:{proof.actual}"
-    return proof.level is TrustLevel.UNVERIFIED and not proof.expected and digest == published.digest
+    came = published.converted_from.digest if published.converted_from else published.digest
+    return proof.level is TrustLevel.UNVERIFIED and not proof.expected and digest == came
 
 
 def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrder) -> Image:
@@ -113,6 +114,7 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
     if order.library_digest and image.evidence is not None:
         # These are the very bytes that were proved when they came into the library.
         evidence = image.evidence
+    source = published.converted_from or (image.converted_from if image.digest == published.digest else None)
     copy = Placement(
         node_id=job.node_id,
         pool_id=job.pool_id,
@@ -131,6 +133,7 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
         # What a draft was going to be is not what came.
         release=image.release if image.digest else "",
         evidence=evidence,
+        converted_from=source,
         failure=None,
         updated_at=job.updated_at,
     )
@@ -190,6 +193,7 @@ def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
         newer="",
         earlier=tuple(dict.fromkeys((*replaced, *latest.earlier)))[:MOST_REMEMBERED],
         evidence=None,
+        converted_from=None,
         found=None,
         failure=None,
         placements=(),

@@ -18,9 +18,10 @@ from image_library.controlplane.services.node_choice import (
 )
 from image_library.controlplane.services.pools import node_of_pool
 from image_library.domain.catalog import CatalogEntry, Variant
+from image_library.domain.conversion import Shape
 from image_library.domain.errors import NameTaken
 from image_library.domain.identity import valid_name
-from image_library.domain.image import Image, ImagePhase, PlacementState, Visibility
+from image_library.domain.image import Image, ImageFormat, ImagePhase, PlacementState, Visibility
 from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.origin import shown_url
@@ -184,7 +185,7 @@ class Planner:
             requirements=replace(
                 entry.requirements, firmware=variant.firmware or entry.requirements.firmware
             ),
-            format=variant.format,
+            format=ImageFormat.QCOW2,
             visibility=Visibility.PUBLIC,
             created_at=now,
             updated_at=now,
@@ -227,7 +228,8 @@ def _order(job: Job, image: Image, variant: Variant | None) -> DownloadOrder:
         image_id=image.id,
         url=variant.url if variant else "",
         filename=readable_name(image),
-        format=image.format,
+        format=variant.format if variant else image.format,
+        wanted=Shape(format=ImageFormat.QCOW2) if variant else None,
         checksum_algorithm=variant.checksum_algorithm if variant else "",
         checksum_url=variant.checksum_url if variant else "",
         digest=variant.digest if variant else "",

@@ -16,6 +16,7 @@ from image_library.controlplane.services.import_wish import (
 )
 from image_library.controlplane.services.node_choice import LEAST_ROOM, wished_node
 from image_library.domain.catalog import Catalog
+from image_library.domain.conversion import Shape
 from image_library.domain.errors import NameTaken
 from image_library.domain.identity import name_of_file
 from image_library.domain.image import Image, ImageFormat, ImagePhase
@@ -91,7 +92,7 @@ class ImportPlanner:
             name=name_for(said.name, self._catalog.own_name(name_of_file(filename))),
             project_id=readable(said.project_id, field="project_id", most=_LONGEST_PROJECT) or "default",
             catalog_id=said.catalog_id if self._catalog.find(said.catalog_id) else "",
-            format=(source.format if source else said.format) or ImageFormat.QCOW2,
+            format=(_becomes(source.format, source.wanted) if source else said.format) or ImageFormat.QCOW2,
             visibility=said.visibility,
             origin=shown_url(source.url) if source else "",
             created_at=now,
@@ -142,13 +143,19 @@ async def _kept(records: Records, image: Image) -> Image:
     return await records.images.get(image.id) or image
 
 
+def _becomes(came: ImageFormat, wanted: Shape | None) -> ImageFormat:
+    """An ISO is no disk, and stays what it is."""
+    return came if wanted is None or came is ImageFormat.ISO else wanted.format
+
+
 def _order(job: Job, image: Image, source: ImportSource) -> DownloadOrder:
     return DownloadOrder(
         job_id=job.id,
         image_id=image.id,
         url=source.url,
-        filename=f"{image.name}.{_SUFFIXES.get(source.format, source.format.value)}",
+        filename=f"{image.name}.{_SUFFIXES.get(image.format, image.format.value)}",
         format=source.format,
+        wanted=source.wanted,
         checksum_algorithm=source.algorithm,
         checksum_url=source.checksum_url,
         digest=source.digest,

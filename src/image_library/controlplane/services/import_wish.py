@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from image_library.domain.checksum import known_algorithm, parse_digest
+from image_library.domain.conversion import Packing, Shape, wished_shape
 from image_library.domain.errors import InvalidName, InvalidRequest, printable
 from image_library.domain.identity import valid_name
 from image_library.domain.image import ImageFormat, Requirements, Visibility
@@ -13,13 +14,13 @@ from image_library.domain.os_detection import detect_os
 from image_library.domain.os_info import OsInfo
 from image_library.domain.source_url import file_name, judge_source
 
-_FORMATS = {"qcow2": ImageFormat.QCOW2, "raw": ImageFormat.RAW}
 # No file system that we know takes a larger file.
 LARGEST_FILE = (1 << 63) - 1
-# Endings that say that the bytes are neither.
-_OTHERS = frozenset(
-    ["vmdk", "vhd", "vhdx", "vdi", "ova", "iso", "xz", "gz", "bz2", "zst", "zip", "7z", "tar", "tgz"]
-)
+_FORMATS = {image_format.value: image_format for image_format in ImageFormat}
+# Endings of archives, which hold files and not one disk.
+_ARCHIVES = frozenset(["zip", "7z", "tar", "tgz", "txz"])
+# Endings that say nothing of what is inside; the bytes themselves say whether they are packed.
+_PACKED = frozenset(packing.value for packing in Packing) | {"zstd", "bz"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,9 @@ class ImportWish:
     pool_id: str = ""
     # The format's name.
     format: str = ""
+    # What it becomes: as ``wished_shape`` reads it.
+    target_format: str = ""
+    target_compression: str = ""
     # The caller's idempotency key.
     key: str = ""
 
@@ -64,6 +68,8 @@ class ImportSource:
     url: str
     filename: str
     format: ImageFormat
+    # What it becomes; None: as it came.
+    wanted: Shape | None = None
     # "sha256" or "sha512"; empty: the strongest that the checksum file has.
     algorithm: str = ""
     digest: str = ""
@@ -91,6 +97,7 @@ def judged(wish: ImportWish) -> ImportSource:
         url=wish.url,
         filename=filename,
         format=wish.image.format or _format(wish.format, filename),
+        wanted=wished_shape(wish.target_format, wish.target_compression, field="target_format"),
         algorithm=algorithm,
         digest=digest,
         checksum_url=wish.checksum_url,
@@ -120,21 +127,24 @@ def _size(wished: int) -> int:
 def _format(named: str, filename: str) -> ImageFormat:
     if named:
         return known_format(named.lower())
-    ending = filename.rpartition(".")[2].lower()
-    if ending in _OTHERS:
+    stem, _, ending = filename.lower().rpartition(".")
+    if ending in _PACKED:
+        ending = stem.rpartition(".")[2]
+    if ending in _ARCHIVES:
         raise InvalidRequest(
             f"'{printable(filename)}' is a {ending} file by its name, which nodes do not take.",
-            remedy="Import a qcow2 or raw image; if it is one, say so in 'format'.",
+            remedy="Import one disk image; if it is one, say so in 'format'.",
             field="format",
         )
     return _FORMATS.get(ending, ImageFormat.QCOW2)
 
 
 def known_format(named: str) -> ImageFormat:
-    """The format with this name, if nodes take it. Raises InvalidRequest."""
+    """The format with this name. Raises InvalidRequest."""
     if named not in _FORMATS:
+        known = ", ".join(_FORMATS)
         raise InvalidRequest(
-            f"The format '{printable(named)}' is not taken.", remedy="Use qcow2 or raw.", field="format"
+            f"The format '{printable(named)}' is not taken.", remedy=f"Use {known}.", field="format"
         )
     return _FORMATS[named]
 

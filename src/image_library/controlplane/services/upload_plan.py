@@ -11,6 +11,7 @@ from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.node_choice import find_node, roomiest_node
 from image_library.domain.catalog import Catalog
 from image_library.domain.checksum import parse_digest
+from image_library.domain.conversion import wished_shape
 from image_library.domain.errors import (
     ImageNotReady,
     NameTaken,
@@ -46,6 +47,9 @@ class UploadWish:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     format: str = ""
+    # What it becomes: as ``wished_shape`` reads it.
+    target_format: str = ""
+    target_compression: str = ""
     # What the bytes must have in the end: "sha256:HEX", "sha512:HEX" or hexadecimal.
     checksum: str = ""
     # The same as the uploader counted it: proves that what came is what was sent, and nothing else.
@@ -80,9 +84,11 @@ class UploadPlanner:
             UnknownNode, NoNodeReady, StorageFull: no node can keep it.
         """
         format_ = _format(wish)
+        wanted = wished_shape(wish.target_format, wish.target_compression, field="target_format")
+        becomes = format_ if wanted is None or format_ is ImageFormat.ISO else wanted.format
         said = wish.checksum or wish.transfer_checksum
         digest = parse_digest(said) if said else None
-        image = await self._image(records, wish, format_)
+        image = await self._image(records, wish, becomes)
         await self._judge_size(records, wish, image)
         named = wish.node
         node = await find_node(records, named) if named else await roomiest_node(records, wish.size)
@@ -91,8 +97,9 @@ class UploadPlanner:
             job_id=job.id,
             image_id=image.id,
             url="",
-            filename=f"{image.name}.{'img' if format_ is ImageFormat.RAW else format_.value}",
+            filename=f"{image.name}.{'img' if becomes is ImageFormat.RAW else becomes.value}",
             format=format_,
+            wanted=wanted,
             checksum_algorithm=digest.algorithm if digest else "sha256",
             digest=digest.hex if digest else "",
             unverified=not wish.checksum,

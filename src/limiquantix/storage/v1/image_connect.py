@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -155,6 +155,12 @@ class ImageService(Protocol):
         """
         Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
         aside and fetched again.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def convert_image(self, request: ConvertImageRequest, ctx: RequestContext[ConvertImageRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -450,6 +456,17 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=svc.verify_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/ConvertImage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ConvertImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=ConvertImageRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.convert_image,
                 ),
             },
             interceptors=interceptors,
@@ -1016,6 +1033,29 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ConvertImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=ConvertImageRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class ImageServiceSync(Protocol):
     """
@@ -1141,6 +1181,12 @@ class ImageServiceSync(Protocol):
         """
         Reads every copy again (or those on the nodes that are named) and tells what was found; a damaged copy is put
         aside and fetched again.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def convert_image(self, request: ConvertImageRequest, ctx: RequestContext[ConvertImageRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1434,6 +1480,17 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=service.verify_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/ConvertImage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ConvertImage",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=ConvertImageRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.convert_image,
                 ),
             },
             interceptors=interceptors,
@@ -1996,6 +2053,29 @@ class ImageServiceClientSync(ConnectClientSync):
                 output=VerifyImageProgress,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ConvertImage",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=ConvertImageRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -199,6 +199,14 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def convert_image(self, request: ConvertImageRequest, context: aio.ServicerContext) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -326,6 +334,11 @@ class ImageServiceService:
                 self.verify_image,
                 request_deserializer=VerifyImageRequest.from_binary,
                 response_serializer=VerifyImageProgress.to_binary,
+            ),
+            "ConvertImage": unary_unary_rpc_method_handler(
+                self.convert_image,
+                request_deserializer=ConvertImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -464,6 +477,11 @@ class ImageServiceClient:
             "/limiquantix.storage.v1.ImageService/VerifyImage",
             request_serializer=VerifyImageRequest.to_binary,
             response_deserializer=VerifyImageProgress.from_binary,
+        )
+        self._convert_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/ConvertImage",
+            request_serializer=ConvertImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
         )
 
     def create_image(
@@ -814,6 +832,21 @@ class ImageServiceClient:
         """
         return self._verify_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[ConvertImageRequest, ImportStatus]:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return self._convert_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class ImageServiceServiceSync:
     """
@@ -992,6 +1025,14 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def convert_image(self, request: ConvertImageRequest, context: ServicerContext) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1119,6 +1160,11 @@ class ImageServiceServiceSync:
                 self.verify_image,
                 request_deserializer=VerifyImageRequest.from_binary,
                 response_serializer=VerifyImageProgress.to_binary,
+            ),
+            "ConvertImage": unary_unary_rpc_method_handler(
+                self.convert_image,
+                request_deserializer=ConvertImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -1257,6 +1303,11 @@ class ImageServiceClientSync:
             "/limiquantix.storage.v1.ImageService/VerifyImage",
             request_serializer=VerifyImageRequest.to_binary,
             response_deserializer=VerifyImageProgress.from_binary,
+        )
+        self._convert_image = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/ConvertImage",
+            request_serializer=ConvertImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
         )
 
     def create_image(
@@ -1606,3 +1657,18 @@ class ImageServiceClientSync:
         aside and fetched again.
         """
         return self._verify_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def convert_image(
+        self,
+        request: ConvertImageRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ImportStatus:
+        """
+        Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        return self._convert_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

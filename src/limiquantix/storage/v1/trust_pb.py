@@ -110,6 +110,84 @@ class TrustEvidence(Message[_TrustEvidenceFields]):
         node_id: str
         key_owner: str
 
+_ConvertedFromFields: TypeAlias = Literal["format", "packing", "digest", "size_bytes", "sha512", "shape", "trust"]
+
+class ConvertedFrom(Message[_ConvertedFromFields]):
+    """
+    The file that an image was made of: the publisher's, as it came, or another image.
+
+    ```proto
+    message limiquantix.storage.v1.ConvertedFrom
+    ```
+
+    Attributes:
+        format:
+            Such as "vmdk".
+
+            ```proto
+            string format = 1;
+            ```
+        packing:
+            What that file was compressed with as a whole: "xz", "gz", "zst" or "bz2"; empty: it was not.
+
+            ```proto
+            string packing = 2;
+            ```
+        digest:
+            "sha256:HEX" of that file.
+
+            ```proto
+            string digest = 3;
+            ```
+        size_bytes:
+            ```proto
+            uint64 size_bytes = 4;
+            ```
+        sha512:
+            Its sha512 in hexadecimal, where that was counted.
+
+            ```proto
+            string sha512 = 5;
+            ```
+        shape:
+            What it was to become: a format, with "+zstd" where it is compressed inside.
+
+            ```proto
+            string shape = 6;
+            ```
+        trust:
+            Of another image: how far that was proved. It proves nothing of this one.
+
+            ```proto
+            limiquantix.storage.v1.TrustLevel trust = 7;
+            ```
+    """
+
+    __slots__ = ("format", "packing", "digest", "size_bytes", "sha512", "shape", "trust")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            format: str = "",
+            packing: str = "",
+            digest: str = "",
+            size_bytes: int = 0,
+            sha512: str = "",
+            shape: str = "",
+            trust: TrustLevel | None = None,
+        ) -> None:
+            pass
+
+        format: str
+        packing: str
+        digest: str
+        size_bytes: int
+        sha512: str
+        shape: str
+        trust: TrustLevel
+
 class TrustLevel(Enum):
     """
     How far an image's bytes were proved to be the publisher's. Higher proves more.
@@ -157,12 +235,13 @@ class TrustLevel(Enum):
 
 
 _DESC = file_desc(
-    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
+    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner"\xe0\x01\n\rConvertedFrom\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n\x07packing\x18\x02 \x01(\tR\x07packing\x12\x16\n\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12\x16\n\x06sha512\x18\x05 \x01(\tR\x06sha512\x12\x14\n\x05shape\x18\x06 \x01(\tR\x05shape\x128\n\x05trust\x18\x07 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
     [
         timestamp_pb.desc(),
     ],
     {
         "TrustEvidence": TrustEvidence,
+        "ConvertedFrom": ConvertedFrom,
         "TrustLevel": TrustLevel,
     },
 )

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/storage/v1/trust.proto.
  */
 export const file_limiquantix_storage_v1_trust: GenFile = /*@__PURE__*/
-  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAkqjwEKClRydXN0TGV2ZWwSGwoXVFJVU1RfTEVWRUxfVU5TUEVDSUZJRUQQABIaChZUUlVTVF9MRVZFTF9VTlZFUklGSUVEEAESGAoUVFJVU1RfTEVWRUxfQ0hFQ0tTVU0QAhIWChJUUlVTVF9MRVZFTF9QSU5ORUQQAxIWChJUUlVTVF9MRVZFTF9TSUdORUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAkipgEKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsKo8BCgpUcnVzdExldmVsEhsKF1RSVVNUX0xFVkVMX1VOU1BFQ0lGSUVEEAASGgoWVFJVU1RfTEVWRUxfVU5WRVJJRklFRBABEhgKFFRSVVNUX0xFVkVMX0NIRUNLU1VNEAISFgoSVFJVU1RfTEVWRUxfUElOTkVEEAMSFgoSVFJVU1RfTEVWRUxfU0lHTkVEEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * What was compared with what, stored with the image in the same step that made it READY.
@@ -84,6 +84,67 @@ export type TrustEvidence = Message<"limiquantix.storage.v1.TrustEvidence"> & {
  */
 export const TrustEvidenceSchema: GenMessage<TrustEvidence> = /*@__PURE__*/
   messageDesc(file_limiquantix_storage_v1_trust, 0);
+
+/**
+ * The file that an image was made of: the publisher's, as it came, or another image.
+ *
+ * @generated from message limiquantix.storage.v1.ConvertedFrom
+ */
+export type ConvertedFrom = Message<"limiquantix.storage.v1.ConvertedFrom"> & {
+  /**
+   * Such as "vmdk".
+   *
+   * @generated from field: string format = 1;
+   */
+  format: string;
+
+  /**
+   * What that file was compressed with as a whole: "xz", "gz", "zst" or "bz2"; empty: it was not.
+   *
+   * @generated from field: string packing = 2;
+   */
+  packing: string;
+
+  /**
+   * "sha256:HEX" of that file.
+   *
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: uint64 size_bytes = 4;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * Its sha512 in hexadecimal, where that was counted.
+   *
+   * @generated from field: string sha512 = 5;
+   */
+  sha512: string;
+
+  /**
+   * What it was to become: a format, with "+zstd" where it is compressed inside.
+   *
+   * @generated from field: string shape = 6;
+   */
+  shape: string;
+
+  /**
+   * Of another image: how far that was proved. It proves nothing of this one.
+   *
+   * @generated from field: limiquantix.storage.v1.TrustLevel trust = 7;
+   */
+  trust: TrustLevel;
+};
+
+/**
+ * Describes the message limiquantix.storage.v1.ConvertedFrom.
+ * Use `create(ConvertedFromSchema)` to create a new message.
+ */
+export const ConvertedFromSchema: GenMessage<ConvertedFrom> = /*@__PURE__*/
+  messageDesc(file_limiquantix_storage_v1_trust, 1);
 
 /**
  * How far an image's bytes were proved to be the publisher's. Higher proves more.
