@@ -18,15 +18,8 @@ from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.folder import LocalFolder
-from image_library.node.ports.storage import (
-    ImageStore,
-    Inspector,
-    OpenedFile,
-    Part,
-    PartDigests,
-    PartKey,
-    Publication,
-)
+from image_library.node.ports.inspecting import Inspector
+from image_library.node.ports.storage import ImageStore, OpenedFile, Part, PartDigests, PartKey, Publication
 
 log = structlog.get_logger()
 

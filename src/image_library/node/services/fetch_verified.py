@@ -29,8 +29,9 @@ from image_library.domain.progress import Waiting
 from image_library.domain.store import DownloadOrder
 from image_library.domain.trust import TrustLevel
 from image_library.node.ports.fetching import Fetcher, Source
+from image_library.node.ports.inspecting import Inspector
 from image_library.node.ports.signatures import Signatures
-from image_library.node.ports.storage import ImageStore, Inspector, Part, PartDigests, PartKey
+from image_library.node.ports.storage import ImageStore, Part, PartDigests, PartKey
 from image_library.node.services.expected_digest import Expected, as_proof, resolve_expected
 from image_library.node.services.receive_upload import upload_part
 

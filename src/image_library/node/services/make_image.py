@@ -27,7 +27,8 @@ from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
 from image_library.domain.store import ImageFacts
 from image_library.domain.trust import TrustLevel
 from image_library.node.ports.conversion import Converter, Unpacker
-from image_library.node.ports.storage import Blob, ImageStore, Inspector, Output, Part, PartDigests
+from image_library.node.ports.inspecting import Inspector
+from image_library.node.ports.storage import Blob, ImageStore, Output, Part, PartDigests
 
 log = structlog.get_logger()
 

@@ -16,8 +16,9 @@ from image_library.domain.store import LocalFile, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.folder import InventoryNumbering, LocalFolder
+from image_library.node.ports.inspecting import Inspector
 from image_library.node.ports.scrubbing import ScrubbedStore
-from image_library.node.ports.storage import ImageStore, Inspector
+from image_library.node.ports.storage import ImageStore
 
 log = structlog.get_logger()
 
