@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from image_library.domain.addresses import AllowedSources, literal, why_denied
+from image_library.domain.addresses import AllowedSources, DeniedSources, literal, why_denied
 from image_library.domain.errors import InvalidSettings
 
 DENIED = [
@@ -121,3 +121,20 @@ def test_nothing_given_allows_nothing() -> None:
 def test_what_is_neither_host_nor_network_is_refused(text: str) -> None:
     with pytest.raises(InvalidSettings, match="neither host nor network"):
         AllowedSources.parse(text)
+
+
+def test_a_denied_host_is_denied_with_all_below_it() -> None:
+    denied = DeniedSources.parse(["Tracker.example.", "10.0.0.0/8", " 2001:db8::/32 "])
+    assert denied.has_host("tracker.example")
+    assert denied.has_host("a.b.TRACKER.example.")
+    assert not denied.has_host("nottracker.example")
+    assert not denied.has_host("example")
+    assert denied.has_address(ipaddress.ip_address("10.1.2.3"))
+    assert not denied.has_address(ipaddress.ip_address("11.1.2.3"))
+    assert not denied.everything_else
+    assert DeniedSources.parse(["*"]).everything_else
+
+
+def test_what_is_neither_host_nor_network_cannot_be_denied() -> None:
+    with pytest.raises(InvalidSettings, match="deny_sources"):
+        DeniedSources.parse(["https://example.org/x"])

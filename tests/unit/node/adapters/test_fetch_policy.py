@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from image_library.domain.addresses import AllowedSources
+from image_library.domain.addresses import AllowedSources, DeniedSources
 from image_library.domain.errors import (
     AddressDenied,
     InvalidSettings,
@@ -166,3 +166,33 @@ def test_the_mirror_is_reached_directly() -> None:
 
 def test_a_url_is_shown_without_its_secrets() -> None:
     assert shown("https://u:p@example.org/x?token=secret") == "https://example.org/x"
+
+
+def test_star_denies_what_is_not_named() -> None:
+    only = SourcePolicy(
+        allowed=AllowedSources.parse("images.example,151.101.0.0/16"), denied=DeniedSources.parse(["*"])
+    )
+    only.judge_address("151.101.2.132", "any.example")
+    only.judge_address("2.2.2.2", "images.example", trusted=only.trusts("images.example", 443))
+    with pytest.raises(AddressDenied, match="operator does not let"):
+        only.judge_address("2.2.2.2", "any.example")
+    with pytest.raises(AddressDenied):
+        first(only, "https://2.2.2.2/x")
+
+
+def test_where_a_proxy_looks_names_up_only_a_name_can_be_allowed() -> None:
+    proxied = SourcePolicy(
+        allowed=AllowedSources.parse("images.example,151.101.0.0/16"),
+        denied=DeniedSources.parse(["*"]),
+        proxies=proxies_from({"https_proxy": "http://proxy:3128"}),
+    )
+    assert first(proxied, "https://images.example/x").proxy == "http://proxy:3128"
+    assert first(proxied, "https://151.101.2.132/x").proxy == "http://proxy:3128"
+    with pytest.raises(AddressDenied):
+        first(proxied, "https://other.example/x")
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "https://[x]/", "//[::1"])
+def test_a_redirect_to_what_no_url_is_is_refused(location: str) -> None:
+    with pytest.raises(RedirectDenied):
+        redirect(location)

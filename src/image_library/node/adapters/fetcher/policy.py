@@ -150,7 +150,7 @@ class SourcePolicy:
                 f"{hop.host} redirects for the {number}th time; at most {MOST_REDIRECTS} do."
             )
         try:
-            parts = split_source(urljoin(hop.url, location))
+            parts = split_source(_joined(hop.url, location))
             after = self._hop(parts, number=number, http_will_do=http_will_do)
         except UrlNotAllowed as error:
             raise RedirectDenied(
@@ -235,6 +235,13 @@ def proxies_from(environment: Mapping[str, str]) -> Proxies:
 
 def _origin(parts: SplitResult) -> Origin:
     return (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise UrlNotAllowed(f"'{printable(location, 60)}' is not a URL: {error}.") from error
 
 
 def _covers(pattern: str, host: str) -> bool:
