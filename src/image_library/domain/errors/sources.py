@@ -42,7 +42,9 @@ class SourceTls(LibraryError):
 
     code = "import.tls"
     kind = Kind.UNAVAILABLE
-    remedy_default = "Check the machine's clock and certificate authorities, or use a mirror."
+    remedy_default = (
+        "Check the machine's clock and authorities; an operator can name one for the source with source_ca."
+    )
 
 
 class SourceNotFound(LibraryError):

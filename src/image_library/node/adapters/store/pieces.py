@@ -132,6 +132,8 @@ class Pieces:
             lane.end()
         for lane in self._lanes:
             await asyncio.to_thread(lane.join)
+        # Given back now: what refers to itself waits for a collector that rarely comes.
+        self._free.clear()
 
     def raise_error(self) -> None:
         for lane in self._lanes:
