@@ -6,31 +6,18 @@ import asyncio
 import os
 import platform
 import socket
-import ssl
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
-import aiohttp
 import structlog
 
 from image_library import __version__
-from image_library.domain.addresses import AllowedSources, DeniedSources
 from image_library.domain.changes import Changes
-from image_library.domain.errors import InvalidSettings
 from image_library.domain.node import Registration
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
-from image_library.node.adapters.fetcher.access import SourceAccess
-from image_library.node.adapters.fetcher.connector import judged_connector
-from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
-from image_library.node.adapters.fetcher.mirrors import Mirrors
-from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy, proxies_from
-from image_library.node.adapters.fetcher.retries import ASKING
-from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.adapters.grpc_server import Tls, serving
 from image_library.node.adapters.guest_inspector import JailedGuestInspector
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
@@ -50,6 +37,7 @@ from image_library.node.adapters.store.part_records import boot_id
 from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.services.adopt_file import AdoptFile
@@ -206,32 +194,14 @@ async def _sources(
     stack: AsyncExitStack, world: _World, environment: Mapping[str, str]
 ) -> tuple[Downloads, AskPublisher]:
     """Those who fetch from publishers: images, and what is said of them."""
-    settings, clock = world.settings, world.clock
-    policy = SourcePolicy(
-        mirrors=Mirrors(standing_in=settings.mirror, carrying=settings.image_mirrors),
-        allowed=AllowedSources.parse(",".join(settings.allow_sources)),
-        denied=DeniedSources.parse(settings.deny_sources),
-        proxies=proxies_from(environment),
-    )
-    session = open_session(judged_connector(policy))
-    stack.push_async_callback(session.close)
-    rate = settings.download_mib_per_second << 20
-    traffic = Traffic(clock, per_host=settings.connections_per_host, bytes_per_second=rate)
-    publisher_fetcher = partial(
-        HttpFetcher,
-        session=session,
-        policy=policy,
-        clock=clock,
-        access=SourceAccess(authorities=settings.source_ca, credentials=settings.source_credentials),
-        traffic=traffic,
-    )
+    fetchers = open_fetchers(stack, world.settings, clock=world.clock, environment=environment)
     signatures = OpenPgpSignatures(now=world.clock.now)
-    publishers = AskPublisher(publisher_fetcher(rules=ASKING), signatures)
+    publishers = AskPublisher(fetchers.asking, signatures)
     downloads = Downloads(
-        library=await _library_fetcher(stack, world, traffic),
+        library=fetchers.library,
         journal=DownloadRecords(world.journal),
         store=world.store,
-        fetcher=publisher_fetcher(),
+        fetcher=fetchers.publishers,
         inspector=world.inspector,
         signatures=signatures,
         clock=world.clock,
@@ -266,19 +236,6 @@ def _finishing(world: _World) -> Finishing:
         clock=world.clock,
         node_id=world.identity.node_id,
     )
-
-
-async def _library_fetcher(stack: AsyncExitStack, world: _World, traffic: Traffic) -> HttpFetcher:
-    """Fetches from the control plane what the library has on other nodes."""
-    settings = world.settings
-    ca = _certificate(settings.control_plane_ca)
-    tls = ssl.create_default_context(cadata=ca.decode() if ca else None)
-    session = open_session(
-        aiohttp.TCPConnector(ssl=tls, force_close=True), authorization=f"Bearer {settings.join_token}"
-    )
-    stack.push_async_callback(session.close)
-    routes = LibraryRoutes(settings.control_plane_url)
-    return HttpFetcher(session=session, policy=routes, clock=world.clock, traffic=traffic, ours=True)
 
 
 def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
@@ -375,7 +332,7 @@ def _presence(world: _World, registration: Registration, scan: ImageScan, vms: V
     control_plane = ConnectControlPlane(
         world.settings.control_plane_url,
         join_token=world.settings.join_token,
-        ca_certificate=_certificate(world.settings.control_plane_ca),
+        ca_certificate=authority_of(world.settings),
     )
     return Presence(
         registration=registration,
@@ -386,14 +343,6 @@ def _presence(world: _World, registration: Registration, scan: ImageScan, vms: V
         changes=world.changes,
         clock=world.clock,
     )
-
-
-def _certificate(path: Path | None) -> bytes | None:
-    try:
-        return path.read_bytes() if path else None
-    except OSError as error:
-        why = (error.strerror or "unknown reason").lower()
-        raise InvalidSettings(f"{path} cannot be read: {why}.", field="control_plane_ca") from error
 
 
 async def _adopt(scan: ImageScan, changes: Changes) -> None:
