@@ -1,4 +1,4 @@
-"""Where images are kept, and the node's own memory of its work."""
+"""Where images are kept, and who judges them."""
 
 from __future__ import annotations
 
@@ -344,20 +344,6 @@ class ImageStore(Protocol):
 
     async def recover(self, live: frozenset[str]) -> None:
         """Repair readable links and drop parts that neither ``live`` (keys) nor late work wants."""
-        ...
-
-
-class DownloadJournal(Protocol):
-    """Every download that this node was ever asked for."""
-
-    async def save(self, *downloads: Download) -> None:
-        """Store the records durably, all or none."""
-        ...
-
-    async def download(self, job_id: str) -> Download | None: ...
-
-    async def unfinished(self) -> tuple[Download, ...]:
-        """Those that have not ended, oldest first."""
         ...
 
 

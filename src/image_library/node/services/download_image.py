@@ -25,8 +25,9 @@ from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
+from image_library.node.ports.journal import DownloadJournal
 from image_library.node.ports.signatures import Signatures
-from image_library.node.ports.storage import DownloadJournal, ImageStore, Inspector, Part
+from image_library.node.ports.storage import ImageStore, Inspector, Part
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.expected_digest import Expected, as_proof, resolve_expected
 from image_library.node.services.fetch_verified import VerifiedFetch
