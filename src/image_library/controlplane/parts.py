@@ -135,15 +135,19 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         conductor=conductor,
         evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
         pools=Pools(database),
-        nodes=NodeService(
-            database=database,
-            gateway=gateway,
-            vm_reports=vm_records,
-            changes=changes,
-            clock=clock,
-            new_id=new_id,
-            heartbeat_seconds=settings.heartbeat_seconds,
-        ),
+        nodes=_nodes(world, gateway, vm_records, settings),
+    )
+
+
+def _nodes(world: World, gateway: GrpcNodeGateway, vm_records: VmRecords, settings: Settings) -> NodeService:
+    return NodeService(
+        database=world.database,
+        gateway=gateway,
+        vm_reports=vm_records,
+        changes=world.changes,
+        clock=world.clock,
+        new_id=new_id,
+        heartbeat_seconds=settings.heartbeat_seconds,
     )
 
 

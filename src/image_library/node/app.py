@@ -134,12 +134,7 @@ async def run_node(
             uploads=uploads,
             store=world.store,
             scan=scan,
-            removal=ImageRemoval(
-                store=world.store,
-                users=vm_parts.vms,
-                holds=world.holds,
-                removed=lambda: world.changes.notify(INVENTORY),
-            ),
+            removal=_removal(world, vm_parts.vms),
             garbage=GarbageCollection(
                 sweep=world.store.sweep,
                 leftovers=vm_parts.leftovers,
@@ -168,6 +163,15 @@ async def run_node(
             endpoint=registration.agent_endpoint,
             established=presence.established,
         )
+
+
+def _removal(world: _World, vms: Vms) -> ImageRemoval:
+    return ImageRemoval(
+        store=world.store,
+        users=vms,
+        holds=world.holds,
+        removed=lambda: world.changes.notify(INVENTORY),
+    )
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> _World:

@@ -24,9 +24,9 @@ from image_library.domain.progress import Progress, SpeedMeter, Tries, Waiting
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.ports.clock import Clock
-from image_library.node.ports.download_journal import DownloadJournal
 from image_library.node.ports.fetching import Fetcher
 from image_library.node.ports.inspecting import Inspector
+from image_library.node.ports.journal import DownloadJournal
 from image_library.node.ports.signatures import Signatures
 from image_library.node.ports.storage import ImageStore, Part
 from image_library.node.services.adopt_file import AdoptFile
