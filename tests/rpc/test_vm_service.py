@@ -116,6 +116,26 @@ async def test_no_answer_repeats_what_may_be_secret(door: Door) -> None:
     assert "canary-1" in door.node.orders[made["id"]].seed.user_data
 
 
+def holding(folder: Path, text: bytes) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path.name for path in files if text in path.read_bytes()]
+
+
+async def test_a_password_in_plain_is_nowhere_once_it_was_read(
+    door: Door, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = await door.create(users=[{"password": "canary-8"}])
+    for refused in ({"password": "canary-8\n"}, {"password": "canary-8", "passwordHash": "canary-8"}):
+        code, _ = await door.refused("CreateVM", wish("other", users=[refused]))
+        assert code == "invalid_argument"
+    seen = [made, await door.call("GetVM", {"id": "web"}), await door.call("ListVMs")]
+    assert "canary-8" not in json.dumps(seen) + "".join(capfd.readouterr())
+    assert holding(tmp_path, b"canary-8") == []
+    seed = door.node.orders[made["id"]].seed
+    assert "hashed_passwd: $6$rounds=" in seed.user_data
+    assert "canary-8" not in seed.user_data
+
+
 async def test_get_and_list_find_it(door: Door) -> None:
     made = await door.create()
     assert (await door.call("GetVM", {"id": made["id"]}))["name"] == "web"
