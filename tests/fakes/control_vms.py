@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from image_library.controlplane.adapters.cloud_init_schema import CloudInitSchema
+from image_library.controlplane.adapters.system_clock import new_salt
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import ConsolePiece
@@ -15,7 +17,9 @@ from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
+from image_library.controlplane.services.vm_preflight import VmPreflight
 from image_library.controlplane.services.vm_records import VmRecords
+from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import VmSources
 from image_library.controlplane.services.vms import VmService
 from image_library.domain.catalog import Catalog
@@ -168,8 +172,14 @@ class VmPlane(Plane):
         orders = VmOrders(
             records=self.records,
             sources=sources,
-            renderer=SeedRenderer(YamlDocuments()),
             trust=trust,
+            seeds=VmSeeds(renderer=SeedRenderer(YamlDocuments()), new_salt=new_salt),
+            preflight=VmPreflight(
+                catalog=catalog or a_catalog(),
+                documents=YamlDocuments(),
+                schema=CloudInitSchema(),
+                **shared,
+            ),
             new_id=self.new_id,
             **shared,
         )

@@ -35,8 +35,11 @@ from limiquantix.compute.v1.vm_pb import (
     ConsoleOutput,
     CreateVMRequest,
     DeleteVMRequest,
+    Finding,
     ListVMsRequest,
     ListVMsResponse,
+    PreflightReport,
+    ProvisioningPreview,
     ReadConsoleRequest,
     StartVMRequest,
     StopVMRequest,
@@ -186,6 +189,7 @@ class FakeLibrary:
     # How often WatchImport breaks off after its first message before it goes on.
     breaks: int = 0
     requests: list[Any] = field(default_factory=list[Any])
+    findings: list[Finding] = field(default_factory=list[Finding])
     explanation: JobExplanation = field(default_factory=JobExplanation)
     # The idempotency keys of imports.
     keys: list[str] = field(default_factory=list[str])
@@ -339,6 +343,14 @@ class Vms(vm_connect.VMService):
         vm.status = VmStatus(state=provisioning, warnings=list(self.library.warnings))
         self.library.vms.append(vm)
         return vm
+
+    async def preview_provisioning(self, request: CreateVMRequest, ctx: Any, /) -> ProvisioningPreview:
+        self.library.note("preview_provisioning", request)
+        return ProvisioningPreview(user_data="#cloud-config\n", paths={"user_data": "user-data"})
+
+    async def preflight_vm(self, request: CreateVMRequest, ctx: Any, /) -> PreflightReport:
+        self.library.note("preflight_vm", request)
+        return PreflightReport(findings=self.library.findings)
 
     async def list_v_ms(self, request: ListVMsRequest, ctx: Any, /) -> ListVMsResponse:
         self.library.note("list_vms", request)

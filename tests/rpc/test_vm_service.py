@@ -116,6 +116,26 @@ async def test_no_answer_repeats_what_may_be_secret(door: Door) -> None:
     assert "canary-1" in door.node.orders[made["id"]].seed.user_data
 
 
+def holding(folder: Path, text: bytes) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path.name for path in files if text in path.read_bytes()]
+
+
+async def test_a_password_in_plain_is_nowhere_once_it_was_read(
+    door: Door, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = await door.create(users=[{"password": "canary-8"}])
+    for refused in ({"password": "canary-8\n"}, {"password": "canary-8", "passwordHash": "canary-8"}):
+        code, _ = await door.refused("CreateVM", wish("other", users=[refused]))
+        assert code == "invalid_argument"
+    seen = [made, await door.call("GetVM", {"id": "web"}), await door.call("ListVMs")]
+    assert "canary-8" not in json.dumps(seen) + "".join(capfd.readouterr())
+    assert holding(tmp_path, b"canary-8") == []
+    seed = door.node.orders[made["id"]].seed
+    assert "hashed_passwd: $6$rounds=" in seed.user_data
+    assert "canary-8" not in seed.user_data
+
+
 async def test_get_and_list_find_it(door: Door) -> None:
     made = await door.create()
     assert (await door.call("GetVM", {"id": made["id"]}))["name"] == "web"
@@ -220,6 +240,48 @@ async def test_a_running_vm_is_not_deleted_without_force(door: Door) -> None:
     assert await door.call("DeleteVM", {"id": "web", "force": True}) == {}
 
 
+async def test_a_password_is_hashed_and_shown_to_nobody(door: Door) -> None:
+    users = [{"password": "canary-7", "mustChangePassword": True}, {"name": "bob", "fullName": "Bob"}]
+    preview = await door.call("PreviewProvisioning", wish(users=users, locale="de_DE.UTF-8"))
+    assert "hashed_passwd: (hidden)" in preview["userData"]
+    assert "gecos: Bob" in preview["userData"]
+    assert "locale: de_DE.UTF-8" in preview["userData"]
+    assert "canary-7" not in str(preview)
+    assert (preview["datasource"], preview["user"]) == ("DATASOURCE_NOCLOUD", "debian")
+    assert preview["paths"] == {
+        "user_data": "user-data",
+        "meta_data": "meta-data",
+        "network_config": "network-config",
+    }
+
+
+async def test_a_config_drive_is_made_when_it_is_asked_for(door: Door) -> None:
+    preview = await door.call("PreviewProvisioning", wish(datasource="DATASOURCE_CONFIG_DRIVE"))
+    assert preview["paths"]["meta_data"] == "openstack/latest/meta_data.json"
+    assert '"hostname": "web"' in preview["metaData"]
+
+
+async def test_what_would_not_come_up_is_found_and_refused_unless_forced(door: Door) -> None:
+    broken = wish(userData="#cloud-config\nssh_pwauth: {canary-9: 1}\n")
+    report = await door.call("PreflightVM", broken)
+    first = report["findings"][0]
+    assert (first["severity"], first["code"]) == ("SEVERITY_BLOCKER", "user_data.schema")
+    assert "canary-9" not in str(report)
+    with pytest.raises(RpcError) as caught:
+        await door.call("CreateVM", broken)
+    assert caught.value.code == "failed_precondition"
+    assert "ssh_pwauth" in str(caught.value)
+    assert (await door.call("CreateVM", {**broken, "force": True}))["name"] == "web"
+
+
+async def test_a_look_beforehand_makes_nothing_and_names_bad_fields(door: Door) -> None:
+    report = await door.call("PreflightVM", wish(hostname="-"))
+    assert [finding["code"] for finding in report["findings"]] == ["cloud_init.hostname"]
+    report = await door.call("PreflightVM", wish(sshAuthorizedKeys=[KEY]))
+    assert "SEVERITY_BLOCKER" not in str(report)
+    assert "login.ssh" in str(report)
+
+
 async def test_a_preview_shows_the_seed_and_makes_nothing(door: Door) -> None:
     preview = await door.call("PreviewProvisioning", wish(sshAuthorizedKeys=[KEY]))
     assert preview["userData"].startswith("#cloud-config\n")
@@ -229,7 +291,7 @@ async def test_a_preview_shows_the_seed_and_makes_nothing(door: Door) -> None:
     assert await door.call("ListVMs") == {}
 
 
-@pytest.mark.parametrize("method", ["RebootVM", "ConvertToTemplate", "GetConsole", "PreflightVM"])
+@pytest.mark.parametrize("method", ["RebootVM", "ConvertToTemplate", "GetConsole"])
 async def test_what_is_to_come_says_so(door: Door, method: str) -> None:
     assert await door.refused(method, {}) == ("unimplemented", "RPC_UNIMPLEMENTED")
 

@@ -22,6 +22,7 @@ from image_library.domain.identity import valid_user
 from image_library.domain.image import ImageFormat, Requirements
 from image_library.domain.os_info import GuestTraits, OsFamily, OsInfo, ProvisioningMethod
 from image_library.domain.releases import IndexFormat, ReleaseIndex, ReleasePattern
+from image_library.domain.repositories import MANAGERS, PACKAGE_MANAGERS
 from image_library.domain.signature import SigningKey
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
@@ -36,6 +37,7 @@ _ALGORITHM = re.compile(r"sha256|sha512")
 _PRODUCT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}")
 _INDEX_FORMATS = re.compile("|".join(member.value for member in IndexFormat))
 _FIRMWARE = re.compile(r"bios|uefi")
+_MANAGERS = re.compile("|".join(MANAGERS))
 _ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64")
 # Only formats that a disk can be built on as they come.
 _FORMATS = re.compile(r"qcow2|raw")
@@ -135,18 +137,19 @@ def _entry(values: object, keys: Mapping[str, SigningKey], *, source: str, numbe
     entry_id = table.text("id", pattern=_ID)
     table.rename(f"{source}: image '{entry_id}'")
     variants = tuple(_variant(table, name, below, keys) for name, below in table.tables("variants"))
+    os = _os(table)
     entry = CatalogEntry(
         id=entry_id,
         name=table.text("name", pattern=_LINE),
         description=table.text("description", default="", pattern=_LINE),
-        os=_os(table),
+        os=os,
         requirements=Requirements(
             min_cpu=table.number("min_cpu", default=1, least=1),
             min_memory_mib=table.number("min_memory_mib", least=1),
             min_disk_gib=table.number("min_disk_gib", least=1),
             firmware=variants[0].firmware,
         ),
-        traits=_traits(table),
+        traits=_traits(table, os),
         support_ends=table.day("support_ends"),
         variants=variants,
     )
@@ -183,8 +186,9 @@ def _default_user(table: Table, family: OsFamily) -> str:
     return user
 
 
-def _traits(table: Table) -> GuestTraits:
+def _traits(table: Table, os: OsInfo) -> GuestTraits:
     usual = GuestTraits()
+    manager = PACKAGE_MANAGERS.get(os.distribution, "")
     return GuestTraits(
         admin_group=table.text("admin_group", default=usual.admin_group, pattern=_WORD),
         shell=table.text("shell", default=usual.shell, pattern=_PATH),
@@ -193,6 +197,7 @@ def _traits(table: Table) -> GuestTraits:
         agent_package=table.text("agent_package", default=usual.agent_package, pattern=_WORD),
         agent_commands=table.commands("agent_commands", of=_ARGUMENT),
         sudo_package=table.text("sudo_package", default=usual.sudo_package, pattern=_WORD),
+        package_manager=table.text("package_manager", default=manager, pattern=_MANAGERS),
     )
 
 

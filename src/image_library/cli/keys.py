@@ -44,6 +44,13 @@ def chosen(given: str, data_dir: DataDir, home: Path) -> Key:
     return _our_own(data_dir)
 
 
+def known(given: str, data_dir: DataDir, home: Path) -> Key | None:
+    """The key that ``chosen`` would give, unless it would have to make one."""
+    ours = (data_dir.ssh / "id_ed25519.pub").is_file()
+    own = any((home / ".ssh" / f"{name}.pub").is_file() for name in OWN_NAMES)
+    return chosen(given, data_dir, home) if given or own or ours else None
+
+
 def identities(data_dir: DataDir, home: Path) -> Iterable[Path]:
     """Private keys that may open a VM of ours: our own, then the user's."""
     candidates = [data_dir.ssh / "id_ed25519", *(home / ".ssh" / name for name in OWN_NAMES)]

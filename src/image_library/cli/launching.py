@@ -4,73 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 import typer
-from protobuf import Oneof
 
 from image_library.cli import background, boot, keys, lookup, places, sizes, ssh
 from image_library.cli.clients import Library
 from image_library.cli.downloads import fetched
+from image_library.cli.launch_request import Found, Told, Wish, judge, spec_of, told
 from image_library.cli.output import as_json, plain
 from image_library.cli.session import Session
-from image_library.domain.cloud_init import Provisioning, identity_of
-from image_library.domain.errors import DiskTooSmall, InvalidUserData, NameTaken, printable
-from image_library.domain.identity import valid_name
-from image_library.domain.os_info import GuestTraits
-from image_library.domain.user_data import checked_text
+from image_library.domain.errors import NameTaken
 from limiquantix.compute.v1.vm_pb import (
-    CloudInitConfig,
-    CpuConfig,
     CreateVMRequest,
-    DiskDevice,
-    MemoryConfig,
-    ProvisioningConfig,
     VirtualMachine,
-    VmSpec,
 )
-from limiquantix.storage.v1.image_pb import DownloadImageRequest, Image, ImageCatalogEntry, ImageRequirements
+from limiquantix.storage.v1.image_pb import DownloadImageRequest, Image
 
-DEFAULT_MEMORY_MIB = 1024
-DEFAULT_DISK_GIB = 10
 MOST_NAMES = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What the options ask for; sizes are text as given, empty for the default."""
-
-    image: str
-    name: str = ""
-    cpus: int = 2
-    memory: str = ""
-    disk: str = ""
-    user: str = ""
-    ssh_key: str = ""
-    packages: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    user_data: Path | None = None
-    node: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What IMAGE means: an image that is here, a catalog entry, or an image made from an entry."""
-
-    image: Image | None
-    entry: ImageCatalogEntry | None
-
-    @property
-    def name(self) -> str:
-        return self.entry.id if self.entry else (self.image.name if self.image else "vm")
-
-    @property
-    def needs(self) -> ImageRequirements:
-        of_image = self.image.spec.requirements if self.image and self.image.spec else None
-        return of_image or (self.entry.requirements if self.entry else None) or ImageRequirements()
 
 
 def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
@@ -79,10 +31,10 @@ def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
         sizes.memory_mib(wish.memory)
     if wish.disk:
         sizes.disk_gib(wish.disk)
-    user_data = _user_data(wish.user_data)
+    said = told(wish)
     home = places.home(os.environ)
     key = keys.chosen(wish.ssh_key, session.data_dir, home) if wish.ssh_key else None
-    _judge(wish, key, user_data)
+    judge(wish, key, said)
     library = background.library(session)
     found = _find(library, wish.image)
     names = _names(library, wish, found)
@@ -90,7 +42,7 @@ def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
     if key.made:
         session.out.note(f"Made an SSH key: {key.source}")
     image = _image(session, library, found, wish)
-    vm = _create(library, wish, found, image, key, user_data, names)
+    vm = _create(library, wish, found, image, key, said, names)
     ssh.remember(session.data_dir, vm.id, key.identity)
     for warning in vm.status.warnings if vm.status else ():
         session.out.warn(warning)
@@ -100,34 +52,17 @@ def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
     _tell(session, vm, key, waited=bool(wait_seconds))
 
 
-def _user_data(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return checked_text(path.expanduser().read_text(encoding="utf-8"), field="user_data")
-    except OSError as error:
-        why = error.strerror or "it cannot be opened"
-        raise InvalidUserData(
-            f"'{printable(str(path))}' cannot be read: {why}.",
-            remedy="Name a file that can be read.",
-            field="user_data",
-        ) from None
-    except UnicodeDecodeError:
-        raise InvalidUserData(f"'{printable(str(path))}' is not UTF-8 text.", field="user_data") from None
-
-
-def _judge(wish: Wish, key: keys.Key | None, user_data: str) -> None:
-    """Raises what the server would raise, after the download."""
-    if wish.name:
-        valid_name(wish.name)
-    asked = Provisioning(
-        user_data=user_data,
-        default_user=wish.user,
-        ssh_authorized_keys=key.public if key else (),
-        packages=wish.packages,
-        run_commands=wish.commands,
-    )
-    identity_of(asked, vm_name=wish.name or "vm", image_user="user", traits=GuestTraits())
+def request_for(session: Session, wish: Wish) -> CreateVMRequest:
+    """What ``launch`` would ask for, for a server that only looks at it: nothing is made or fetched."""
+    said = told(wish)
+    home = places.home(os.environ)
+    key = keys.known(wish.ssh_key, session.data_dir, home)
+    judge(wish, key, said)
+    library = session.library
+    found = _find(library, wish.image)
+    name = next(_names(library, wish, found))
+    spec = spec_of(wish, found, found.image, key, said)
+    return CreateVMRequest(name=name, spec=spec, start_on_create=True, node_id=wish.node)
 
 
 def _find(library: Library, wanted: str) -> Found:
@@ -171,54 +106,21 @@ def _create(
     found: Found,
     image: Image | None,
     key: keys.Key,
-    user_data: str,
+    said: Told,
     names: Iterator[str],
 ) -> VirtualMachine:
-    spec = _spec(wish, found, image, key, user_data)
+    spec = spec_of(wish, found, image, key, said)
     refused: NameTaken | None = None
     for name in islice(names, MOST_NAMES):
-        request = CreateVMRequest(name=name, spec=spec, start_on_create=True, node_id=wish.node)
+        request = CreateVMRequest(
+            name=name, spec=spec, start_on_create=True, node_id=wish.node, force=wish.force
+        )
         try:
             return library.vms.create_vm(request)
         except NameTaken as error:
             # Somebody was quicker: the next number. A name that was asked for has no next.
             refused = error
     raise refused or NameTaken("No free name was found.")
-
-
-def _spec(wish: Wish, found: Found, image: Image | None, key: keys.Key, user_data: str) -> VmSpec:
-    cloud_init = CloudInitConfig(
-        user_data=user_data,
-        default_user=wish.user,
-        ssh_authorized_keys=list(key.public),
-        packages=list(wish.packages),
-        run_commands=list(wish.commands),
-    )
-    return VmSpec(
-        cpu=CpuConfig(cores=wish.cpus),
-        memory=MemoryConfig(size_mib=_memory(wish, found)),
-        disks=[DiskDevice(image=image.id if image else wish.image, size_gib=_disk(wish, found, image))],
-        provisioning=ProvisioningConfig(method=Oneof("cloud_init", cloud_init)),
-    )
-
-
-def _memory(wish: Wish, found: Found) -> int:
-    if wish.memory:
-        return sizes.memory_mib(wish.memory)
-    return max(DEFAULT_MEMORY_MIB, found.needs.min_memory_mib)
-
-
-def _disk(wish: Wish, found: Found, image: Image | None) -> int:
-    virtual = image.status.virtual_size_bytes if image and image.status else 0
-    if wish.disk:
-        # The wire counts in GiB: that the size is rounded up must not make a refusal into a surprise.
-        if sizes.parse_size(wish.disk, "--disk") < virtual:
-            raise DiskTooSmall(
-                f"A disk of {wish.disk} is smaller than the image, which has {sizes.shown(virtual)}.",
-                field="disk",
-            )
-        return sizes.disk_gib(wish.disk)
-    return max(DEFAULT_DISK_GIB, found.needs.min_disk_gib, -(-virtual // sizes.GIB))
 
 
 def _tell(session: Session, vm: VirtualMachine, key: keys.Key, *, waited: bool) -> None:

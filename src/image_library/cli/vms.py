@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from image_library.cli import vms_before
 from image_library.cli.completion import complete_vms
 from image_library.cli.session import Session, YesOption, command, confirm
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from limiquantix.compute.v1.vm_pb import VirtualMachine
 
 app = typer.Typer(no_args_is_help=True, help="Virtual machines.")
+vms_before.register(app)
 VmArgument = Annotated[
     str, typer.Argument(metavar="VM", help="The VM's name or id.", autocompletion=complete_vms)
 ]

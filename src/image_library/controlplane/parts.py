@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from image_library.controlplane.adapters.cloud_init_schema import CloudInitSchema
 from image_library.controlplane.adapters.node_channels import NodeChannels
 from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
 from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
 from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
 from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
-from image_library.controlplane.adapters.system_clock import new_id
+from image_library.controlplane.adapters.system_clock import new_id, new_salt
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
@@ -45,7 +46,9 @@ from image_library.controlplane.services.uploads import Uploads
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
+from image_library.controlplane.services.vm_preflight import VmPreflight
 from image_library.controlplane.services.vm_records import VmRecords
+from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import VmSources
 from image_library.controlplane.services.vms import VmService
 from image_library.controlplane.settings import Settings
@@ -210,8 +213,15 @@ def vm_service(world: World, records: VmRecords, parts: ImageParts, trust: Trust
                 downloads=parts.downloads,
                 adoptions=parts.adoptions,
             ),
-            renderer=SeedRenderer(YamlDocuments()),
             trust=trust,
+            seeds=VmSeeds(renderer=SeedRenderer(YamlDocuments()), new_salt=new_salt),
+            preflight=VmPreflight(
+                database=database,
+                catalog=world.catalog,
+                documents=YamlDocuments(),
+                schema=CloudInitSchema(),
+                clock=clock,
+            ),
             clock=clock,
             new_id=new_id,
         ),

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from image_library.domain.errors import InvalidHostname, InvalidUser, InvalidUserData, printable
-from image_library.domain.identity import valid_hostname, valid_user
+from image_library.domain.guest_system import GuestSystem, proxied, system_items
+from image_library.domain.guest_users import Account, UserWish, accounts_of, expiring
+from image_library.domain.identity import valid_hostname
 from image_library.domain.os_info import GuestTraits
-from image_library.domain.ssh_key import SshPublicKey, parse_public_key
-from image_library.domain.user_data import checked_text
+from image_library.domain.repositories import package_items
+from image_library.domain.secret import Secret
+from image_library.domain.user_data import checked_text, is_template
 
 HEADER = "#cloud-config"
 MOST_ENTRIES = 256
 LARGEST_COMMAND = 32 * 1024
-_SUDO_RULE = "ALL=(ALL) NOPASSWD:ALL"
+RAW = ("user_data", "meta_data", "network_config", "vendor_data")
+HIDDEN = Secret("(hidden)")
 # Names of apt, dnf, zypper, apk and pacman, with versions and groups; never an option ("-y").
 _PACKAGE = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._+:~^=/-]{0,254}")
 
@@ -38,11 +42,27 @@ class Provisioning:
     ssh_authorized_keys: tuple[str, ...] = field(default=(), repr=False)
     packages: tuple[str, ...] = ()
     run_commands: tuple[str, ...] = field(default=(), repr=False)
+    # More of the first user, under its name or none, and others beside it.
+    users: tuple[UserWish, ...] = ()
+    # Whoever has a password may also log in with it over SSH.
+    ssh_password_login: bool = False
+    system: GuestSystem = GuestSystem()
+    # Raw user-data may be a jinja template, which the guest fills in.
+    allow_templates: bool = False
 
     @property
     def has_fields(self) -> bool:
         """Whether anything is asked for that needs a document of our own."""
-        asked = self.hostname, self.default_user, self.ssh_authorized_keys, self.packages, self.run_commands
+        asked = (
+            self.hostname,
+            self.default_user,
+            self.ssh_authorized_keys,
+            self.packages,
+            self.run_commands,
+            self.users,
+            self.ssh_password_login,
+            self.system != GuestSystem(),
+        )
         return any(asked)
 
 
@@ -52,22 +72,33 @@ class GuestIdentity:
 
     # The whole name, which may have dots.
     hostname: str
-    user: str
+    # The first is the one to log in as.
+    accounts: tuple[Account, ...]
     traits: GuestTraits
-    ssh_keys: tuple[SshPublicKey, ...] = ()
     packages: tuple[str, ...] = ()
     run_commands: tuple[str, ...] = field(default=(), repr=False)
+    boot_commands: tuple[str, ...] = field(default=(), repr=False)
+    ssh_password_login: bool = False
+    upgrade: bool = False
+    keep_etc_hosts: bool = False
+    # Items of cloud-config, as they are; lists of the same name are joined.
+    items: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     @property
     def short_hostname(self) -> str:
         return self.hostname.partition(".")[0]
+
+    @property
+    def user(self) -> str:
+        return self.accounts[0].name
 
 
 def identity_of(asked: Provisioning, *, vm_name: str, image_user: str, traits: GuestTraits) -> GuestIdentity:
     """The guest that is asked for, with what is left out filled in from its name and its image.
 
     Raises:
-        InvalidHostname, InvalidUser, InvalidSshKey, InvalidUserData: a value cannot be used.
+        InvalidHostname, InvalidUser, InvalidSshKey, InvalidPassword, InvalidGuestSetting, InvalidUserData: a
+            value cannot be used.
     """
     user = asked.default_user or image_user
     if not user:
@@ -76,14 +107,46 @@ def identity_of(asked: Provisioning, *, vm_name: str, image_user: str, traits: G
             remedy="Give one: default_user (--user).",
             field="default_user",
         )
+    system, keys = asked.system, asked.ssh_authorized_keys
+    packaging = package_items(traits.package_manager, system.repositories, proxied(system.proxy))
     return GuestIdentity(
         hostname=valid_hostname(asked.hostname or hostname_from(vm_name)),
-        user=valid_user(user),
+        accounts=accounts_of(asked.users, first=user, keys=keys, traits=traits),
         traits=traits,
-        ssh_keys=_distinct_keys(_bounded(asked.ssh_authorized_keys, "ssh_authorized_keys")),
         packages=tuple(map(_package, _bounded(asked.packages, "packages"))),
-        run_commands=tuple(map(_command, _bounded(asked.run_commands, "run_commands"))),
+        run_commands=_commands(asked.run_commands, "run_commands"),
+        boot_commands=_commands(system.boot_commands, "boot_commands"),
+        ssh_password_login=asked.ssh_password_login,
+        upgrade=system.upgrade,
+        keep_etc_hosts=system.keep_etc_hosts,
+        items=(*packaging, system_items(system)),
     )
+
+
+def judge_raw(asked: Provisioning) -> None:
+    """Judges the caller's own documents as texts.
+
+    Raises:
+        InvalidUserData: one cannot be on a seed, or is a template and may not be one.
+    """
+    for name in RAW:
+        checked_text(getattr(asked, name), field=name)
+    templates = [name for name in ("user_data", "vendor_data") if is_template(getattr(asked, name))]
+    if templates and not asked.allow_templates:
+        raise InvalidUserData(
+            f"{templates[0]} is a jinja template: what it becomes cannot be known here.",
+            remedy="Give plain #cloud-config, or say that templates are wanted: allow_templates.",
+            field=templates[0],
+        )
+
+
+def without_secrets(identity: GuestIdentity) -> GuestIdentity:
+    """The same guest with a mark where the hashes of passwords are, to be shown."""
+    accounts = (
+        replace(account, password_hash=HIDDEN) if account.password_hash else account
+        for account in identity.accounts
+    )
+    return replace(identity, accounts=tuple(accounts))
 
 
 def hostname_from(vm_name: str) -> str:
@@ -107,10 +170,16 @@ def user_data_document(identity: GuestIdentity) -> dict[str, Any]:
     if "." in identity.hostname:
         # Distributions differ in which of the two they take as the host name.
         document["prefer_fqdn_over_hostname"] = False
-    document["manage_etc_hosts"] = True
+    document["manage_etc_hosts"] = not identity.keep_etc_hosts
     document |= _users(identity)
-    document["ssh_pwauth"] = False
+    document["ssh_pwauth"] = identity.ssh_password_login
+    if identity.boot_commands:
+        document["bootcmd"] = [["sh", "-c", line] for line in identity.boot_commands]
+    for items in identity.items:
+        _join(document, items)
     document["package_update"] = True
+    if identity.upgrade:
+        document["package_upgrade"] = True
     packages = dict.fromkeys((*_own_packages(traits), *identity.packages))
     if packages:
         document["packages"] = list(packages)
@@ -118,6 +187,16 @@ def user_data_document(identity: GuestIdentity) -> dict[str, Any]:
     if commands:
         document["runcmd"] = commands
     return document
+
+
+def _join(document: dict[str, Any], items: Mapping[str, Any]) -> None:
+    """Adds the items: lists go behind lists and mappings into mappings of the same name."""
+    for key, value in items.items():
+        known = document.get(key)
+        if isinstance(known, list):
+            document[key] = [*known, *value]
+        else:
+            document[key] = {**known, **value} if isinstance(known, dict) else value
 
 
 def meta_data_document(*, instance_id: str, hostname: str) -> dict[str, Any]:
@@ -131,17 +210,14 @@ def with_instance_id(given: Mapping[str, Any], instance_id: str) -> dict[str, An
 
 
 def _users(identity: GuestIdentity) -> dict[str, Any]:
-    """The one account: root with its keys alone, anybody else as administrator without a password."""
-    account: dict[str, Any] = {"name": identity.user}
-    if identity.user != "root":
-        traits = identity.traits
-        # One rule as text: the schema of Debian 12's cloud-init takes no list here.
-        account |= {"groups": [traits.admin_group], "sudo": _SUDO_RULE, "shell": traits.shell}
-    account["lock_passwd"] = True
-    if identity.ssh_keys:
-        account["ssh_authorized_keys"] = [key.line for key in identity.ssh_keys]
-    users: dict[str, Any] = {"users": [account]}
-    if identity.user == "root":
+    """The accounts; root is let in with its keys or its password where it is the one to log in as."""
+    users: dict[str, Any] = {"users": [account.entry for account in identity.accounts]}
+    expire = expiring(identity.accounts)
+    if expire:
+        users["chpasswd"] = {"expire": True, "users": expire}
+    if any(account.name == "root" and account.can_log_in for account in identity.accounts) or (
+        identity.user == "root"
+    ):
         users["disable_root"] = False
     return users
 
@@ -159,13 +235,6 @@ def _bounded(entries: tuple[str, ...], name: str) -> tuple[str, ...]:
     return entries
 
 
-def _distinct_keys(lines: tuple[str, ...]) -> tuple[SshPublicKey, ...]:
-    keys: dict[bytes, SshPublicKey] = {}
-    for key in map(parse_public_key, lines):
-        keys.setdefault(key.blob, key)
-    return tuple(keys.values())
-
-
 def _package(name: str) -> str:
     if not _PACKAGE.fullmatch(name):
         raise InvalidUserData(
@@ -176,14 +245,18 @@ def _package(name: str) -> str:
     return name
 
 
-def _command(line: str) -> str:
+def _commands(lines: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(_command(line, name) for line in _bounded(lines, name))
+
+
+def _command(line: str, name: str) -> str:
     if not line.strip():
-        raise InvalidUserData("A run command is empty.", remedy="Leave it out.", field="run_commands")
-    checked_text(line, field="run_commands")
+        raise InvalidUserData(f"One of the {name} is empty.", remedy="Leave it out.", field=name)
+    checked_text(line, field=name)
     if len(line.encode()) > LARGEST_COMMAND:
         raise InvalidUserData(
-            f"A run command is longer than {LARGEST_COMMAND} bytes.",
+            f"One of the {name} is longer than {LARGEST_COMMAND} bytes.",
             remedy="Put the script into user_data, starting with #!.",
-            field="run_commands",
+            field=name,
         )
     return line

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from image_library.domain.catalog import Catalog, CatalogEntry
 from image_library.domain.os_info import GuestTraits, OsInfo
+from image_library.domain.repositories import PACKAGE_MANAGERS
 
 # For a distribution that the catalogue does not know: what most of them are.
 USUAL = GuestTraits(agent_commands=(("systemctl", "enable", "--now", "qemu-guest-agent"),))
@@ -15,7 +17,7 @@ def guest_facts(os: OsInfo, catalog: Catalog, catalog_id: str = "") -> tuple[Gue
     """The traits, and the user to log in as (empty where nothing is known)."""
     nearest = next(_entries(os, catalog, catalog_id), None)
     if nearest is None:
-        return USUAL, os.default_user
+        return replace(USUAL, package_manager=PACKAGE_MANAGERS.get(os.distribution, "")), os.default_user
     return nearest.traits, os.default_user or nearest.os.default_user
 
 

@@ -77,6 +77,8 @@ class MachineOrder:
     firmware: Firmware
     # Empty: one is derived from the VM's id.
     mac_address: str = ""
+    # Of further network cards, in order.
+    more_mac_addresses: tuple[str, ...] = ()
     disk: DiskOrder
     seed: SeedDocuments
 
@@ -101,6 +103,7 @@ class Machine:
     memory_mib: int
     firmware: Firmware
     mac_address: str
+    more_mac_addresses: tuple[str, ...] = ()
     disk_bytes: int
     backing: Backing
     # Where SSH is forwarded from on the loopback address; 0 until it is first started.

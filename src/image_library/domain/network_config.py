@@ -12,6 +12,9 @@ from image_library.domain.errors import InvalidRequest, printable
 # with, and cloud-init renders a match without a name wrongly before 23.1.
 INTERFACE = "eth0"
 MOST_ADDRESSES = 16
+EVERYWHERE = {4: ipaddress.IPv4Network("0.0.0.0/0"), 6: ipaddress.IPv6Network("::/0")}
+# How often a bond looks whether its cards are connected.
+LOOK_MILLISECONDS = 100
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -30,6 +33,90 @@ class StaticAddress:
         return self.interface.version
 
 
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    to: ipaddress.IPv4Network | ipaddress.IPv6Network
+    via: Address
+    # 0: the guest's own choice.
+    metric: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addressing:
+    """What a card, a VLAN or a bond is reached by."""
+
+    # None: where there is no static IPv4 address.
+    dhcp4: bool | None = None
+    dhcp6: bool = False
+    # Bytes; 0: the usual.
+    mtu: int = 0
+    addresses: tuple[StaticAddress, ...] = ()
+    routes: tuple[Route, ...] = ()
+    dns_servers: tuple[Address, ...] = ()
+    search_domains: tuple[str, ...] = ()
+
+    @property
+    def asks_dhcp4(self) -> bool:
+        return not any(a.version == 4 for a in self.addresses) if self.dhcp4 is None else self.dhcp4
+
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        """The gateways' first. "default" as a destination is newer than images; all know the long form."""
+        out = (
+            Route(to=EVERYWHERE[address.version], via=address.gateway)
+            for address in self.addresses
+            if address.gateway is not None
+        )
+        return (*out, *self.routes)
+
+    @property
+    def all_servers(self) -> tuple[Address, ...]:
+        of_addresses = (server for address in self.addresses for server in address.dns_servers)
+        return tuple(dict.fromkeys((*of_addresses, *self.dns_servers)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    name: str
+    mac_address: str
+    addressing: Addressing = Addressing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vlan:
+    name: str
+    id: int
+    # The name of a card or a bond.
+    link: str
+    addressing: Addressing = Addressing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bond:
+    name: str
+    members: tuple[str, ...]
+    mode: str
+    addressing: Addressing = Addressing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A guest's judged network."""
+
+    cards: tuple[Card, ...]
+    vlans: tuple[Vlan, ...] = ()
+    bonds: tuple[Bond, ...] = ()
+
+    @property
+    def enslaved(self) -> frozenset[str]:
+        """Cards that have no address of their own, because a bond has it."""
+        return frozenset(name for bond in self.bonds for name in bond.members)
+
+    @property
+    def links(self) -> tuple[Card | Vlan | Bond, ...]:
+        return (*self.cards, *self.bonds, *self.vlans)
+
+
 def parse_static_address(
     *, address: str, gateway: str = "", dns_servers: tuple[str, ...] = ()
 ) -> StaticAddress:
@@ -39,40 +126,69 @@ def parse_static_address(
         InvalidRequest: one of them is not what it should be.
     """
     interface = _interface(address)
-    way_out = _address(gateway, "gateway") if gateway else None
+    way_out = parse_address(gateway, "gateway") if gateway else None
     if way_out is not None and not _reaches(interface, way_out):
         raise _refused(f"The gateway {way_out} is not in the network {interface.network}.", "gateway")
     if len(dns_servers) > MOST_ADDRESSES:
         raise _refused(f"There are more than {MOST_ADDRESSES} DNS servers.", "dns_servers")
-    servers = tuple(_address(server, "dns_servers") for server in dns_servers)
+    servers = tuple(parse_address(server, "dns_servers") for server in dns_servers)
     return StaticAddress(interface=interface, gateway=way_out, dns_servers=servers)
 
 
-def network_document(mac_address: str, addresses: tuple[StaticAddress, ...] = ()) -> dict[str, Any]:
-    """network-config version 2 for one card: DHCP for IPv4 unless it has a static IPv4 address.
+def network_document(network: Network) -> dict[str, Any]:
+    """network-config version 2: DHCP for IPv4 unless there is a static IPv4 address, or it is said.
 
     IPv6 comes by router advertisements, which every image accepts; asking for DHCPv6 where nobody
     answers would hold up the boot.
     """
-    card: dict[str, Any] = {
-        "match": {"macaddress": mac_address},
-        "set-name": INTERFACE,
-        "dhcp4": not any(address.version == 4 for address in addresses),
+    document: dict[str, Any] = {"version": 2, "ethernets": {}}
+    enslaved = network.enslaved
+    for card in network.cards:
+        document["ethernets"][card.name] = {
+            "match": {"macaddress": card.mac_address},
+            "set-name": card.name,
+            **({"dhcp4": False} if card.name in enslaved else _addressing(card.addressing)),
+        }
+    if network.bonds:
+        document["bonds"] = {bond.name: _bond(bond) for bond in network.bonds}
+    if network.vlans:
+        document["vlans"] = {
+            vlan.name: {"id": vlan.id, "link": vlan.link, **_addressing(vlan.addressing)}
+            for vlan in network.vlans
+        }
+    return document
+
+
+def _bond(bond: Bond) -> dict[str, Any]:
+    parameters = {"mode": bond.mode, "mii-monitor-interval": LOOK_MILLISECONDS}
+    return {
+        "interfaces": list(bond.members),
+        "parameters": parameters,
+        **_addressing(bond.addressing),
     }
-    if addresses:
-        card["addresses"] = [str(address.interface) for address in addresses]
-    # "default" as a destination is newer than the images; the long form is understood by all.
-    routes = [
-        {"to": "0.0.0.0/0" if address.version == 4 else "::/0", "via": str(address.gateway)}
-        for address in addresses
-        if address.gateway is not None
-    ]
+
+
+def _addressing(addressing: Addressing) -> dict[str, Any]:
+    said: dict[str, Any] = {"dhcp4": addressing.asks_dhcp4}
+    if addressing.dhcp6:
+        said["dhcp6"] = True
+    if addressing.mtu:
+        said["mtu"] = addressing.mtu
+    if addressing.addresses:
+        said["addresses"] = [str(address.interface) for address in addressing.addresses]
+    routes = [_route(route) for route in addressing.all_routes]
     if routes:
-        card["routes"] = routes
-    servers = dict.fromkeys(str(server) for address in addresses for server in address.dns_servers)
-    if servers:
-        card["nameservers"] = {"addresses": list(servers)}
-    return {"version": 2, "ethernets": {INTERFACE: card}}
+        said["routes"] = routes
+    servers = [str(server) for server in addressing.all_servers]
+    names = {"addresses": servers, "search": list(addressing.search_domains)}
+    if any(names.values()):
+        said["nameservers"] = {key: value for key, value in names.items() if value}
+    return said
+
+
+def _route(route: Route) -> dict[str, Any]:
+    said: dict[str, Any] = {"to": str(route.to), "via": str(route.via)}
+    return {**said, "metric": route.metric} if route.metric else said
 
 
 def _refused(sentence: str, field: str) -> InvalidRequest:
@@ -99,7 +215,8 @@ def _is_edge(interface: Interface) -> bool:
     return interface.ip in (network.network_address, network.broadcast_address)
 
 
-def _address(text: str, field: str) -> Address:
+def parse_address(text: str, field: str) -> Address:
+    """An address that a machine can have. Raises: InvalidRequest."""
     try:
         address = ipaddress.ip_address(_zoneless(text))
     except ValueError:

@@ -52,3 +52,5 @@ class GuestTraits:
     agent_commands: tuple[tuple[str, ...], ...] = ()
     # The package that brings sudo where the image has none; empty where it has.
     sudo_package: str = ""
+    # A row of ``repositories.MANAGERS``; empty where it is not known.
+    package_manager: str = ""

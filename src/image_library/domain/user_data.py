@@ -8,6 +8,7 @@ merge type would keep of ours although the caller set it too is taken out of our
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from email import message_from_bytes
 from email.generator import BytesGenerator
@@ -36,6 +37,8 @@ _PART_TYPES = (
     ("#part-handler", "text/part-handler"),
     ("#!", "text/x-shellscript"),
 )
+# cloud-init's own pattern, in any case.
+_TEMPLATE = re.compile(r"##\s*template:\s*jinja", re.IGNORECASE)
 _MULTIPART = ("content-type:", "mime-version:")
 
 
@@ -58,6 +61,19 @@ def checked_text(text: str, *, field: str) -> str:
             field=field,
         )
     return text
+
+
+def is_template(text: str) -> bool:
+    """Whether the guest would fill it in as a jinja template, by its first line or a part's."""
+    if _is_multipart(text):
+        message = message_from_bytes(text.lstrip().encode())
+        return message.is_multipart() and any(is_template(_text_of(leaf)) for leaf in _leaves(message))
+    return bool(_TEMPLATE.match(text.lstrip()))
+
+
+def is_known_kind(text: str) -> bool:
+    """Whether cloud-init would do anything with it, by its first line."""
+    return bool(_is_multipart(text) or is_template(text) or _part_type(text))
 
 
 def combine(ours: str, theirs: str) -> str:
@@ -112,7 +128,7 @@ def _part_type(text: str) -> str | None:
 
 
 def _their_part(theirs: str) -> Message:
-    if theirs.lstrip().lower().startswith("## template: jinja"):
+    if is_template(theirs):
         raise InvalidUserData(
             "A jinja template cannot be combined with the other fields.",
             remedy="Give the template alone, or plain #cloud-config together with the fields.",

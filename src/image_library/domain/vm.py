@@ -42,14 +42,24 @@ class CloudInitStatus(Enum):
     ERROR = "error"
 
 
+class Datasource(Enum):
+    """How a guest finds what it is told."""
+
+    # A disk labelled "cidata" with meta-data, user-data, network-config and vendor-data.
+    NOCLOUD = "nocloud"
+    # A disk labelled "config-2" in OpenStack's layout; meta-data and network are JSON.
+    CONFIG_DRIVE = "config_drive"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeedDocuments:
-    """The files of a NoCloud seed, exactly as they go on it. They may hold secrets and do not print."""
+    """The files of a seed, exactly as they go on it. They may hold secrets and do not print."""
 
     user_data: str = field(repr=False)
     meta_data: str = field(repr=False)
     network_config: str = field(default="", repr=False)
     vendor_data: str = field(default="", repr=False)
+    datasource: Datasource = Datasource.NOCLOUD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +94,8 @@ class Vm:
     disk_gib: int = 0
     firmware: str = "bios"
     mac_address: str
+    # Of its further network cards, in order.
+    more_mac_addresses: tuple[str, ...] = ()
     node_id: str = ""
     # The image it was asked for by, and the version that it got. Only the name stays, as a text, once its
     # disk needs no image any more.

@@ -9,8 +9,9 @@ from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import DiskTooSmall, InvalidRequest, NotImplementedYet
 from image_library.domain.identity import valid_name
 from image_library.domain.image import Requirements
-from image_library.domain.machine import GIB, MAX_CORES, MAX_MEMORY_MIB, MIN_MEMORY_MIB, valid_mac
-from image_library.domain.network_config import MOST_ADDRESSES, StaticAddress, parse_static_address
+from image_library.domain.machine import GIB, MAX_CORES, MAX_MEMORY_MIB, MIN_MEMORY_MIB
+from image_library.domain.network_wish import NetworkWish, network_of
+from image_library.domain.vm import Datasource
 
 DEFAULT_CORES = 2
 DEFAULT_MEMORY_MIB = 2048
@@ -32,19 +33,6 @@ class DiskWish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddressWish:
-    address: str
-    gateway: str = ""
-    dns_servers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class NicWish:
-    mac_address: str = ""
-    addresses: tuple[AddressWish, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class VmWish:
     """What is asked for; zero and empty mean that the server chooses."""
 
@@ -55,13 +43,17 @@ class VmWish:
     cores: int = 0
     memory_mib: int = 0
     disks: tuple[DiskWish, ...] = ()
-    nics: tuple[NicWish, ...] = ()
+    network: NetworkWish = NetworkWish()
     # "", "uefi" or "uefi_secure_boot".
     firmware: str = ""
     provisioning: Provisioning = Provisioning()
+    # None: what the image reads.
+    datasource: Datasource | None = None
     start_on_create: bool = True
     # An id or a host name.
     node: str = ""
+    # Make it although a look beforehand says that it will not come up.
+    force: bool = False
     from_template: bool = False
     sysprep: bool = False
 
@@ -87,7 +79,7 @@ def judge(wish: VmWish) -> DiskWish:
             f"The description has more than {LONGEST_DESCRIPTION} characters.", field="description"
         )
     _judge_labels(wish.labels)
-    static_addresses(wish)
+    network_of(wish.network, wish.name)
     return _sole_disk(wish)
 
 
@@ -117,29 +109,6 @@ def _sole_disk(wish: VmWish) -> DiskWish:
     if disk.size_gib > LARGEST_DISK_GIB:
         raise InvalidRequest(f"A disk has at most {LARGEST_DISK_GIB} GiB.", field="spec.disks.size_gib")
     return disk
-
-
-def mac_address(wish: VmWish, otherwise: str) -> str:
-    """The card's address: the wished one, or ``otherwise``."""
-    wished = wish.nics[0].mac_address if wish.nics else ""
-    return valid_mac(wished) if wished else otherwise
-
-
-def static_addresses(wish: VmWish) -> tuple[StaticAddress, ...]:
-    """The one card's static addresses.
-
-    Raises:
-        InvalidRequest: there are several cards, or an address cannot be used.
-    """
-    if len(wish.nics) > 1:
-        raise InvalidRequest("A VM has one network card.", field="spec.nics")
-    addresses = wish.nics[0].addresses if wish.nics else ()
-    if len(addresses) > MOST_ADDRESSES:
-        raise InvalidRequest(f"A card has at most {MOST_ADDRESSES} addresses.", field="spec.nics.ip_configs")
-    return tuple(
-        parse_static_address(address=a.address, gateway=a.gateway, dns_servers=a.dns_servers)
-        for a in addresses
-    )
 
 
 def machine_size(wish: VmWish, needs: Requirements) -> MachineSize:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from image_library.domain.errors import InvalidRequest, NotImplementedYet, PathOutside, printable
 from image_library.domain.identity import valid_name
 from image_library.domain.machine import DiskOrder, Firmware, MachineOrder, valid_vm_id
-from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, SeedDocuments, VmReport
+from image_library.domain.network_wish import MOST_CARDS
+from image_library.domain.vm import (
+    BootStage,
+    CloudInitStatus,
+    Datasource,
+    PowerState,
+    SeedDocuments,
+    VmReport,
+)
 from image_library.wire.times import time_from_wire, time_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 
@@ -42,12 +50,16 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
                     backing_digest=disk.backing_digest,
                 )
             ],
-            nics=[pb.NicSpec(id="nic", mac_address=order.mac_address)],
+            nics=[
+                pb.NicSpec(id=f"nic{number or ''}", mac_address=mac)
+                for number, mac in enumerate((order.mac_address, *order.more_mac_addresses))
+            ],
             cloud_init=pb.CloudInitConfig(
                 user_data=seed.user_data,
                 meta_data=seed.meta_data,
                 network_config=seed.network_config,
                 vendor_data=seed.vendor_data,
+                datasource=seed.datasource.value,
             ),
         ),
     )
@@ -70,7 +82,8 @@ def machine_order_from_wire(message: pb.CreateVMOnNodeRequest, *, architecture: 
         cores=spec.cpu_cores or _DEFAULT_CORES,
         memory_mib=spec.memory_mib or _DEFAULT_MEMORY_MIB,
         firmware=Firmware.UEFI if spec.firmware == pb.Firmware.UEFI else Firmware.BIOS,
-        mac_address=_mac(spec),
+        mac_address=spec.nics[0].mac_address if spec.nics else "",
+        more_mac_addresses=_more_macs(spec),
         disk=_disk(spec),
         seed=_seed(spec.cloud_init or pb.CloudInitConfig(), vm_id),
     )
@@ -93,15 +106,26 @@ def _disk(spec: pb.VMSpec) -> DiskOrder:
     )
 
 
-def _mac(spec: pb.VMSpec) -> str:
-    if len(spec.nics) > 1:
-        raise NotImplementedYet("A VM has one network card.")
-    if not spec.nics:
-        return ""
-    nic = spec.nics[0]
-    if nic.bridge:
-        raise NotImplementedYet(f"This node does not attach VMs to bridges ('{printable(nic.bridge)}').")
-    return nic.mac_address
+def _more_macs(spec: pb.VMSpec) -> tuple[str, ...]:
+    """Of all cards but the first."""
+    if len(spec.nics) > MOST_CARDS:
+        raise InvalidRequest(f"A VM has at most {MOST_CARDS} network cards.", field="spec.nics")
+    bridge = next((nic.bridge for nic in spec.nics if nic.bridge), "")
+    if bridge:
+        raise NotImplementedYet(f"This node does not attach VMs to bridges ('{printable(bridge)}').")
+    more = tuple(nic.mac_address for nic in spec.nics[1:])
+    if not all(more):
+        raise InvalidRequest("Every further network card has a MAC address.", field="spec.nics.mac_address")
+    return more
+
+
+def _datasource(word: str) -> Datasource:
+    known = {source.value: source for source in Datasource}
+    if word not in known | {"": None}:
+        raise InvalidRequest(
+            f"'{printable(word)}' is no datasource of this node.", field="spec.cloud_init.datasource"
+        )
+    return known.get(word, Datasource.NOCLOUD)
 
 
 def _seed(config: pb.CloudInitConfig, vm_id: str) -> SeedDocuments:
@@ -111,6 +135,7 @@ def _seed(config: pb.CloudInitConfig, vm_id: str) -> SeedDocuments:
         meta_data=config.meta_data or f"instance-id: i-{vm_id}\n",
         network_config=config.network_config,
         vendor_data=config.vendor_data,
+        datasource=_datasource(config.datasource),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from image_library.domain.cloud_init import Provisioning
-from image_library.domain.vm import PowerState, SeedDocuments, Vm
-from image_library.domain.vm_wish import AddressWish, DiskWish, NicWish, VmWish
+from image_library.domain.vm import PowerState, Vm
+from image_library.domain.vm_wish import DiskWish, VmWish
+from image_library.wire.network import network_from_wire
+from image_library.wire.provisioning import datasource_from_wire, provisioning_from_wire
 from image_library.wire.times import time_to_wire
 from limiquantix.compute.v1 import vm_pb
 
@@ -47,7 +48,7 @@ def _spec(vm: Vm) -> vm_pb.VmSpec:
         cpu=vm_pb.CpuConfig(cores=vm.cores),
         memory=vm_pb.MemoryConfig(size_mib=vm.memory_mib),
         disks=[vm_pb.DiskDevice(size_gib=vm.disk_gib, image=vm.image_id)],
-        nics=[vm_pb.NetworkInterface(mac_address=vm.mac_address)],
+        nics=[vm_pb.NetworkInterface(mac_address=mac) for mac in (vm.mac_address, *vm.more_mac_addresses)],
         firmware=_FIRMWARE[vm.firmware],
     )
 
@@ -79,15 +80,6 @@ def _status(vm: Vm) -> vm_pb.VmStatus:
     return status
 
 
-def preview_to_wire(seed: SeedDocuments) -> vm_pb.ProvisioningPreview:
-    return vm_pb.ProvisioningPreview(
-        user_data=seed.user_data,
-        meta_data=seed.meta_data,
-        network_config=seed.network_config,
-        vendor_data=seed.vendor_data,
-    )
-
-
 def states_from_wire(numbers: list[vm_pb.VmStatus.PowerState]) -> frozenset[PowerState] | None:
     """The states that a filter names; None where it names only states that no VM of ours is ever in.
 
@@ -111,11 +103,13 @@ def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
         cores=spec.cpu.cores if spec.cpu else 0,
         memory_mib=spec.memory.size_mib if spec.memory else 0,
         disks=tuple(map(_disk, spec.disks)),
-        nics=tuple(map(_nic, spec.nics)),
+        network=network_from_wire(spec),
         firmware=_FIRMWARE_BACK.get(spec.firmware, ""),
-        provisioning=_provisioning(cloud_init),
+        provisioning=provisioning_from_wire(cloud_init),
+        datasource=datasource_from_wire(cloud_init.datasource),
         start_on_create=request.start_on_create,
         node=request.node_id,
+        force=request.force,
         from_template=bool(request.template_id or template.source_template_id or template.is_template),
         sysprep=method is not None and method.field == "sysprep",
     )
@@ -127,28 +121,4 @@ def _disk(disk: vm_pb.DiskDevice) -> DiskWish:
         backing_file=disk.backing_file,
         volume_id=disk.volume_id,
         size_gib=disk.size_gib,
-    )
-
-
-def _nic(nic: vm_pb.NetworkInterface) -> NicWish:
-    addresses = tuple(
-        AddressWish(address=ip.address, gateway=ip.gateway, dns_servers=tuple(ip.dns_servers))
-        for ip in nic.ip_configs
-        # Old clients send an empty one for DHCP.
-        if ip.address or ip.gateway or ip.dns_servers
-    )
-    return NicWish(mac_address=nic.mac_address, addresses=addresses)
-
-
-def _provisioning(asked: vm_pb.CloudInitConfig) -> Provisioning:
-    return Provisioning(
-        user_data=asked.user_data,
-        meta_data=asked.meta_data,
-        network_config=asked.network_config,
-        vendor_data=asked.vendor_data,
-        hostname=asked.hostname,
-        default_user=asked.default_user,
-        ssh_authorized_keys=tuple(asked.ssh_authorized_keys),
-        packages=tuple(asked.packages),
-        run_commands=tuple(asked.run_commands),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from image_library.catalog.loader import load_catalog
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.services.provisioning import Guest, SeedRenderer
 from image_library.domain.cloud_init import Provisioning
-from image_library.domain.network_config import parse_static_address
+from image_library.domain.network_config import (
+    Addressing,
+    Card,
+    Network,
+    StaticAddress,
+    parse_static_address,
+)
 from image_library.domain.vm import SeedDocuments
 
 pytestmark = pytest.mark.skipif(
@@ -49,6 +56,11 @@ print(json.dumps({"kinds": kinds, "merged": handler.cloud_buf}))
 """
 
 
+def network(*addresses: StaticAddress) -> Network:
+    card = Card(name="eth0", mac_address="52:54:00:12:34:56", addressing=Addressing(addresses=addresses))
+    return Network(cards=(card,))
+
+
 def seed(asked: Provisioning, image: str = "debian-12", **changes: Any) -> SeedDocuments:
     entry = CATALOG.find(image)
     assert entry is not None
@@ -57,9 +69,9 @@ def seed(asked: Provisioning, image: str = "debian-12", **changes: Any) -> SeedD
         instance_id="i-1",
         image_user=entry.os.default_user,
         traits=entry.traits,
-        mac_address="52:54:00:12:34:56",
-        **changes,
+        network=network(),
     )
+    guest = replace(guest, **changes)
     return SeedRenderer(YamlDocuments()).render(asked, guest).documents
 
 
@@ -92,7 +104,7 @@ def test_the_schema_refuses_what_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["eni", "netplan", "networkd", "sysconfig"])
 def test_cloud_init_renders_our_network_for_every_kind_of_system(kind: str, tmp_path: Path) -> None:
     address = parse_static_address(address="192.0.2.10/24", gateway="192.0.2.1", dns_servers=("192.0.2.53",))
-    rendered = convert(tmp_path, kind, seed(Provisioning(), addresses=(address,)).network_config)
+    rendered = convert(tmp_path, kind, seed(Provisioning(), network=network(address)).network_config)
     for wanted in ("192.0.2.10", "192.0.2.1", "192.0.2.53", "52:54:00:12:34:56"):
         assert wanted in rendered or (wanted.startswith("52") and kind == "eni")
     assert "dhcp" not in rendered.lower().replace("dhcp4: false", "").replace("dhcp=no", "")

@@ -5,14 +5,21 @@ from __future__ import annotations
 import pytest
 
 from image_library.domain.errors import InvalidRequest
-from image_library.domain.network_config import network_document, parse_static_address
+from image_library.domain.network_config import (
+    Addressing,
+    Card,
+    Network,
+    network_document,
+    parse_static_address,
+)
 
 MAC = "52:54:00:12:34:56"
 
 
 def card(*addresses: tuple[str, str, tuple[str, ...]]) -> dict[str, object]:
     parsed = tuple(parse_static_address(address=a, gateway=g, dns_servers=d) for a, g, d in addresses)
-    return network_document(MAC, parsed)["ethernets"]["eth0"]
+    card = Card(name="eth0", mac_address=MAC, addressing=Addressing(addresses=parsed))
+    return network_document(Network(cards=(card,)))["ethernets"]["eth0"]
 
 
 def test_without_an_address_the_card_asks_dhcp() -> None:

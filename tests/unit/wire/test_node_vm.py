@@ -86,7 +86,7 @@ def spec(**changes: object) -> pb.CreateVMOnNodeRequest:
         (spec(disks=[pb.DiskSpec(readonly=True)]), NotImplementedYet),
         (spec(cdroms=[pb.CdromSpec(iso_path="/etc/shadow")]), PathOutside),
         (spec(nics=[pb.NicSpec(bridge="br0")]), NotImplementedYet),
-        (spec(nics=[pb.NicSpec(), pb.NicSpec()]), NotImplementedYet),
+        (spec(nics=[pb.NicSpec(), pb.NicSpec()]), InvalidRequest),
     ],
 )
 def test_refuses_what_it_cannot_make(message: pb.CreateVMOnNodeRequest, error: type[LibraryError]) -> None:

@@ -63,6 +63,13 @@ def _packed(answer: object) -> str:
 
 
 def _digest(request: object) -> str:
-    """The same for requests that say the same, in whatever order their maps were sent."""
-    said = json.dumps(json.loads(cast("Message", request).to_json()), sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+    """The same for requests that say the same, in whatever order their maps were sent.
+
+    Passwords are left out: from a quick digest that is kept for days one could guess them.
+    """
+    said = json.loads(cast("Message", request).to_json(), object_pairs_hook=_without_passwords)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _without_passwords(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if not name.lower().endswith("password")}

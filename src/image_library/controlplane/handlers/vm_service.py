@@ -15,7 +15,9 @@ from image_library.controlplane.services.vms import Deletion, VmService
 from image_library.domain.paging import Page
 from image_library.domain.vm import PowerState, Vm
 from image_library.wire.paging import PageTokens
-from image_library.wire.vm import preview_to_wire, states_from_wire, vm_to_wire, wish_from_wire
+from image_library.wire.preflight import preflight_to_wire
+from image_library.wire.provisioning import preview_to_wire
+from image_library.wire.vm import states_from_wire, vm_to_wire, wish_from_wire
 from limiquantix.compute.v1 import vm_connect
 from limiquantix.compute.v1 import vm_pb as pb
 
@@ -67,7 +69,11 @@ class VmHandlers(vm_connect.VMService):
     async def preview_provisioning(
         self, request: pb.CreateVMRequest, ctx: Context, /
     ) -> pb.ProvisioningPreview:
-        return preview_to_wire(await self._vms.preview(wish_from_wire(request)))
+        seed = await self._vms.preview(wish_from_wire(request))
+        return preview_to_wire(seed.documents, seed.user)
+
+    async def preflight_vm(self, request: pb.CreateVMRequest, ctx: Context, /) -> pb.PreflightReport:
+        return preflight_to_wire(await self._vms.preflight(wish_from_wire(request)))
 
     async def read_console(
         self, request: pb.ReadConsoleRequest, ctx: Context, /

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from image_library.domain.node import Node
 from image_library.domain.paging import Page, PageRequest
+from image_library.domain.preflight import Problem
 from image_library.domain.vm import PowerState, Vm, VmReport
 
 
@@ -104,6 +105,12 @@ class NodeVms(Protocol):
     def read_console(
         self, node: Node, vm_id: str, *, offset: int, follow: bool
     ) -> AsyncGenerator[ConsolePiece]: ...
+
+
+class ConfigSchema(Protocol):
+    """What cloud-init would say of a cloud-config."""
+
+    def problems(self, document: Mapping[str, Any]) -> tuple[Problem, ...]: ...
 
 
 class Documents(Protocol):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from image_library.controlplane.ports.vms import Documents
 from image_library.domain.cloud_init import (
@@ -11,14 +14,18 @@ from image_library.domain.cloud_init import (
     Provisioning,
     hostname_from,
     identity_of,
+    judge_raw,
     meta_data_document,
     user_data_document,
     with_instance_id,
+    without_secrets,
 )
-from image_library.domain.network_config import StaticAddress, network_document
+from image_library.domain.errors import InvalidUserData
+from image_library.domain.network_config import Network, network_document
+from image_library.domain.network_data import network_data
 from image_library.domain.os_info import GuestTraits
 from image_library.domain.user_data import checked_text, cloud_configs, combine, give_way
-from image_library.domain.vm import SeedDocuments
+from image_library.domain.vm import Datasource, SeedDocuments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +37,8 @@ class Guest:
     instance_id: str
     image_user: str
     traits: GuestTraits
-    mac_address: str
-    addresses: tuple[StaticAddress, ...] = ()
+    network: Network
+    datasource: Datasource = Datasource.NOCLOUD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,8 @@ class Seed:
 
     documents: SeedDocuments
     user: str
+    # What the documents say of the guest; None where the caller's own user-data says all.
+    identity: GuestIdentity | None = None
 
 
 class SeedRenderer:
@@ -48,14 +57,15 @@ class SeedRenderer:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    def render(self, asked: Provisioning, guest: Guest) -> Seed:
-        """The seed for ``guest``.
+    def render(self, asked: Provisioning, guest: Guest, *, hide_secrets: bool = False) -> Seed:
+        """The seed for ``guest``; with ``hide_secrets``, without the hashes of passwords.
 
         Raises:
-            InvalidHostname, InvalidUser, InvalidSshKey, InvalidUserData: a value cannot be used.
+            InvalidHostname, InvalidUser, InvalidSshKey, InvalidPassword, InvalidGuestSetting,
+            InvalidUserData: a value cannot be used.
         """
-        for name in ("user_data", "meta_data", "network_config", "vendor_data"):
-            checked_text(getattr(asked, name), field=name)
+        judge_raw(asked)
+        identity: GuestIdentity | None = None
         if asked.user_data and not asked.has_fields:
             # The caller's document decides who exists; the image's own user is the best guess.
             hostname, user = hostname_from(guest.vm_name), guest.image_user
@@ -64,15 +74,12 @@ class SeedRenderer:
             identity = identity_of(
                 asked, vm_name=guest.vm_name, image_user=guest.image_user, traits=guest.traits
             )
+            identity = without_secrets(identity) if hide_secrets else identity
             hostname, user = identity.hostname, identity.user
             user_data = self._user_data(identity, asked.user_data)
-        documents = SeedDocuments(
-            user_data=user_data,
-            meta_data=self._meta_data(asked.meta_data, guest.instance_id, hostname),
-            network_config=self._network_config(asked.network_config, guest),
-            vendor_data=asked.vendor_data,
-        )
-        return Seed(documents=documents, user=user)
+        drive = guest.datasource is Datasource.CONFIG_DRIVE
+        make = self._config_drive if drive else self._nocloud
+        return Seed(documents=make(asked, guest, hostname, user_data), user=user, identity=identity)
 
     def _user_data(self, identity: GuestIdentity, theirs: str) -> str:
         ours = user_data_document(identity)
@@ -81,6 +88,40 @@ class SeedRenderer:
         for config in cloud_configs(theirs):
             ours = give_way(ours, self._documents.read(config, field="user_data"))
         return combine(self._documents.emit(ours, header=HEADER), theirs)
+
+    def _nocloud(self, asked: Provisioning, guest: Guest, hostname: str, user_data: str) -> SeedDocuments:
+        return SeedDocuments(
+            user_data=user_data,
+            meta_data=self._meta_data(asked.meta_data, guest.instance_id, hostname),
+            network_config=self._network_config(asked.network_config, guest),
+            vendor_data=asked.vendor_data,
+        )
+
+    def _config_drive(
+        self, asked: Provisioning, guest: Guest, hostname: str, user_data: str
+    ) -> SeedDocuments:
+        if asked.network_config:
+            raise InvalidUserData(
+                "A config drive has no network-config of cloud-init's own form.",
+                remedy="Give addresses, VLANs and bonds as fields, or choose the datasource NoCloud.",
+                field="network_config",
+            )
+        given = self._documents.read(asked.meta_data, field="meta_data") if asked.meta_data else {}
+        meta_data = {
+            **{key: value for key, value in given.items() if key not in ("instance-id", "local-hostname")},
+            "uuid": str(given.get("instance-id") or guest.instance_id),
+            "hostname": str(given.get("local-hostname") or hostname),
+            "name": guest.vm_name,
+        }
+        return SeedDocuments(
+            user_data=user_data,
+            meta_data=_json(meta_data, field="meta_data"),
+            network_config=_json(network_data(guest.network), field="network_config"),
+            vendor_data=_json({"cloud-init": asked.vendor_data}, field="vendor_data")
+            if asked.vendor_data
+            else "",
+            datasource=Datasource.CONFIG_DRIVE,
+        )
 
     def _meta_data(self, given: str, instance_id: str, hostname: str) -> str:
         if not given:
@@ -92,6 +133,15 @@ class SeedRenderer:
 
     def _network_config(self, given: str, guest: Guest) -> str:
         if not given:
-            return self._documents.emit(network_document(guest.mac_address, guest.addresses))
+            return self._documents.emit(network_document(guest.network))
         self._documents.read(given, field="network_config")
         return given
+
+
+def _json(document: Mapping[str, Any], *, field: str) -> str:
+    try:
+        return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError):
+        raise InvalidUserData(
+            f"{field} holds a value that a config drive cannot, such as a date.", field=field
+        ) from None

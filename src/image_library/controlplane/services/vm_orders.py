@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import structlog
 
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Database, Records
-from image_library.controlplane.services.provisioning import Guest, Seed, SeedRenderer
+from image_library.controlplane.services.provisioning import Seed
 from image_library.controlplane.services.vm_launch import bound_if_ready
+from image_library.controlplane.services.vm_preflight import VmPreflight, refuse_red
 from image_library.controlplane.services.vm_records import VmRecords
+from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import Place, Source, VmSources
-from image_library.domain.cloud_init import Provisioning
-from image_library.domain.errors import NameTaken
-from image_library.domain.machine import mac_for
+from image_library.domain.errors import Kind, LibraryError, NameTaken
+from image_library.domain.network_wish import network_of
+from image_library.domain.preflight import Finding
 from image_library.domain.trust_policy import TrustPolicy
-from image_library.domain.vm import BootStage, PowerState, SeedDocuments, Vm, VmReport
+from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
 from image_library.domain.vm_wish import (
     DiskWish,
     VmWish,
     firmware_for,
     judge,
     judge_disk_size,
-    mac_address,
     machine_size,
-    static_addresses,
 )
 
 log = structlog.get_logger()
@@ -39,16 +38,18 @@ class VmOrders:
         database: Database,
         records: VmRecords,
         sources: VmSources,
-        renderer: SeedRenderer,
         trust: TrustPolicy,
+        seeds: VmSeeds,
+        preflight: VmPreflight,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._database = database
         self._records = records
         self._sources = sources
-        self._renderer = renderer
         self._trust = trust
+        self._seeds = seeds
+        self._preflight = preflight
         self._clock = clock
         self._new_id = new_id
 
@@ -63,11 +64,14 @@ class VmOrders:
 
         Everything that can be refused is refused before a download is begun and before the row is there.
         """
+        wish = await self._seeds.prepared(wish)
         disk = judge(wish)
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
         # Also before a download is begun that could never prove enough.
         self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
         vm = await self._drafted(wish, disk, source)
+        if not wish.force:
+            refuse_red(await self._findings(wish, disk, source))
         async with self._database.read() as records:
             await _name_is_free(records, wish)
         placed = await self._sources.place(source, wish.node)
@@ -91,11 +95,39 @@ class VmOrders:
             vm.id, lambda v: _at(v, placed).evolve(report=fresh, failure=None, start_on_create=True)
         )
 
-    async def preview(self, wish: VmWish) -> SeedDocuments:
-        """The documents that ``place`` would record; nothing is."""
+    async def preview(self, wish: VmWish) -> Seed:
+        """The seed that ``place`` would record, with a mark for each password's hash; nothing is recorded."""
+        wish = await self._seeds.prepared(wish)
         disk = judge(wish)
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
-        return (await self._drafted(wish, disk, source)).seed
+        vm_id = self._new_id()
+        network = network_of(wish.network, vm_id)
+        return await self._seeds.seed(wish, source, vm_id=vm_id, network=network, hide_secrets=True)
+
+    async def preflight(self, wish: VmWish) -> tuple[Finding, ...]:
+        """Everything that can be told of it beforehand; what it would be refused for is a red finding.
+
+        Raises:
+            UnknownImage, UnknownNode, AmbiguousImage: what it names is not there.
+        """
+        try:
+            wish = await self._seeds.prepared(wish)
+            disk = judge(wish)
+            source = await self._sources.find(disk, wish.node, project=wish.project_id)
+            if source.image is not None:
+                judge_disk_size(disk.size_gib, source.image.virtual_size_bytes)
+            self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
+            return await self._findings(wish, disk, source)
+        except LibraryError as error:
+            if error.kind not in (Kind.INVALID, Kind.PRECONDITION):
+                raise
+            return (Finding.of(error),)
+
+    async def _findings(self, wish: VmWish, disk: DiskWish, source: Source) -> tuple[Finding, ...]:
+        vm_id = self._new_id()
+        network = network_of(wish.network, vm_id)
+        seed = await self._seeds.seed(wish, source, vm_id=vm_id, network=network, hide_secrets=True)
+        return await self._preflight.findings(wish, disk, source, network, seed)
 
     async def _drafted(self, wish: VmWish, disk: DiskWish, source: Source) -> Vm:
         vm_id, now = self._new_id(), self._clock.now()
@@ -104,8 +136,9 @@ class VmOrders:
         size = machine_size(wish, source.needs)
         if size.memory_mib < source.needs.min_memory_mib:
             log.warning("vm_below_image_memory", vm_id=vm_id, memory_mib=size.memory_mib)
-        mac = mac_address(wish, mac_for(vm_id))
-        seed = await self._seed(wish, source, vm_id=vm_id, mac=mac)
+        network = network_of(wish.network, vm_id)
+        first, *more = (card.mac_address for card in network.cards)
+        seed = await self._seeds.seed(wish, source, vm_id=vm_id, network=network)
         return Vm(
             id=vm_id,
             name=wish.name,
@@ -116,7 +149,8 @@ class VmOrders:
             memory_mib=size.memory_mib,
             disk_gib=disk.size_gib,
             firmware=firmware_for(wish, source.needs),
-            mac_address=mac,
+            mac_address=first,
+            more_mac_addresses=tuple(more),
             ssh_user=seed.user,
             seed=seed.documents,
             start_on_create=wish.start_on_create,
@@ -127,24 +161,6 @@ class VmOrders:
             updated_at=now,
             state_changed_at=now,
         )
-
-    async def _seed(self, wish: VmWish, source: Source, *, vm_id: str, mac: str) -> Seed:
-        guest = Guest(
-            vm_name=wish.name,
-            instance_id=f"i-{vm_id}",
-            image_user=source.user,
-            traits=source.traits,
-            mac_address=mac,
-            addresses=static_addresses(wish),
-        )
-        if not _is_large(wish.provisioning):
-            return self._renderer.render(wish.provisioning, guest)
-        # Reading a large foreign document takes long enough to hold up everybody else.
-        return await asyncio.to_thread(self._renderer.render, wish.provisioning, guest)
-
-
-def _is_large(asked: Provisioning) -> bool:
-    return len(asked.user_data) + len(asked.meta_data) + len(asked.network_config) > 4096
 
 
 def _at(vm: Vm, placed: Place) -> Vm:

@@ -11,6 +11,7 @@ import structlog
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import ConsolePiece, NodeVms, VmFilter
+from image_library.controlplane.services.provisioning import Seed
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
@@ -27,7 +28,8 @@ from image_library.domain.errors import (
 )
 from image_library.domain.node import Node
 from image_library.domain.paging import Page, PageRequest
-from image_library.domain.vm import BootStage, PowerState, SeedDocuments, Vm, VmReport
+from image_library.domain.preflight import Finding
+from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
 from image_library.domain.vm_wish import VmWish
 
 log = structlog.get_logger()
@@ -101,9 +103,13 @@ class VmService:
         self._launches.begin(vm)
         return vm
 
-    async def preview(self, wish: VmWish) -> SeedDocuments:
+    async def preview(self, wish: VmWish) -> Seed:
         """The seed that ``create`` would make; instance-id and a MAC address of ours differ each time."""
         return await self._orders.preview(wish)
+
+    async def preflight(self, wish: VmWish) -> tuple[Finding, ...]:
+        """What can be told of the VM before it is made, the gravest first; nothing is made."""
+        return await self._orders.preflight(wish)
 
     async def get(self, named: str) -> Vm:
         """The VM with this id or unique name.

@@ -87,6 +87,30 @@ class InvalidUserData(LibraryError):
     remedy_default = "Check it with 'cloud-init schema -c FILE'."
 
 
+class InvalidPassword(LibraryError):
+    """A password, or the hash of one, that a guest cannot be given."""
+
+    code = "cloud_init.password"
+    kind = Kind.INVALID
+    remedy_default = "Give a password that can be typed, or its sha512crypt or yescrypt hash."
+
+
+class InvalidGuestSetting(LibraryError):
+    """A locale, time zone, file, mount, repository or other setting of a guest that cannot be used."""
+
+    code = "cloud_init.setting"
+    kind = Kind.INVALID
+    remedy_default = "docs/cloud-init.md says what each setting takes."
+
+
+class PreflightFailed(LibraryError):
+    """The VM would not come up, or not as it was asked for; nothing was made."""
+
+    code = "vm.preflight_failed"
+    kind = Kind.PRECONDITION
+    remedy_default = "See all of it with 'limiquantix vms preflight', or go on with --force."
+
+
 class DiskTooSmall(LibraryError):
     """A requested disk is smaller than the image's virtual size."""
 

@@ -1,20 +1,20 @@
-"""The NoCloud seed: an ISO labelled "cidata" with cloud-init's documents, which only the node may read."""
+"""The seed: an ISO with cloud-init's documents as their datasource has them, readable for the node only."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pycdlib.pycdlib import PyCdlib
 
+from image_library.domain.seed_files import seed_files, seed_layout
 from image_library.domain.vm import SeedDocuments
 from image_library.node.adapters.store.disk import disk_errors
 
 SEED_NAME = "seed.iso"
-# The label by which cloud-init's NoCloud datasource finds it.
-LABEL = "cidata"
 
 
 class SeedIso:
@@ -28,7 +28,7 @@ class SeedIso:
 
 
 def _write(folder: Path, documents: SeedDocuments) -> None:
-    content = _iso(_files(documents))
+    content = _iso(seed_files(documents), seed_layout(documents.datasource).label)
     part = folder / f".{SEED_NAME}.part"
     with disk_errors("writing the VM's seed"):
         part.unlink(missing_ok=True)
@@ -43,33 +43,37 @@ def _write(folder: Path, documents: SeedDocuments) -> None:
         _sync_folder(folder)
 
 
-def _files(documents: SeedDocuments) -> dict[str, bytes]:
-    """user-data and meta-data are always there; an empty network-config would be read as no network."""
-    files = {"user-data": documents.user_data, "meta-data": documents.meta_data}
-    if documents.network_config:
-        files["network-config"] = documents.network_config
-    if documents.vendor_data:
-        files["vendor-data"] = documents.vendor_data
-    return {name: text.encode() for name, text in files.items()}
-
-
-def _iso(files: dict[str, bytes]) -> bytes:
+def _iso(files: Mapping[str, bytes], label: str) -> bytes:
     iso = PyCdlib()
-    iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
-    for number, (name, content) in enumerate(files.items()):
+    iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=label)
+    names: dict[str, str] = {"": ""}
+    for path in files:
+        _add_folders(iso, path, names)
+    for number, (path, content) in enumerate(files.items()):
+        folder, _, name = path.rpartition("/")
         # ISO 9660's own names allow no '-': readers use the Rock Ridge or Joliet name.
         iso.add_fp(
             io.BytesIO(content),
             len(content),
-            f"/F{number:06}.;1",
+            f"{names[folder]}/F{number:06}.;1",
             rr_name=name,
-            joliet_path=f"/{name}",
+            joliet_path=f"/{path}",
             file_mode=0o100400,
         )
     image = io.BytesIO()
     iso.write_fp(image)
     iso.close()
     return image.getvalue()
+
+
+def _add_folders(iso: PyCdlib, path: str, names: dict[str, str]) -> None:
+    """Makes the folders above ``path`` that are not in ``names``, which maps them to their ISO 9660 paths."""
+    folder = ""
+    for part in path.split("/")[:-1]:
+        above, folder = folder, f"{folder}/{part}".lstrip("/")
+        if folder not in names:
+            names[folder] = f"{names[above]}/D{len(names):06}"
+            iso.add_directory(names[folder], rr_name=part, joliet_path=f"/{folder}", file_mode=0o040500)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -60,7 +60,12 @@ def load_record(text: str) -> MachineRecord:
 
 def _machine(raw: Json) -> Machine:
     backing: Json = {**raw["backing"], "format": ImageFormat(raw["backing"]["format"])}
-    changed: Json = {"firmware": Firmware(raw["firmware"]), "backing": Backing(**backing)}
+    changed: Json = {
+        "firmware": Firmware(raw["firmware"]),
+        "backing": Backing(**backing),
+        # Records of older versions have none.
+        "more_mac_addresses": tuple(raw.get("more_mac_addresses", ())),
+    }
     return Machine(**{**raw, **changed})
 
 

@@ -78,6 +78,9 @@ class VMService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def preflight_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, PreflightReport], /) -> PreflightReport:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> AsyncIterator[ConsoleOutput]:
@@ -500,6 +503,9 @@ class VMServiceClient(ConnectClient):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> PreflightReport:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         return await self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -584,6 +590,9 @@ class VMServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def preflight_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, PreflightReport], /) -> PreflightReport:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> Iterator[ConsoleOutput]:
@@ -1004,6 +1013,9 @@ class VMServiceClientSync(ConnectClientSync):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> PreflightReport:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         return self.execute_unary(
             request=request,
             method=MethodInfo(

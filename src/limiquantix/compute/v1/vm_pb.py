@@ -126,7 +126,7 @@ class VirtualMachine(Message[_VirtualMachineFields]):
         origin: VMOrigin
         is_managed: bool
 
-_VmSpecFields: TypeAlias = Literal["cpu", "memory", "disks", "nics", "firmware", "provisioning", "template"]
+_VmSpecFields: TypeAlias = Literal["cpu", "memory", "disks", "nics", "firmware", "provisioning", "template", "vlans", "bonds"]
 
 class VmSpec(Message[_VmSpecFields]):
     """
@@ -163,9 +163,17 @@ class VmSpec(Message[_VmSpecFields]):
             ```proto
             optional limiquantix.compute.v1.TemplateConfig template = 22;
             ```
+        vlans:
+            ```proto
+            repeated limiquantix.compute.v1.Vlan vlans = 100;
+            ```
+        bonds:
+            ```proto
+            repeated limiquantix.compute.v1.Bond bonds = 101;
+            ```
     """
 
-    __slots__ = ("cpu", "memory", "disks", "nics", "firmware", "provisioning", "template")
+    __slots__ = ("cpu", "memory", "disks", "nics", "firmware", "provisioning", "template", "vlans", "bonds")
 
     if TYPE_CHECKING:
 
@@ -179,6 +187,8 @@ class VmSpec(Message[_VmSpecFields]):
             firmware: FirmwareType | None = None,
             provisioning: ProvisioningConfig | None = None,
             template: TemplateConfig | None = None,
+            vlans: list[Vlan] | None = None,
+            bonds: list[Bond] | None = None,
         ) -> None:
             pass
 
@@ -189,6 +199,8 @@ class VmSpec(Message[_VmSpecFields]):
         firmware: FirmwareType
         provisioning: ProvisioningConfig | None
         template: TemplateConfig | None
+        vlans: list[Vlan]
+        bonds: list[Bond]
 
 _CpuConfigFields: TypeAlias = Literal["cores"]
 
@@ -316,7 +328,7 @@ class DiskDevice(Message[_DiskDeviceFields]):
         backing_file: str
         image: str
 
-_NetworkInterfaceFields: TypeAlias = Literal["id", "network_id", "mac_address", "ip_configs"]
+_NetworkInterfaceFields: TypeAlias = Literal["id", "network_id", "mac_address", "ip_configs", "addressing"]
 
 class NetworkInterface(Message[_NetworkInterfaceFields]):
     """
@@ -343,9 +355,15 @@ class NetworkInterface(Message[_NetworkInterfaceFields]):
             ```proto
             repeated limiquantix.compute.v1.IpConfig ip_configs = 6;
             ```
+        addressing:
+            Beside ip_configs, which may be here as well.
+
+            ```proto
+            optional limiquantix.compute.v1.Addressing addressing = 100;
+            ```
     """
 
-    __slots__ = ("id", "network_id", "mac_address", "ip_configs")
+    __slots__ = ("id", "network_id", "mac_address", "ip_configs", "addressing")
 
     if TYPE_CHECKING:
 
@@ -356,6 +374,7 @@ class NetworkInterface(Message[_NetworkInterfaceFields]):
             network_id: str = "",
             mac_address: str = "",
             ip_configs: list[IpConfig] | None = None,
+            addressing: Addressing | None = None,
         ) -> None:
             pass
 
@@ -363,6 +382,242 @@ class NetworkInterface(Message[_NetworkInterfaceFields]):
         network_id: str
         mac_address: str
         ip_configs: list[IpConfig]
+        addressing: Addressing | None
+
+_AddressingFields: TypeAlias = Literal["ip_configs", "dhcp4", "dhcp6", "mtu", "routes", "dns_servers", "search_domains"]
+
+class Addressing(Message[_AddressingFields]):
+    """
+    How a card, a VLAN or a bond is reached. Cards are named eth0, eth1 and so on in the guest.
+
+    ```proto
+    message limiquantix.compute.v1.Addressing
+    ```
+
+    Attributes:
+        ip_configs:
+            ```proto
+            repeated limiquantix.compute.v1.IpConfig ip_configs = 1;
+            ```
+        dhcp4:
+            ```proto
+            limiquantix.compute.v1.Addressing.Dhcp dhcp4 = 2;
+            ```
+        dhcp6:
+            ```proto
+            limiquantix.compute.v1.Addressing.Dhcp dhcp6 = 3;
+            ```
+        mtu:
+            Bytes; 0: the usual.
+
+            ```proto
+            uint32 mtu = 4;
+            ```
+        routes:
+            ```proto
+            repeated limiquantix.compute.v1.Route routes = 5;
+            ```
+        dns_servers:
+            ```proto
+            repeated string dns_servers = 6;
+            ```
+        search_domains:
+            ```proto
+            repeated string search_domains = 7;
+            ```
+    """
+
+    __slots__ = ("ip_configs", "dhcp4", "dhcp6", "mtu", "routes", "dns_servers", "search_domains")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            ip_configs: list[IpConfig] | None = None,
+            dhcp4: Addressing.Dhcp | None = None,
+            dhcp6: Addressing.Dhcp | None = None,
+            mtu: int = 0,
+            routes: list[Route] | None = None,
+            dns_servers: list[str] | None = None,
+            search_domains: list[str] | None = None,
+        ) -> None:
+            pass
+
+        ip_configs: list[IpConfig]
+        dhcp4: Addressing.Dhcp
+        dhcp6: Addressing.Dhcp
+        mtu: int
+        routes: list[Route]
+        dns_servers: list[str]
+        search_domains: list[str]
+
+    class Dhcp(Enum):
+        """
+        ```proto
+        enum limiquantix.compute.v1.Addressing.Dhcp
+        ```
+
+        Attributes:
+            USUAL:
+                For IPv4 where there is no static IPv4 address; for IPv6 never, as it comes by router advertisements.
+
+                ```proto
+                USUAL = 0
+                ```
+            ON:
+                ```proto
+                ON = 1
+                ```
+            OFF:
+                ```proto
+                OFF = 2
+                ```
+        """
+
+        USUAL = 0
+        ON = 1
+        OFF = 2
+
+_RouteFields: TypeAlias = Literal["to", "via", "metric"]
+
+class Route(Message[_RouteFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.Route
+    ```
+
+    Attributes:
+        to:
+            A network, such as 192.0.2.0/24.
+
+            ```proto
+            string to = 1;
+            ```
+        via:
+            ```proto
+            string via = 2;
+            ```
+        metric:
+            0: the guest's own choice.
+
+            ```proto
+            uint32 metric = 3;
+            ```
+    """
+
+    __slots__ = ("to", "via", "metric")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            to: str = "",
+            via: str = "",
+            metric: int = 0,
+        ) -> None:
+            pass
+
+        to: str
+        via: str
+        metric: int
+
+_VlanFields: TypeAlias = Literal["id", "link", "addressing"]
+
+class Vlan(Message[_VlanFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.Vlan
+    ```
+
+    Attributes:
+        id:
+            1 to 4094.
+
+            ```proto
+            uint32 id = 1;
+            ```
+        link:
+            A card or a bond; empty: the first card.
+
+            ```proto
+            string link = 2;
+            ```
+        addressing:
+            ```proto
+            optional limiquantix.compute.v1.Addressing addressing = 3;
+            ```
+    """
+
+    __slots__ = ("id", "link", "addressing")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: int = 0,
+            link: str = "",
+            addressing: Addressing | None = None,
+        ) -> None:
+            pass
+
+        id: int
+        link: str
+        addressing: Addressing | None
+
+_BondFields: TypeAlias = Literal["name", "members", "mode", "addressing"]
+
+class Bond(Message[_BondFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.Bond
+    ```
+
+    Attributes:
+        name:
+            Empty: bond0.
+
+            ```proto
+            string name = 1;
+            ```
+        members:
+            Names of cards; none: all of them.
+
+            ```proto
+            repeated string members = 2;
+            ```
+        mode:
+            As the kernel names it; empty: active-backup.
+
+            ```proto
+            string mode = 3;
+            ```
+        addressing:
+            ```proto
+            optional limiquantix.compute.v1.Addressing addressing = 4;
+            ```
+    """
+
+    __slots__ = ("name", "members", "mode", "addressing")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            members: list[str] | None = None,
+            mode: str = "",
+            addressing: Addressing | None = None,
+        ) -> None:
+            pass
+
+        name: str
+        members: list[str]
+        mode: str
+        addressing: Addressing | None
 
 _IpConfigFields: TypeAlias = Literal["address", "gateway", "dns_servers"]
 
@@ -432,7 +687,7 @@ class ProvisioningConfig(Message[_ProvisioningConfigFields]):
 
         method: Oneof[Literal["cloud_init"], CloudInitConfig] | Oneof[Literal["sysprep"], SysprepConfig] | None
 
-_CloudInitConfigFields: TypeAlias = Literal["user_data", "meta_data", "network_config", "vendor_data", "hostname", "default_user", "ssh_authorized_keys", "packages", "run_commands"]
+_CloudInitConfigFields: TypeAlias = Literal["user_data", "meta_data", "network_config", "vendor_data", "hostname", "default_user", "ssh_authorized_keys", "packages", "run_commands", "users", "ssh_password_login", "locale", "timezone", "keyboard", "upgrade", "repositories", "files", "boot_commands", "growth", "grow_devices", "mounts", "swap_mib", "ntp_servers", "ntp_pools", "proxy", "ca_certificates", "phone_home", "keep_etc_hosts", "allow_templates", "datasource"]
 
 class CloudInitConfig(Message[_CloudInitConfigFields]):
     """
@@ -486,9 +741,109 @@ class CloudInitConfig(Message[_CloudInitConfigFields]):
             ```proto
             repeated string run_commands = 104;
             ```
+        users:
+            Accounts beside the default user; one without a name, or with the default user's, says more of that one.
+
+            ```proto
+            repeated limiquantix.compute.v1.GuestUser users = 105;
+            ```
+        ssh_password_login:
+            Whoever has a password may also log in with it over SSH.
+
+            ```proto
+            bool ssh_password_login = 106;
+            ```
+        locale:
+            ```proto
+            string locale = 107;
+            ```
+        timezone:
+            ```proto
+            string timezone = 108;
+            ```
+        keyboard:
+            ```proto
+            optional limiquantix.compute.v1.Keyboard keyboard = 109;
+            ```
+        upgrade:
+            Bring every package up to date on the first boot.
+
+            ```proto
+            bool upgrade = 110;
+            ```
+        repositories:
+            ```proto
+            repeated limiquantix.compute.v1.PackageRepository repositories = 111;
+            ```
+        files:
+            ```proto
+            repeated limiquantix.compute.v1.GuestFile files = 112;
+            ```
+        boot_commands:
+            Shell lines, run as root early in every boot.
+
+            ```proto
+            repeated string boot_commands = 113;
+            ```
+        growth:
+            ```proto
+            limiquantix.compute.v1.DiskGrowth growth = 114;
+            ```
+        grow_devices:
+            Mount points or devices; only with growth NAMED.
+
+            ```proto
+            repeated string grow_devices = 115;
+            ```
+        mounts:
+            ```proto
+            repeated limiquantix.compute.v1.GuestMount mounts = 116;
+            ```
+        swap_mib:
+            ```proto
+            uint32 swap_mib = 117;
+            ```
+        ntp_servers:
+            ```proto
+            repeated string ntp_servers = 118;
+            ```
+        ntp_pools:
+            ```proto
+            repeated string ntp_pools = 119;
+            ```
+        proxy:
+            ```proto
+            optional limiquantix.compute.v1.GuestProxy proxy = 120;
+            ```
+        ca_certificates:
+            PEM, one or several in each.
+
+            ```proto
+            repeated string ca_certificates = 121;
+            ```
+        phone_home:
+            ```proto
+            optional limiquantix.compute.v1.PhoneHome phone_home = 122;
+            ```
+        keep_etc_hosts:
+            cloud-init leaves /etc/hosts alone.
+
+            ```proto
+            bool keep_etc_hosts = 123;
+            ```
+        allow_templates:
+            user_data may start with "## template: jinja"; the guest fills it in, nothing here does.
+
+            ```proto
+            bool allow_templates = 124;
+            ```
+        datasource:
+            ```proto
+            limiquantix.compute.v1.Datasource datasource = 125;
+            ```
     """
 
-    __slots__ = ("user_data", "meta_data", "network_config", "vendor_data", "hostname", "default_user", "ssh_authorized_keys", "packages", "run_commands")
+    __slots__ = ("user_data", "meta_data", "network_config", "vendor_data", "hostname", "default_user", "ssh_authorized_keys", "packages", "run_commands", "users", "ssh_password_login", "locale", "timezone", "keyboard", "upgrade", "repositories", "files", "boot_commands", "growth", "grow_devices", "mounts", "swap_mib", "ntp_servers", "ntp_pools", "proxy", "ca_certificates", "phone_home", "keep_etc_hosts", "allow_templates", "datasource")
 
     if TYPE_CHECKING:
 
@@ -504,6 +859,27 @@ class CloudInitConfig(Message[_CloudInitConfigFields]):
             ssh_authorized_keys: list[str] | None = None,
             packages: list[str] | None = None,
             run_commands: list[str] | None = None,
+            users: list[GuestUser] | None = None,
+            ssh_password_login: bool = False,
+            locale: str = "",
+            timezone: str = "",
+            keyboard: Keyboard | None = None,
+            upgrade: bool = False,
+            repositories: list[PackageRepository] | None = None,
+            files: list[GuestFile] | None = None,
+            boot_commands: list[str] | None = None,
+            growth: DiskGrowth | None = None,
+            grow_devices: list[str] | None = None,
+            mounts: list[GuestMount] | None = None,
+            swap_mib: int = 0,
+            ntp_servers: list[str] | None = None,
+            ntp_pools: list[str] | None = None,
+            proxy: GuestProxy | None = None,
+            ca_certificates: list[str] | None = None,
+            phone_home: PhoneHome | None = None,
+            keep_etc_hosts: bool = False,
+            allow_templates: bool = False,
+            datasource: Datasource | None = None,
         ) -> None:
             pass
 
@@ -516,6 +892,466 @@ class CloudInitConfig(Message[_CloudInitConfigFields]):
         ssh_authorized_keys: list[str]
         packages: list[str]
         run_commands: list[str]
+        users: list[GuestUser]
+        ssh_password_login: bool
+        locale: str
+        timezone: str
+        keyboard: Keyboard | None
+        upgrade: bool
+        repositories: list[PackageRepository]
+        files: list[GuestFile]
+        boot_commands: list[str]
+        growth: DiskGrowth
+        grow_devices: list[str]
+        mounts: list[GuestMount]
+        swap_mib: int
+        ntp_servers: list[str]
+        ntp_pools: list[str]
+        proxy: GuestProxy | None
+        ca_certificates: list[str]
+        phone_home: PhoneHome | None
+        keep_etc_hosts: bool
+        allow_templates: bool
+        datasource: Datasource
+
+_GuestUserFields: TypeAlias = Literal["name", "full_name", "groups", "privilege", "sudo_rule", "shell", "ssh_authorized_keys", "ssh_import_ids", "password", "password_hash", "must_change_password"]
+
+class GuestUser(Message[_GuestUserFields]):
+    """
+    A password is hashed as soon as it is read; it is in no answer, no log and no table.
+
+    ```proto
+    message limiquantix.compute.v1.GuestUser
+    ```
+
+    Attributes:
+        name:
+            ```proto
+            string name = 1;
+            ```
+        full_name:
+            ```proto
+            string full_name = 2;
+            ```
+        groups:
+            ```proto
+            repeated string groups = 3;
+            ```
+        privilege:
+            ```proto
+            limiquantix.compute.v1.GuestUser.Privilege privilege = 4;
+            ```
+        sudo_rule:
+            One rule of sudoers instead of the usual one.
+
+            ```proto
+            string sudo_rule = 5;
+            ```
+        shell:
+            Empty: the image's usual one.
+
+            ```proto
+            string shell = 6;
+            ```
+        ssh_authorized_keys:
+            ```proto
+            repeated string ssh_authorized_keys = 7;
+            ```
+        ssh_import_ids:
+            "gh:NAME" or "lp:NAME": the guest fetches the keys itself.
+
+            ```proto
+            repeated string ssh_import_ids = 8;
+            ```
+        password:
+            ```proto
+            string password = 9;
+            ```
+        password_hash:
+            crypt(5): sha512crypt ($6$) or yescrypt ($y$).
+
+            ```proto
+            string password_hash = 10;
+            ```
+        must_change_password:
+            ```proto
+            bool must_change_password = 11;
+            ```
+    """
+
+    __slots__ = ("name", "full_name", "groups", "privilege", "sudo_rule", "shell", "ssh_authorized_keys", "ssh_import_ids", "password", "password_hash", "must_change_password")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            full_name: str = "",
+            groups: list[str] | None = None,
+            privilege: GuestUser.Privilege | None = None,
+            sudo_rule: str = "",
+            shell: str = "",
+            ssh_authorized_keys: list[str] | None = None,
+            ssh_import_ids: list[str] | None = None,
+            password: str = "",
+            password_hash: str = "",
+            must_change_password: bool = False,
+        ) -> None:
+            pass
+
+        name: str
+        full_name: str
+        groups: list[str]
+        privilege: GuestUser.Privilege
+        sudo_rule: str
+        shell: str
+        ssh_authorized_keys: list[str]
+        ssh_import_ids: list[str]
+        password: str
+        password_hash: str
+        must_change_password: bool
+
+    class Privilege(Enum):
+        """
+        ```proto
+        enum limiquantix.compute.v1.GuestUser.Privilege
+        ```
+
+        Attributes:
+            USUAL:
+                The default user everything, all others nothing.
+
+                ```proto
+                USUAL = 0
+                ```
+            ADMINISTRATOR:
+                ```proto
+                ADMINISTRATOR = 1
+                ```
+            NONE:
+                ```proto
+                NONE = 2
+                ```
+        """
+
+        USUAL = 0
+        ADMINISTRATOR = 1
+        NONE = 2
+
+_KeyboardFields: TypeAlias = Literal["layout", "model", "variant", "options"]
+
+class Keyboard(Message[_KeyboardFields]):
+    """
+    Names of XKB, such as "de" and "nodeadkeys".
+
+    ```proto
+    message limiquantix.compute.v1.Keyboard
+    ```
+
+    Attributes:
+        layout:
+            ```proto
+            string layout = 1;
+            ```
+        model:
+            ```proto
+            string model = 2;
+            ```
+        variant:
+            ```proto
+            string variant = 3;
+            ```
+        options:
+            ```proto
+            string options = 4;
+            ```
+    """
+
+    __slots__ = ("layout", "model", "variant", "options")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            layout: str = "",
+            model: str = "",
+            variant: str = "",
+            options: str = "",
+        ) -> None:
+            pass
+
+        layout: str
+        model: str
+        variant: str
+        options: str
+
+_PackageRepositoryFields: TypeAlias = Literal["id", "url", "name", "suite", "components", "key"]
+
+class PackageRepository(Message[_PackageRepositoryFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.PackageRepository
+    ```
+
+    Attributes:
+        id:
+            Lower-case letters, digits, '-' and '_'.
+
+            ```proto
+            string id = 1;
+            ```
+        url:
+            ```proto
+            string url = 2;
+            ```
+        name:
+            ```proto
+            string name = 3;
+            ```
+        suite:
+            apt's alone.
+
+            ```proto
+            string suite = 4;
+            ```
+        components:
+            ```proto
+            repeated string components = 5;
+            ```
+        key:
+            An armoured OpenPGP key; for apk its RSA key as PEM. Empty: signed by a key that the image has.
+
+            ```proto
+            string key = 6;
+            ```
+    """
+
+    __slots__ = ("id", "url", "name", "suite", "components", "key")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            url: str = "",
+            name: str = "",
+            suite: str = "",
+            components: list[str] | None = None,
+            key: str = "",
+        ) -> None:
+            pass
+
+        id: str
+        url: str
+        name: str
+        suite: str
+        components: list[str]
+        key: str
+
+_GuestFileFields: TypeAlias = Literal["path", "text", "data", "owner", "permissions", "append"]
+
+class GuestFile(Message[_GuestFileFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.GuestFile
+    ```
+
+    Attributes:
+        path:
+            ```proto
+            string path = 1;
+            ```
+        text:
+            Text or data, one of them.
+
+            ```proto
+            string text = 2;
+            ```
+        data:
+            ```proto
+            bytes data = 3;
+            ```
+        owner:
+            USER or USER:GROUP; empty: root.
+
+            ```proto
+            string owner = 4;
+            ```
+        permissions:
+            Octal; empty: 0644.
+
+            ```proto
+            string permissions = 5;
+            ```
+        append:
+            ```proto
+            bool append = 6;
+            ```
+    """
+
+    __slots__ = ("path", "text", "data", "owner", "permissions", "append")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            path: str = "",
+            text: str = "",
+            data: bytes = b"",
+            owner: str = "",
+            permissions: str = "",
+            append: bool = False,
+        ) -> None:
+            pass
+
+        path: str
+        text: str
+        data: bytes
+        owner: str
+        permissions: str
+        append: bool
+
+_GuestMountFields: TypeAlias = Literal["source", "target", "type", "options"]
+
+class GuestMount(Message[_GuestMountFields]):
+    """
+    A line of fstab(5).
+
+    ```proto
+    message limiquantix.compute.v1.GuestMount
+    ```
+
+    Attributes:
+        source:
+            ```proto
+            string source = 1;
+            ```
+        target:
+            "none" for swap.
+
+            ```proto
+            string target = 2;
+            ```
+        type:
+            Empty: auto.
+
+            ```proto
+            string type = 3;
+            ```
+        options:
+            Empty: "defaults,nofail".
+
+            ```proto
+            string options = 4;
+            ```
+    """
+
+    __slots__ = ("source", "target", "type", "options")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            source: str = "",
+            target: str = "",
+            type: str = "",
+            options: str = "",
+        ) -> None:
+            pass
+
+        source: str
+        target: str
+        type: str
+        options: str
+
+_GuestProxyFields: TypeAlias = Literal["http", "https", "no_proxy"]
+
+class GuestProxy(Message[_GuestProxyFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.GuestProxy
+    ```
+
+    Attributes:
+        http:
+            ```proto
+            string http = 1;
+            ```
+        https:
+            ```proto
+            string https = 2;
+            ```
+        no_proxy:
+            ```proto
+            repeated string no_proxy = 3;
+            ```
+    """
+
+    __slots__ = ("http", "https", "no_proxy")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            http: str = "",
+            https: str = "",
+            no_proxy: list[str] | None = None,
+        ) -> None:
+            pass
+
+        http: str
+        https: str
+        no_proxy: list[str]
+
+_PhoneHomeFields: TypeAlias = Literal["url", "post", "tries"]
+
+class PhoneHome(Message[_PhoneHomeFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.PhoneHome
+    ```
+
+    Attributes:
+        url:
+            ```proto
+            string url = 1;
+            ```
+        post:
+            Empty: all that cloud-init knows.
+
+            ```proto
+            repeated string post = 2;
+            ```
+        tries:
+            0: ten.
+
+            ```proto
+            uint32 tries = 3;
+            ```
+    """
+
+    __slots__ = ("url", "post", "tries")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            url: str = "",
+            post: list[str] | None = None,
+            tries: int = 0,
+        ) -> None:
+            pass
+
+        url: str
+        post: list[str]
+        tries: int
 
 _SysprepConfigFields: TypeAlias = Literal["unattend_xml", "product_key", "domain", "domain_user", "domain_password"]
 
@@ -900,7 +1736,7 @@ class ConsoleInfo(Message[_ConsoleInfoFields]):
         VNC = 1
         SPICE = 2
 
-_CreateVMRequestFields: TypeAlias = Literal["name", "project_id", "description", "labels", "spec", "start_on_create", "template_id", "node_id"]
+_CreateVMRequestFields: TypeAlias = Literal["name", "project_id", "description", "labels", "spec", "start_on_create", "template_id", "node_id", "force"]
 
 class CreateVMRequest(Message[_CreateVMRequestFields]):
     """
@@ -941,9 +1777,15 @@ class CreateVMRequest(Message[_CreateVMRequestFields]):
             ```proto
             string node_id = 8;
             ```
+        force:
+            Make it although PreflightVM has a blocker.
+
+            ```proto
+            bool force = 100;
+            ```
     """
 
-    __slots__ = ("name", "project_id", "description", "labels", "spec", "start_on_create", "template_id", "node_id")
+    __slots__ = ("name", "project_id", "description", "labels", "spec", "start_on_create", "template_id", "node_id", "force")
 
     if TYPE_CHECKING:
 
@@ -958,6 +1800,7 @@ class CreateVMRequest(Message[_CreateVMRequestFields]):
             start_on_create: bool = False,
             template_id: str = "",
             node_id: str = "",
+            force: bool = False,
         ) -> None:
             pass
 
@@ -969,6 +1812,7 @@ class CreateVMRequest(Message[_CreateVMRequestFields]):
         start_on_create: bool
         template_id: str
         node_id: str
+        force: bool
 
 _GetVMRequestFields: TypeAlias = Literal["id"]
 
@@ -1336,10 +2180,12 @@ class WatchVMRequest(Message[_WatchVMRequestFields]):
 
         vm_id: str
 
-_ProvisioningPreviewFields: TypeAlias = Literal["user_data", "meta_data", "network_config", "vendor_data"]
+_ProvisioningPreviewFields: TypeAlias = Literal["user_data", "meta_data", "network_config", "vendor_data", "datasource", "paths", "user"]
 
 class ProvisioningPreview(Message[_ProvisioningPreviewFields]):
     """
+    To the byte what would be on the seed, but for password hashes, in whose place "(hidden)" stands.
+
     ```proto
     message limiquantix.compute.v1.ProvisioningPreview
     ```
@@ -1361,9 +2207,25 @@ class ProvisioningPreview(Message[_ProvisioningPreviewFields]):
             ```proto
             string vendor_data = 4;
             ```
+        datasource:
+            ```proto
+            limiquantix.compute.v1.Datasource datasource = 5;
+            ```
+        paths:
+            Where each of them lies on the seed.
+
+            ```proto
+            map<string, string> paths = 6;
+            ```
+        user:
+            As whom one logs in.
+
+            ```proto
+            string user = 7;
+            ```
     """
 
-    __slots__ = ("user_data", "meta_data", "network_config", "vendor_data")
+    __slots__ = ("user_data", "meta_data", "network_config", "vendor_data", "datasource", "paths", "user")
 
     if TYPE_CHECKING:
 
@@ -1374,6 +2236,9 @@ class ProvisioningPreview(Message[_ProvisioningPreviewFields]):
             meta_data: str = "",
             network_config: str = "",
             vendor_data: str = "",
+            datasource: Datasource | None = None,
+            paths: dict[str, str] | None = None,
+            user: str = "",
         ) -> None:
             pass
 
@@ -1381,6 +2246,9 @@ class ProvisioningPreview(Message[_ProvisioningPreviewFields]):
         meta_data: str
         network_config: str
         vendor_data: str
+        datasource: Datasource
+        paths: dict[str, str]
+        user: str
 
 _PreflightReportFields: TypeAlias = Literal["findings"]
 
@@ -1474,14 +2342,20 @@ class Finding(Message[_FindingFields]):
                 SEVERITY_UNSPECIFIED = 0
                 ```
             INFO:
+                As it should be: green.
+
                 ```proto
                 SEVERITY_INFO = 1
                 ```
             WARNING:
+                It may not be what was meant: amber.
+
                 ```proto
                 SEVERITY_WARNING = 2
                 ```
             BLOCKER:
+                It would not come up, or not as it was asked for: red.
+
                 ```proto
                 SEVERITY_BLOCKER = 3
                 ```
@@ -1608,6 +2482,66 @@ class FirmwareType(Enum):
     UEFI = 1
     UEFI_SECURE_BOOT = 2
 
+class DiskGrowth(Enum):
+    """
+    ```proto
+    enum limiquantix.compute.v1.DiskGrowth
+    ```
+
+    Attributes:
+        USUAL:
+            As the image does it: mostly the root file system grows.
+
+            ```proto
+            DISK_GROWTH_USUAL = 0
+            ```
+        OFF:
+            ```proto
+            DISK_GROWTH_OFF = 1
+            ```
+        NAMED:
+            ```proto
+            DISK_GROWTH_NAMED = 2
+            ```
+    """
+
+    USUAL = 0
+    OFF = 1
+    NAMED = 2
+
+class Datasource(Enum):
+    """
+    How the guest finds its documents.
+
+    ```proto
+    enum limiquantix.compute.v1.Datasource
+    ```
+
+    Attributes:
+        UNSPECIFIED:
+            What the image reads, NoCloud where it reads both.
+
+            ```proto
+            DATASOURCE_UNSPECIFIED = 0
+            ```
+        NOCLOUD:
+            A disk labelled "cidata".
+
+            ```proto
+            DATASOURCE_NOCLOUD = 1
+            ```
+        CONFIG_DRIVE:
+            A disk labelled "config-2" in OpenStack's layout.
+
+            ```proto
+            DATASOURCE_CONFIG_DRIVE = 2
+            ```
+    """
+
+    UNSPECIFIED = 0
+    NOCLOUD = 1
+    CONFIG_DRIVE = 2
+
 class CloneType(Enum):
     """
     ```proto
@@ -1625,7 +2559,7 @@ class CloneType(Enum):
 
 
 _DESC = file_desc(
-    b'\n\x1flimiquantix/compute/v1/vm.proto\x12\x16limiquantix.compute.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xa0\x05\n\x0eVirtualMachine\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x04 \x03(\x0b22.limiquantix.compute.v1.VirtualMachine.LabelsEntryR\x06labels\x12 \n\x0bdescription\x18\x05 \x01(\tR\x0bdescription\x12)\n\x10hardware_version\x18\x06 \x01(\tR\x0fhardwareVersion\x122\n\x04spec\x18\x07 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x128\n\x06status\x18\x08 \x01(\x0b2 .limiquantix.compute.v1.VmStatusR\x06status\x129\n\ncreated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1d\n\ncreated_by\x18\x0b \x01(\tR\tcreatedBy\x12\x1b\n\tfolder_id\x18\x0c \x01(\tR\x08folderId\x128\n\x06origin\x18\r \x01(\x0e2 .limiquantix.compute.v1.VMOriginR\x06origin\x12\x1d\n\nis_managed\x18\x0e \x01(\x08R\tisManaged\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xc9\x03\n\x06VmSpec\x123\n\x03cpu\x18\x01 \x01(\x0b2!.limiquantix.compute.v1.CpuConfigR\x03cpu\x12<\n\x06memory\x18\x02 \x01(\x0b2$.limiquantix.compute.v1.MemoryConfigR\x06memory\x128\n\x05disks\x18\x03 \x03(\x0b2".limiquantix.compute.v1.DiskDeviceR\x05disks\x12<\n\x04nics\x18\x05 \x03(\x0b2(.limiquantix.compute.v1.NetworkInterfaceR\x04nics\x12@\n\x08firmware\x18\r \x01(\x0e2$.limiquantix.compute.v1.FirmwareTypeR\x08firmware\x12N\n\x0cprovisioning\x18\x11 \x01(\x0b2*.limiquantix.compute.v1.ProvisioningConfigR\x0cprovisioning\x12B\n\x08template\x18\x16 \x01(\x0b2&.limiquantix.compute.v1.TemplateConfigR\x08template"!\n\tCpuConfig\x12\x14\n\x05cores\x18\x01 \x01(\rR\x05cores")\n\x0cMemoryConfig\x12\x19\n\x08size_mib\x18\x01 \x01(\x04R\x07sizeMib"\xd4\x01\n\nDiskDevice\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12&\n\x0fstorage_pool_id\x18\x02 \x01(\tR\rstoragePoolId\x12\x1b\n\tvolume_id\x18\x03 \x01(\tR\x08volumeId\x12\x19\n\x08size_gib\x18\x04 \x01(\x04R\x07sizeGib\x12\x1d\n\nboot_index\x18\x07 \x01(\rR\tbootIndex\x12!\n\x0cbacking_file\x18\x0c \x01(\tR\x0bbackingFile\x12\x14\n\x05image\x18d \x01(\tR\x05image"\xa3\x01\n\x10NetworkInterface\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nnetwork_id\x18\x02 \x01(\tR\tnetworkId\x12\x1f\n\x0bmac_address\x18\x03 \x01(\tR\nmacAddress\x12?\n\nip_configs\x18\x06 \x03(\x0b2 .limiquantix.compute.v1.IpConfigR\tipConfigs"_\n\x08IpConfig\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x18\n\x07gateway\x18\x02 \x01(\tR\x07gateway\x12\x1f\n\x0bdns_servers\x18\x03 \x03(\tR\ndnsServers"\xab\x01\n\x12ProvisioningConfig\x12H\n\ncloud_init\x18\x01 \x01(\x0b2\'.limiquantix.compute.v1.CloudInitConfigH\x00R\tcloudInit\x12A\n\x07sysprep\x18\x03 \x01(\x0b2%.limiquantix.compute.v1.SysprepConfigH\x00R\x07sysprepB\x08\n\x06method"\xc1\x02\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12\x1a\n\x08hostname\x18d \x01(\tR\x08hostname\x12!\n\x0cdefault_user\x18e \x01(\tR\x0bdefaultUser\x12.\n\x13ssh_authorized_keys\x18f \x03(\tR\x11sshAuthorizedKeys\x12\x1a\n\x08packages\x18g \x03(\tR\x08packages\x12!\n\x0crun_commands\x18h \x03(\tR\x0brunCommands"\xb5\x01\n\rSysprepConfig\x12!\n\x0cunattend_xml\x18\x01 \x01(\tR\x0bunattendXml\x12\x1f\n\x0bproduct_key\x18\x02 \x01(\tR\nproductKey\x12\x16\n\x06domain\x18\x03 \x01(\tR\x06domain\x12\x1f\n\x0bdomain_user\x18\x04 \x01(\tR\ndomainUser\x12\'\n\x0fdomain_password\x18\x05 \x01(\tR\x0edomainPassword"\xa1\x01\n\x0eTemplateConfig\x12\x1f\n\x0bis_template\x18\x01 \x01(\x08R\nisTemplate\x12,\n\x12source_template_id\x18\x02 \x01(\tR\x10sourceTemplateId\x12@\n\nclone_type\x18\x03 \x01(\x0e2!.limiquantix.compute.v1.CloneTypeR\tcloneType"\xdd\x06\n\x08VmStatus\x12A\n\x05state\x18\x01 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x17\n\x07node_id\x18\x02 \x01(\tR\x06nodeId\x12!\n\x0cip_addresses\x18\x03 \x03(\tR\x0bipAddresses\x12=\n\x07console\x18\x07 \x01(\x0b2#.limiquantix.compute.v1.ConsoleInfoR\x07console\x12#\n\rerror_message\x18\x08 \x01(\tR\x0cerrorMessage\x12D\n\x10state_changed_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x0estateChangedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12\x19\n\x08ssh_user\x18g \x01(\tR\x07sshUser\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12\x19\n\x08image_id\x18j \x01(\tR\x07imageId\x12!\n\x0cimage_digest\x18k \x01(\tR\x0bimageDigest\x12\x1d\n\nerror_code\x18l \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18m \x01(\tR\x0berrorRemedy\x12\x15\n\x06job_id\x18n \x01(\tR\x05jobId\x12\x1d\n\nimage_name\x18o \x01(\tR\timageName\x12\x1a\n\x08warnings\x18p \x03(\tR\x08warnings"\x96\x01\n\nPowerState\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\x0b\n\x07STOPPED\x10\x02\x12\n\n\x06PAUSED\x10\x03\x12\r\n\tSUSPENDED\x10\x04\x12\x0b\n\x07CRASHED\x10\x05\x12\r\n\tMIGRATING\x10\x06\x12\x10\n\x0cPROVISIONING\x10\x07\x12\x08\n\x04LOST\x10\x08\x12\x0e\n\nTERMINATED\x10\t"\xb7\x02\n\x0bConsoleInfo\x12R\n\x0cconsole_type\x18\x01 \x01(\x0e2/.limiquantix.compute.v1.ConsoleInfo.ConsoleTypeR\x0bconsoleType\x12\x12\n\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n\x04port\x18\x03 \x01(\rR\x04port\x12\x1a\n\x08password\x18\x04 \x01(\tR\x08password\x12#\n\rwebsocket_url\x18\x05 \x01(\tR\x0cwebsocketUrl\x12\x10\n\x03tls\x18\x06 \x01(\x08R\x03tls"Y\n\x0bConsoleType\x12\x1c\n\x18CONSOLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10CONSOLE_TYPE_VNC\x10\x01\x12\x16\n\x12CONSOLE_TYPE_SPICE\x10\x02"\x84\x03\n\x0fCreateVMRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x02 \x01(\tR\tprojectId\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12K\n\x06labels\x18\x04 \x03(\x0b23.limiquantix.compute.v1.CreateVMRequest.LabelsEntryR\x06labels\x122\n\x04spec\x18\x05 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x12&\n\x0fstart_on_create\x18\x06 \x01(\x08R\rstartOnCreate\x12\x1f\n\x0btemplate_id\x18\x07 \x01(\tR\ntemplateId\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x1e\n\x0cGetVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\xeb\x02\n\x0eListVMsRequest\x12\x1d\n\nproject_id\x18\x01 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x02 \x03(\x0b22.limiquantix.compute.v1.ListVMsRequest.LabelsEntryR\x06labels\x12C\n\x06states\x18\x03 \x03(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x06states\x12\x17\n\x07node_id\x18\x04 \x01(\tR\x06nodeId\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x12\x19\n\x08order_by\x18\x0c \x01(\tR\x07orderBy\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x94\x01\n\x0fListVMsResponse\x128\n\x03vms\x18\x01 \x03(\x0b2&.limiquantix.compute.v1.VirtualMachineR\x03vms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\x9b\x01\n\x0fDeleteVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12%\n\x0edelete_volumes\x18\x03 \x01(\x08R\rdeleteVolumes\x12;\n\x1aremove_from_inventory_only\x18\x04 \x01(\x08R\x17removeFromInventoryOnly" \n\x0eStartVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"V\n\rStopVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12\x1f\n\x0btimeout_sec\x18\x03 \x01(\x05R\ntimeoutSec"7\n\x0fRebootVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"(\n\x11GetConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"/\n\x18ConvertToTemplateRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"%\n\x0eWatchVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"\x97\x01\n\x13ProvisioningPreview\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData"N\n\x0fPreflightReport\x12;\n\x08findings\x18\x01 \x03(\x0b2\x1f.limiquantix.compute.v1.FindingR\x08findings"\x90\x02\n\x07Finding\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12D\n\x08severity\x18\x02 \x01(\x0e2(.limiquantix.compute.v1.Finding.SeverityR\x08severity\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x16\n\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x14\n\x05field\x18\x05 \x01(\tR\x05field"c\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x14\n\x10SEVERITY_BLOCKER\x10\x03"Y\n\x12ReadConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow";\n\rConsoleOutput\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data*%\n\x08VMOrigin\x12\x19\n\x15VM_ORIGIN_UNSPECIFIED\x10\x00*8\n\x0cFirmwareType\x12\x08\n\x04BIOS\x10\x00\x12\x08\n\x04UEFI\x10\x01\x12\x14\n\x10UEFI_SECURE_BOOT\x10\x02*\'\n\tCloneType\x12\x1a\n\x16CLONE_TYPE_UNSPECIFIED\x10\x002\xd5\t\n\tVMService\x12[\n\x08CreateVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12U\n\x05GetVM\x12$.limiquantix.compute.v1.GetVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12Z\n\x07ListVMs\x12&.limiquantix.compute.v1.ListVMsRequest\x1a\'.limiquantix.compute.v1.ListVMsResponse\x12K\n\x08DeleteVM\x12\'.limiquantix.compute.v1.DeleteVMRequest\x1a\x16.google.protobuf.Empty\x12Y\n\x07StartVM\x12&.limiquantix.compute.v1.StartVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12W\n\x06StopVM\x12%.limiquantix.compute.v1.StopVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12[\n\x08RebootVM\x12\'.limiquantix.compute.v1.RebootVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12m\n\x11ConvertToTemplate\x120.limiquantix.compute.v1.ConvertToTemplateRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12\\\n\nGetConsole\x12).limiquantix.compute.v1.GetConsoleRequest\x1a#.limiquantix.compute.v1.ConsoleInfo\x12[\n\x07WatchVM\x12&.limiquantix.compute.v1.WatchVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine0\x01\x12k\n\x13PreviewProvisioning\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a+.limiquantix.compute.v1.ProvisioningPreview\x12_\n\x0bPreflightVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a\'.limiquantix.compute.v1.PreflightReport\x12b\n\x0bReadConsole\x12*.limiquantix.compute.v1.ReadConsoleRequest\x1a%.limiquantix.compute.v1.ConsoleOutput0\x01b\x06proto3',
+    b'\n\x1flimiquantix/compute/v1/vm.proto\x12\x16limiquantix.compute.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xa0\x05\n\x0eVirtualMachine\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x04 \x03(\x0b22.limiquantix.compute.v1.VirtualMachine.LabelsEntryR\x06labels\x12 \n\x0bdescription\x18\x05 \x01(\tR\x0bdescription\x12)\n\x10hardware_version\x18\x06 \x01(\tR\x0fhardwareVersion\x122\n\x04spec\x18\x07 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x128\n\x06status\x18\x08 \x01(\x0b2 .limiquantix.compute.v1.VmStatusR\x06status\x129\n\ncreated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1d\n\ncreated_by\x18\x0b \x01(\tR\tcreatedBy\x12\x1b\n\tfolder_id\x18\x0c \x01(\tR\x08folderId\x128\n\x06origin\x18\r \x01(\x0e2 .limiquantix.compute.v1.VMOriginR\x06origin\x12\x1d\n\nis_managed\x18\x0e \x01(\x08R\tisManaged\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xb1\x04\n\x06VmSpec\x123\n\x03cpu\x18\x01 \x01(\x0b2!.limiquantix.compute.v1.CpuConfigR\x03cpu\x12<\n\x06memory\x18\x02 \x01(\x0b2$.limiquantix.compute.v1.MemoryConfigR\x06memory\x128\n\x05disks\x18\x03 \x03(\x0b2".limiquantix.compute.v1.DiskDeviceR\x05disks\x12<\n\x04nics\x18\x05 \x03(\x0b2(.limiquantix.compute.v1.NetworkInterfaceR\x04nics\x12@\n\x08firmware\x18\r \x01(\x0e2$.limiquantix.compute.v1.FirmwareTypeR\x08firmware\x12N\n\x0cprovisioning\x18\x11 \x01(\x0b2*.limiquantix.compute.v1.ProvisioningConfigR\x0cprovisioning\x12B\n\x08template\x18\x16 \x01(\x0b2&.limiquantix.compute.v1.TemplateConfigR\x08template\x122\n\x05vlans\x18d \x03(\x0b2\x1c.limiquantix.compute.v1.VlanR\x05vlans\x122\n\x05bonds\x18e \x03(\x0b2\x1c.limiquantix.compute.v1.BondR\x05bonds"!\n\tCpuConfig\x12\x14\n\x05cores\x18\x01 \x01(\rR\x05cores")\n\x0cMemoryConfig\x12\x19\n\x08size_mib\x18\x01 \x01(\x04R\x07sizeMib"\xd4\x01\n\nDiskDevice\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12&\n\x0fstorage_pool_id\x18\x02 \x01(\tR\rstoragePoolId\x12\x1b\n\tvolume_id\x18\x03 \x01(\tR\x08volumeId\x12\x19\n\x08size_gib\x18\x04 \x01(\x04R\x07sizeGib\x12\x1d\n\nboot_index\x18\x07 \x01(\rR\tbootIndex\x12!\n\x0cbacking_file\x18\x0c \x01(\tR\x0bbackingFile\x12\x14\n\x05image\x18d \x01(\tR\x05image"\xe7\x01\n\x10NetworkInterface\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nnetwork_id\x18\x02 \x01(\tR\tnetworkId\x12\x1f\n\x0bmac_address\x18\x03 \x01(\tR\nmacAddress\x12?\n\nip_configs\x18\x06 \x03(\x0b2 .limiquantix.compute.v1.IpConfigR\tipConfigs\x12B\n\naddressing\x18d \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"\x80\x03\n\nAddressing\x12?\n\nip_configs\x18\x01 \x03(\x0b2 .limiquantix.compute.v1.IpConfigR\tipConfigs\x12=\n\x05dhcp4\x18\x02 \x01(\x0e2\'.limiquantix.compute.v1.Addressing.DhcpR\x05dhcp4\x12=\n\x05dhcp6\x18\x03 \x01(\x0e2\'.limiquantix.compute.v1.Addressing.DhcpR\x05dhcp6\x12\x10\n\x03mtu\x18\x04 \x01(\rR\x03mtu\x125\n\x06routes\x18\x05 \x03(\x0b2\x1d.limiquantix.compute.v1.RouteR\x06routes\x12\x1f\n\x0bdns_servers\x18\x06 \x03(\tR\ndnsServers\x12%\n\x0esearch_domains\x18\x07 \x03(\tR\rsearchDomains""\n\x04Dhcp\x12\t\n\x05USUAL\x10\x00\x12\x06\n\x02ON\x10\x01\x12\x07\n\x03OFF\x10\x02"A\n\x05Route\x12\x0e\n\x02to\x18\x01 \x01(\tR\x02to\x12\x10\n\x03via\x18\x02 \x01(\tR\x03via\x12\x16\n\x06metric\x18\x03 \x01(\rR\x06metric"n\n\x04Vlan\x12\x0e\n\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n\x04link\x18\x02 \x01(\tR\x04link\x12B\n\naddressing\x18\x03 \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"\x8c\x01\n\x04Bond\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07members\x18\x02 \x03(\tR\x07members\x12\x12\n\x04mode\x18\x03 \x01(\tR\x04mode\x12B\n\naddressing\x18\x04 \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"_\n\x08IpConfig\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x18\n\x07gateway\x18\x02 \x01(\tR\x07gateway\x12\x1f\n\x0bdns_servers\x18\x03 \x03(\tR\ndnsServers"\xab\x01\n\x12ProvisioningConfig\x12H\n\ncloud_init\x18\x01 \x01(\x0b2\'.limiquantix.compute.v1.CloudInitConfigH\x00R\tcloudInit\x12A\n\x07sysprep\x18\x03 \x01(\x0b2%.limiquantix.compute.v1.SysprepConfigH\x00R\x07sysprepB\x08\n\x06method"\x8d\n\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12\x1a\n\x08hostname\x18d \x01(\tR\x08hostname\x12!\n\x0cdefault_user\x18e \x01(\tR\x0bdefaultUser\x12.\n\x13ssh_authorized_keys\x18f \x03(\tR\x11sshAuthorizedKeys\x12\x1a\n\x08packages\x18g \x03(\tR\x08packages\x12!\n\x0crun_commands\x18h \x03(\tR\x0brunCommands\x127\n\x05users\x18i \x03(\x0b2!.limiquantix.compute.v1.GuestUserR\x05users\x12,\n\x12ssh_password_login\x18j \x01(\x08R\x10sshPasswordLogin\x12\x16\n\x06locale\x18k \x01(\tR\x06locale\x12\x1a\n\x08timezone\x18l \x01(\tR\x08timezone\x12<\n\x08keyboard\x18m \x01(\x0b2 .limiquantix.compute.v1.KeyboardR\x08keyboard\x12\x18\n\x07upgrade\x18n \x01(\x08R\x07upgrade\x12M\n\x0crepositories\x18o \x03(\x0b2).limiquantix.compute.v1.PackageRepositoryR\x0crepositories\x127\n\x05files\x18p \x03(\x0b2!.limiquantix.compute.v1.GuestFileR\x05files\x12#\n\rboot_commands\x18q \x03(\tR\x0cbootCommands\x12:\n\x06growth\x18r \x01(\x0e2".limiquantix.compute.v1.DiskGrowthR\x06growth\x12!\n\x0cgrow_devices\x18s \x03(\tR\x0bgrowDevices\x12:\n\x06mounts\x18t \x03(\x0b2".limiquantix.compute.v1.GuestMountR\x06mounts\x12\x19\n\x08swap_mib\x18u \x01(\rR\x07swapMib\x12\x1f\n\x0bntp_servers\x18v \x03(\tR\nntpServers\x12\x1b\n\tntp_pools\x18w \x03(\tR\x08ntpPools\x128\n\x05proxy\x18x \x01(\x0b2".limiquantix.compute.v1.GuestProxyR\x05proxy\x12\'\n\x0fca_certificates\x18y \x03(\tR\x0ecaCertificates\x12@\n\nphone_home\x18z \x01(\x0b2!.limiquantix.compute.v1.PhoneHomeR\tphoneHome\x12$\n\x0ekeep_etc_hosts\x18{ \x01(\x08R\x0ckeepEtcHosts\x12\'\n\x0fallow_templates\x18| \x01(\x08R\x0eallowTemplates\x12B\n\ndatasource\x18} \x01(\x0e2".limiquantix.compute.v1.DatasourceR\ndatasource"\xd0\x03\n\tGuestUser\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n\tfull_name\x18\x02 \x01(\tR\x08fullName\x12\x16\n\x06groups\x18\x03 \x03(\tR\x06groups\x12I\n\tprivilege\x18\x04 \x01(\x0e2+.limiquantix.compute.v1.GuestUser.PrivilegeR\tprivilege\x12\x1b\n\tsudo_rule\x18\x05 \x01(\tR\x08sudoRule\x12\x14\n\x05shell\x18\x06 \x01(\tR\x05shell\x12.\n\x13ssh_authorized_keys\x18\x07 \x03(\tR\x11sshAuthorizedKeys\x12$\n\x0essh_import_ids\x18\x08 \x03(\tR\x0csshImportIds\x12\x1a\n\x08password\x18\t \x01(\tR\x08password\x12#\n\rpassword_hash\x18\n \x01(\tR\x0cpasswordHash\x120\n\x14must_change_password\x18\x0b \x01(\x08R\x12mustChangePassword"3\n\tPrivilege\x12\t\n\x05USUAL\x10\x00\x12\x11\n\rADMINISTRATOR\x10\x01\x12\x08\n\x04NONE\x10\x02"l\n\x08Keyboard\x12\x16\n\x06layout\x18\x01 \x01(\tR\x06layout\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x18\n\x07variant\x18\x03 \x01(\tR\x07variant\x12\x18\n\x07options\x18\x04 \x01(\tR\x07options"\x91\x01\n\x11PackageRepository\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n\x05suite\x18\x04 \x01(\tR\x05suite\x12\x1e\n\ncomponents\x18\x05 \x03(\tR\ncomponents\x12\x10\n\x03key\x18\x06 \x01(\tR\x03key"\x97\x01\n\tGuestFile\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data\x12\x14\n\x05owner\x18\x04 \x01(\tR\x05owner\x12 \n\x0bpermissions\x18\x05 \x01(\tR\x0bpermissions\x12\x16\n\x06append\x18\x06 \x01(\x08R\x06append"j\n\nGuestMount\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n\x07options\x18\x04 \x01(\tR\x07options"Q\n\nGuestProxy\x12\x12\n\x04http\x18\x01 \x01(\tR\x04http\x12\x14\n\x05https\x18\x02 \x01(\tR\x05https\x12\x19\n\x08no_proxy\x18\x03 \x03(\tR\x07noProxy"G\n\tPhoneHome\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n\x04post\x18\x02 \x03(\tR\x04post\x12\x14\n\x05tries\x18\x03 \x01(\rR\x05tries"\xb5\x01\n\rSysprepConfig\x12!\n\x0cunattend_xml\x18\x01 \x01(\tR\x0bunattendXml\x12\x1f\n\x0bproduct_key\x18\x02 \x01(\tR\nproductKey\x12\x16\n\x06domain\x18\x03 \x01(\tR\x06domain\x12\x1f\n\x0bdomain_user\x18\x04 \x01(\tR\ndomainUser\x12\'\n\x0fdomain_password\x18\x05 \x01(\tR\x0edomainPassword"\xa1\x01\n\x0eTemplateConfig\x12\x1f\n\x0bis_template\x18\x01 \x01(\x08R\nisTemplate\x12,\n\x12source_template_id\x18\x02 \x01(\tR\x10sourceTemplateId\x12@\n\nclone_type\x18\x03 \x01(\x0e2!.limiquantix.compute.v1.CloneTypeR\tcloneType"\xdd\x06\n\x08VmStatus\x12A\n\x05state\x18\x01 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x17\n\x07node_id\x18\x02 \x01(\tR\x06nodeId\x12!\n\x0cip_addresses\x18\x03 \x03(\tR\x0bipAddresses\x12=\n\x07console\x18\x07 \x01(\x0b2#.limiquantix.compute.v1.ConsoleInfoR\x07console\x12#\n\rerror_message\x18\x08 \x01(\tR\x0cerrorMessage\x12D\n\x10state_changed_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x0estateChangedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12\x19\n\x08ssh_user\x18g \x01(\tR\x07sshUser\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12\x19\n\x08image_id\x18j \x01(\tR\x07imageId\x12!\n\x0cimage_digest\x18k \x01(\tR\x0bimageDigest\x12\x1d\n\nerror_code\x18l \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18m \x01(\tR\x0berrorRemedy\x12\x15\n\x06job_id\x18n \x01(\tR\x05jobId\x12\x1d\n\nimage_name\x18o \x01(\tR\timageName\x12\x1a\n\x08warnings\x18p \x03(\tR\x08warnings"\x96\x01\n\nPowerState\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\x0b\n\x07STOPPED\x10\x02\x12\n\n\x06PAUSED\x10\x03\x12\r\n\tSUSPENDED\x10\x04\x12\x0b\n\x07CRASHED\x10\x05\x12\r\n\tMIGRATING\x10\x06\x12\x10\n\x0cPROVISIONING\x10\x07\x12\x08\n\x04LOST\x10\x08\x12\x0e\n\nTERMINATED\x10\t"\xb7\x02\n\x0bConsoleInfo\x12R\n\x0cconsole_type\x18\x01 \x01(\x0e2/.limiquantix.compute.v1.ConsoleInfo.ConsoleTypeR\x0bconsoleType\x12\x12\n\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n\x04port\x18\x03 \x01(\rR\x04port\x12\x1a\n\x08password\x18\x04 \x01(\tR\x08password\x12#\n\rwebsocket_url\x18\x05 \x01(\tR\x0cwebsocketUrl\x12\x10\n\x03tls\x18\x06 \x01(\x08R\x03tls"Y\n\x0bConsoleType\x12\x1c\n\x18CONSOLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10CONSOLE_TYPE_VNC\x10\x01\x12\x16\n\x12CONSOLE_TYPE_SPICE\x10\x02"\x9a\x03\n\x0fCreateVMRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x02 \x01(\tR\tprojectId\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12K\n\x06labels\x18\x04 \x03(\x0b23.limiquantix.compute.v1.CreateVMRequest.LabelsEntryR\x06labels\x122\n\x04spec\x18\x05 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x12&\n\x0fstart_on_create\x18\x06 \x01(\x08R\rstartOnCreate\x12\x1f\n\x0btemplate_id\x18\x07 \x01(\tR\ntemplateId\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x14\n\x05force\x18d \x01(\x08R\x05force\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x1e\n\x0cGetVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\xeb\x02\n\x0eListVMsRequest\x12\x1d\n\nproject_id\x18\x01 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x02 \x03(\x0b22.limiquantix.compute.v1.ListVMsRequest.LabelsEntryR\x06labels\x12C\n\x06states\x18\x03 \x03(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x06states\x12\x17\n\x07node_id\x18\x04 \x01(\tR\x06nodeId\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x12\x19\n\x08order_by\x18\x0c \x01(\tR\x07orderBy\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x94\x01\n\x0fListVMsResponse\x128\n\x03vms\x18\x01 \x03(\x0b2&.limiquantix.compute.v1.VirtualMachineR\x03vms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\x9b\x01\n\x0fDeleteVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12%\n\x0edelete_volumes\x18\x03 \x01(\x08R\rdeleteVolumes\x12;\n\x1aremove_from_inventory_only\x18\x04 \x01(\x08R\x17removeFromInventoryOnly" \n\x0eStartVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"V\n\rStopVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12\x1f\n\x0btimeout_sec\x18\x03 \x01(\x05R\ntimeoutSec"7\n\x0fRebootVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"(\n\x11GetConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"/\n\x18ConvertToTemplateRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"%\n\x0eWatchVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"\xf7\x02\n\x13ProvisioningPreview\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12B\n\ndatasource\x18\x05 \x01(\x0e2".limiquantix.compute.v1.DatasourceR\ndatasource\x12L\n\x05paths\x18\x06 \x03(\x0b26.limiquantix.compute.v1.ProvisioningPreview.PathsEntryR\x05paths\x12\x12\n\x04user\x18\x07 \x01(\tR\x04user\x1a8\n\nPathsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"N\n\x0fPreflightReport\x12;\n\x08findings\x18\x01 \x03(\x0b2\x1f.limiquantix.compute.v1.FindingR\x08findings"\x90\x02\n\x07Finding\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12D\n\x08severity\x18\x02 \x01(\x0e2(.limiquantix.compute.v1.Finding.SeverityR\x08severity\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x16\n\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x14\n\x05field\x18\x05 \x01(\tR\x05field"c\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x14\n\x10SEVERITY_BLOCKER\x10\x03"Y\n\x12ReadConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow";\n\rConsoleOutput\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data*%\n\x08VMOrigin\x12\x19\n\x15VM_ORIGIN_UNSPECIFIED\x10\x00*8\n\x0cFirmwareType\x12\x08\n\x04BIOS\x10\x00\x12\x08\n\x04UEFI\x10\x01\x12\x14\n\x10UEFI_SECURE_BOOT\x10\x02*O\n\nDiskGrowth\x12\x15\n\x11DISK_GROWTH_USUAL\x10\x00\x12\x13\n\x0fDISK_GROWTH_OFF\x10\x01\x12\x15\n\x11DISK_GROWTH_NAMED\x10\x02*]\n\nDatasource\x12\x1a\n\x16DATASOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12DATASOURCE_NOCLOUD\x10\x01\x12\x1b\n\x17DATASOURCE_CONFIG_DRIVE\x10\x02*\'\n\tCloneType\x12\x1a\n\x16CLONE_TYPE_UNSPECIFIED\x10\x002\xd5\t\n\tVMService\x12[\n\x08CreateVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12U\n\x05GetVM\x12$.limiquantix.compute.v1.GetVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12Z\n\x07ListVMs\x12&.limiquantix.compute.v1.ListVMsRequest\x1a\'.limiquantix.compute.v1.ListVMsResponse\x12K\n\x08DeleteVM\x12\'.limiquantix.compute.v1.DeleteVMRequest\x1a\x16.google.protobuf.Empty\x12Y\n\x07StartVM\x12&.limiquantix.compute.v1.StartVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12W\n\x06StopVM\x12%.limiquantix.compute.v1.StopVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12[\n\x08RebootVM\x12\'.limiquantix.compute.v1.RebootVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12m\n\x11ConvertToTemplate\x120.limiquantix.compute.v1.ConvertToTemplateRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12\\\n\nGetConsole\x12).limiquantix.compute.v1.GetConsoleRequest\x1a#.limiquantix.compute.v1.ConsoleInfo\x12[\n\x07WatchVM\x12&.limiquantix.compute.v1.WatchVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine0\x01\x12k\n\x13PreviewProvisioning\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a+.limiquantix.compute.v1.ProvisioningPreview\x12_\n\x0bPreflightVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a\'.limiquantix.compute.v1.PreflightReport\x12b\n\x0bReadConsole\x12*.limiquantix.compute.v1.ReadConsoleRequest\x1a%.limiquantix.compute.v1.ConsoleOutput0\x01b\x06proto3',
     [
         empty_pb.desc(),
         timestamp_pb.desc(),
@@ -1637,9 +2571,22 @@ _DESC = file_desc(
         "MemoryConfig": MemoryConfig,
         "DiskDevice": DiskDevice,
         "NetworkInterface": NetworkInterface,
+        "Addressing": Addressing,
+        "Addressing.Dhcp": Addressing.Dhcp,
+        "Route": Route,
+        "Vlan": Vlan,
+        "Bond": Bond,
         "IpConfig": IpConfig,
         "ProvisioningConfig": ProvisioningConfig,
         "CloudInitConfig": CloudInitConfig,
+        "GuestUser": GuestUser,
+        "GuestUser.Privilege": GuestUser.Privilege,
+        "Keyboard": Keyboard,
+        "PackageRepository": PackageRepository,
+        "GuestFile": GuestFile,
+        "GuestMount": GuestMount,
+        "GuestProxy": GuestProxy,
+        "PhoneHome": PhoneHome,
         "SysprepConfig": SysprepConfig,
         "TemplateConfig": TemplateConfig,
         "VmStatus": VmStatus,
@@ -1665,6 +2612,8 @@ _DESC = file_desc(
         "ConsoleOutput": ConsoleOutput,
         "VMOrigin": VMOrigin,
         "FirmwareType": FirmwareType,
+        "DiskGrowth": DiskGrowth,
+        "Datasource": Datasource,
         "CloneType": CloneType,
     },
 )

@@ -91,6 +91,9 @@ class VMServiceService:
         raise NotImplementedError("Method not implemented!")
 
     async def preflight_vm(self, request: CreateVMRequest, context: aio.ServicerContext) -> PreflightReport:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -401,6 +404,9 @@ class VMServiceClient:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[CreateVMRequest, PreflightReport]:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         return self._preflight_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def read_console(
@@ -488,6 +494,9 @@ class VMServiceServiceSync:
         raise NotImplementedError("Method not implemented!")
 
     def preflight_vm(self, request: CreateVMRequest, context: ServicerContext) -> PreflightReport:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -798,6 +807,9 @@ class VMServiceClientSync:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> PreflightReport:
+        """
+        Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
         return self._preflight_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def read_console(

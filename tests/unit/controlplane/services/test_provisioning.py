@@ -17,13 +17,24 @@ from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.services.provisioning import Guest, Seed, SeedRenderer
 from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import InvalidUserData, LibraryError
-from image_library.domain.network_config import parse_static_address
+from image_library.domain.network_config import (
+    Addressing,
+    Card,
+    Network,
+    StaticAddress,
+    parse_static_address,
+)
 
 GOLDEN = Path(__file__).parents[3] / "data" / "cloud_init"
 CATALOG = load_catalog()
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 RENDERER = SeedRenderer(YamlDocuments())
 TEXT = st.text(max_size=40)
+
+
+def network(*addresses: StaticAddress) -> Network:
+    card = Card(name="eth0", mac_address="52:54:00:12:34:56", addressing=Addressing(addresses=addresses))
+    return Network(cards=(card,))
 
 
 def guest(image: str = "debian-12", **changes: Any) -> Guest:
@@ -34,7 +45,7 @@ def guest(image: str = "debian-12", **changes: Any) -> Guest:
         instance_id="i-7c9e6679-7425-40de-944b-e07fc1f90ae7",
         image_user=entry.os.default_user,
         traits=entry.traits,
-        mac_address="52:54:00:12:34:56",
+        network=network(),
     )
     return replace(one, **changes)
 
@@ -77,13 +88,13 @@ def test_every_guest_has_its_own_instance_id() -> None:
 
 def test_a_static_address_is_on_the_seed() -> None:
     address = parse_static_address(address="192.0.2.10/24", gateway="192.0.2.1")
-    card = yaml.safe_load(render(Provisioning(), addresses=(address,)).documents.network_config)
+    card = yaml.safe_load(render(Provisioning(), network=network(address)).documents.network_config)
     assert card["ethernets"]["eth0"]["addresses"] == ["192.0.2.10/24"]
 
 
 def test_raw_user_data_alone_is_used_as_it_is() -> None:
     raw = "## template: jinja\n#cloud-config\nhostname: {{ ds.name }}\n  oddly: [indented"
-    seed = render(Provisioning(user_data=raw))
+    seed = render(Provisioning(user_data=raw, allow_templates=True))
     assert seed.documents.user_data == raw
     assert seed.user == "debian"
     assert yaml.safe_load(seed.documents.meta_data)["local-hostname"] == "web-1"

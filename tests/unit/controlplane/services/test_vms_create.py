@@ -34,11 +34,12 @@ from image_library.domain.errors import (
 )
 from image_library.domain.image import Deprecation, Failure, Image, ImagePhase, Requirements, Visibility
 from image_library.domain.job import JobState
+from image_library.domain.network_wish import AddressingWish, AddressWish, NetworkWish, NicWish
 from image_library.domain.node import NodePhase
 from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import TrustLevel
 from image_library.domain.vm import BootStage, PowerState, Vm
-from image_library.domain.vm_wish import AddressWish, DiskWish, NicWish, VmWish
+from image_library.domain.vm_wish import DiskWish, VmWish
 from tests.fakes.control_clock import settle
 from tests.fakes.control_values import (
     DIGEST,
@@ -55,6 +56,8 @@ from tests.fakes.control_vms import VmPlane, a_wish
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 GIB = 1024**3
+
+NO_PREFIX = AddressingWish(addresses=(AddressWish(address="10.0.0.1"),))
 
 
 @pytest.fixture
@@ -113,10 +116,15 @@ async def test_what_is_left_out_is_chosen(ready: VmPlane) -> None:
 
 
 async def test_the_node_gets_what_was_asked_for(ready: VmPlane) -> None:
-    nic = NicWish(mac_address="52:54:00:AA:bb:CC", addresses=(AddressWish(address="192.0.2.10/24"),))
+    addressing = AddressingWish(addresses=(AddressWish(address="192.0.2.10/24"),))
+    nic = NicWish(mac_address="52:54:00:AA:bb:CC", addressing=addressing)
     asked = Provisioning(ssh_authorized_keys=(KEY,))
     wish = a_wish(
-        cores=3, memory_mib=512, nics=(nic,), provisioning=asked, disk=DiskWish(image="image-1", size_gib=5)
+        cores=3,
+        memory_mib=512,
+        network=NetworkWish(nics=(nic,)),
+        provisioning=asked,
+        disk=DiskWish(image="image-1", size_gib=5),
     )
     vm = await ready.vms.create(wish)
     order = ready.node_vms.orders[vm.id]
@@ -298,9 +306,9 @@ BAD: list[tuple[dict[str, Any], type[LibraryError]]] = [
     ({"cores": 100000}, InvalidRequest),
     ({"memory_mib": 1}, InvalidRequest),
     ({"node": "nowhere"}, UnknownNode),
-    ({"nics": (NicWish(mac_address="01:00:00:00:00:00"),)}, InvalidRequest),
-    ({"nics": (NicWish(), NicWish())}, InvalidRequest),
-    ({"nics": (NicWish(addresses=(AddressWish(address="10.0.0.1"),)),)}, InvalidRequest),
+    ({"network": NetworkWish(nics=(NicWish(mac_address="01:00:00:00:00:00"),))}, InvalidRequest),
+    ({"network": NetworkWish(nics=(NicWish(),) * 9)}, InvalidRequest),
+    ({"network": NetworkWish(nics=(NicWish(addressing=NO_PREFIX),))}, InvalidRequest),
     ({"provisioning": Provisioning(hostname="-")}, InvalidHostname),
     ({"provisioning": Provisioning(ssh_authorized_keys=("x",))}, InvalidSshKey),
     ({"firmware": "uefi_secure_boot"}, NotImplementedYet),
@@ -562,7 +570,7 @@ async def test_deleting_a_vm_that_waits_asks_no_node_and_leaves_the_download(pla
 
 async def test_a_preview_is_the_seed_and_makes_nothing(plane: VmPlane) -> None:
     asked = Provisioning(ssh_authorized_keys=(KEY,), packages=("nginx",))
-    seed = await plane.vms.preview(a_wish(provisioning=asked))
+    seed = (await plane.vms.preview(a_wish(provisioning=asked))).documents
     vm = await waiting(plane, provisioning=asked)
     assert seed.user_data == vm.seed.user_data
     assert "name: debian" in seed.user_data

@@ -1,6 +1,7 @@
 import io
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ import pytest
 from pycdlib.pycdlib import PyCdlib
 
 from image_library.domain.errors import StorageIo
-from image_library.domain.vm import SeedDocuments
+from image_library.domain.vm import Datasource, SeedDocuments
 from image_library.node.adapters.seed_iso import SeedIso
 
 DOCUMENTS = SeedDocuments(
@@ -94,3 +95,15 @@ async def test_a_folder_that_is_gone_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_documents_do_not_print() -> None:
     assert "wéb" not in repr(DOCUMENTS)
+
+
+async def test_a_config_drive_has_its_label_and_its_folders(tmp_path: Path) -> None:
+    documents = replace(DOCUMENTS, datasource=Datasource.CONFIG_DRIVE, vendor_data="")
+    await SeedIso().write(str(tmp_path), documents)
+    iso = PyCdlib()
+    iso.open(str(tmp_path / "seed.iso"))
+    assert iso.pvd.volume_identifier.decode().strip() == "config-2"
+    assert content(iso, "/openstack/latest/user_data") == DOCUMENTS.user_data
+    assert content(iso, "/openstack/latest/meta_data.json") == DOCUMENTS.meta_data
+    assert content(iso, "/openstack/latest/network_data.json") == DOCUMENTS.network_config
+    iso.close()

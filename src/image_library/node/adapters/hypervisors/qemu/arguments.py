@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -155,9 +156,18 @@ def _devices(launch: Launch) -> tuple[str, ...]:
         *("-device", "virtio-blk-pci,drive=seed"),
         *("-netdev", f"user,id=net,{forward}{isolation}"),
         *("-device", f"virtio-net-pci,netdev=net,mac={launch.machine.mac_address},romfile="),
+        *_further_cards(launch),
         *("-object", "rng-builtin,id=rng"),
         *("-device", "virtio-rng-pci,rng=rng"),
     )
+
+
+def _further_cards(launch: Launch) -> Iterator[str]:
+    """Each on a user network of its own."""
+    isolation = ",restrict=on" if launch.isolated else ""
+    for number, mac in enumerate(launch.machine.more_mac_addresses, 1):
+        yield from ("-netdev", f"user,id=net{number},net=10.0.{number + 2}.0/24{isolation}")
+        yield from ("-device", f"virtio-net-pci,netdev=net{number},mac={mac},romfile=")
 
 
 def _channels(launch: Launch) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/compute/v1/vm.proto.
  */
 export const file_limiquantix_compute_v1_vm: GenFile = /*@__PURE__*/
-  fileDesc("Ch9saW1pcXVhbnRpeC9jb21wdXRlL3YxL3ZtLnByb3RvEhZsaW1pcXVhbnRpeC5jb21wdXRlLnYxIo0ECg5WaXJ0dWFsTWFjaGluZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnByb2plY3RfaWQYAyABKAkSQgoGbGFiZWxzGAQgAygLMjIubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZS5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgFIAEoCRIYChBoYXJkd2FyZV92ZXJzaW9uGAYgASgJEiwKBHNwZWMYByABKAsyHi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZtU3BlYxIwCgZzdGF0dXMYCCABKAsyIC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZtU3RhdHVzEi4KCmNyZWF0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYCyABKAkSEQoJZm9sZGVyX2lkGAwgASgJEjAKBm9yaWdpbhgNIAEoDjIgLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVk1PcmlnaW4SEgoKaXNfbWFuYWdlZBgOIAEoCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo0DCgZWbVNwZWMSLgoDY3B1GAEgASgLMiEubGltaXF1YW50aXguY29tcHV0ZS52MS5DcHVDb25maWcSNAoGbWVtb3J5GAIgASgLMiQubGltaXF1YW50aXguY29tcHV0ZS52MS5NZW1vcnlDb25maWcSMQoFZGlza3MYAyADKAsyIi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkRpc2tEZXZpY2USNgoEbmljcxgFIAMoCzIoLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTmV0d29ya0ludGVyZmFjZRI2CghmaXJtd2FyZRgNIAEoDjIkLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuRmlybXdhcmVUeXBlEkAKDHByb3Zpc2lvbmluZxgRIAEoCzIqLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUHJvdmlzaW9uaW5nQ29uZmlnEjgKCHRlbXBsYXRlGBYgASgLMiYubGltaXF1YW50aXguY29tcHV0ZS52MS5UZW1wbGF0ZUNvbmZpZyIaCglDcHVDb25maWcSDQoFY29yZXMYASABKA0iIAoMTWVtb3J5Q29uZmlnEhAKCHNpemVfbWliGAEgASgEIo8BCgpEaXNrRGV2aWNlEgoKAmlkGAEgASgJEhcKD3N0b3JhZ2VfcG9vbF9pZBgCIAEoCRIRCgl2b2x1bWVfaWQYAyABKAkSEAoIc2l6ZV9naWIYBCABKAQSEgoKYm9vdF9pbmRleBgHIAEoDRIUCgxiYWNraW5nX2ZpbGUYDCABKAkSDQoFaW1hZ2UYZCABKAkifQoQTmV0d29ya0ludGVyZmFjZRIKCgJpZBgBIAEoCRISCgpuZXR3b3JrX2lkGAIgASgJEhMKC21hY19hZGRyZXNzGAMgASgJEjQKCmlwX2NvbmZpZ3MYBiADKAsyIC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLklwQ29uZmlnIkEKCElwQ29uZmlnEg8KB2FkZHJlc3MYASABKAkSDwoHZ2F0ZXdheRgCIAEoCRITCgtkbnNfc2VydmVycxgDIAMoCSKXAQoSUHJvdmlzaW9uaW5nQ29uZmlnEj0KCmNsb3VkX2luaXQYASABKAsyJy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNsb3VkSW5pdENvbmZpZ0gAEjgKB3N5c3ByZXAYAyABKAsyJS5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlN5c3ByZXBDb25maWdIAEIICgZtZXRob2Qi0QEKD0Nsb3VkSW5pdENvbmZpZxIRCgl1c2VyX2RhdGEYASABKAkSEQoJbWV0YV9kYXRhGAIgASgJEhYKDm5ldHdvcmtfY29uZmlnGAMgASgJEhMKC3ZlbmRvcl9kYXRhGAQgASgJEhAKCGhvc3RuYW1lGGQgASgJEhQKDGRlZmF1bHRfdXNlchhlIAEoCRIbChNzc2hfYXV0aG9yaXplZF9rZXlzGGYgAygJEhAKCHBhY2thZ2VzGGcgAygJEhQKDHJ1bl9jb21tYW5kcxhoIAMoCSJ4Cg1TeXNwcmVwQ29uZmlnEhQKDHVuYXR0ZW5kX3htbBgBIAEoCRITCgtwcm9kdWN0X2tleRgCIAEoCRIOCgZkb21haW4YAyABKAkSEwoLZG9tYWluX3VzZXIYBCABKAkSFwoPZG9tYWluX3Bhc3N3b3JkGAUgASgJIngKDlRlbXBsYXRlQ29uZmlnEhMKC2lzX3RlbXBsYXRlGAEgASgIEhoKEnNvdXJjZV90ZW1wbGF0ZV9pZBgCIAEoCRI1CgpjbG9uZV90eXBlGAMgASgOMiEubGltaXF1YW50aXguY29tcHV0ZS52MS5DbG9uZVR5cGUijAUKCFZtU3RhdHVzEjoKBXN0YXRlGAEgASgOMisubGltaXF1YW50aXguY29tcHV0ZS52MS5WbVN0YXR1cy5Qb3dlclN0YXRlEg8KB25vZGVfaWQYAiABKAkSFAoMaXBfYWRkcmVzc2VzGAMgAygJEjQKB2NvbnNvbGUYByABKAsyIy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNvbnNvbGVJbmZvEhUKDWVycm9yX21lc3NhZ2UYCCABKAkSNAoQc3RhdGVfY2hhbmdlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFc3RhZ2UYZCABKAkSEAoIc3NoX2hvc3QYZSABKAkSEAoIc3NoX3BvcnQYZiABKA0SEAoIc3NoX3VzZXIYZyABKAkSGQoRY2xvdWRfaW5pdF9zdGF0dXMYaCABKAkSGQoRY2xvdWRfaW5pdF9lcnJvcnMYaSADKAkSEAoIaW1hZ2VfaWQYaiABKAkSFAoMaW1hZ2VfZGlnZXN0GGsgASgJEhIKCmVycm9yX2NvZGUYbCABKAkSFAoMZXJyb3JfcmVtZWR5GG0gASgJEg4KBmpvYl9pZBhuIAEoCRISCgppbWFnZV9uYW1lGG8gASgJEhAKCHdhcm5pbmdzGHAgAygJIpYBCgpQb3dlclN0YXRlEgsKB1VOS05PV04QABILCgdSVU5OSU5HEAESCwoHU1RPUFBFRBACEgoKBlBBVVNFRBADEg0KCVNVU1BFTkRFRBAEEgsKB0NSQVNIRUQQBRINCglNSUdSQVRJTkcQBhIQCgxQUk9WSVNJT05JTkcQBxIICgRMT1NUEAgSDgoKVEVSTUlOQVRFRBAJIoECCgtDb25zb2xlSW5mbxJFCgxjb25zb2xlX3R5cGUYASABKA4yLy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNvbnNvbGVJbmZvLkNvbnNvbGVUeXBlEgwKBGhvc3QYAiABKAkSDAoEcG9ydBgDIAEoDRIQCghwYXNzd29yZBgEIAEoCRIVCg13ZWJzb2NrZXRfdXJsGAUgASgJEgsKA3RscxgGIAEoCCJZCgtDb25zb2xlVHlwZRIcChhDT05TT0xFX1RZUEVfVU5TUEVDSUZJRUQQABIUChBDT05TT0xFX1RZUEVfVk5DEAESFgoSQ09OU09MRV9UWVBFX1NQSUNFEAIiqQIKD0NyZWF0ZVZNUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnByb2plY3RfaWQYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSQwoGbGFiZWxzGAQgAygLMjMubGltaXF1YW50aXguY29tcHV0ZS52MS5DcmVhdGVWTVJlcXVlc3QuTGFiZWxzRW50cnkSLAoEc3BlYxgFIAEoCzIeLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVm1TcGVjEhcKD3N0YXJ0X29uX2NyZWF0ZRgGIAEoCBITCgt0ZW1wbGF0ZV9pZBgHIAEoCRIPCgdub2RlX2lkGAggASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiGgoMR2V0Vk1SZXF1ZXN0EgoKAmlkGAEgASgJIp4CCg5MaXN0Vk1zUmVxdWVzdBISCgpwcm9qZWN0X2lkGAEgASgJEkIKBmxhYmVscxgCIAMoCzIyLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTGlzdFZNc1JlcXVlc3QuTGFiZWxzRW50cnkSOwoGc3RhdGVzGAMgAygOMisubGltaXF1YW50aXguY29tcHV0ZS52MS5WbVN0YXR1cy5Qb3dlclN0YXRlEg8KB25vZGVfaWQYBCABKAkSEQoJcGFnZV9zaXplGAogASgFEhIKCnBhZ2VfdG9rZW4YCyABKAkSEAoIb3JkZXJfYnkYDCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ0Cg9MaXN0Vk1zUmVzcG9uc2USMwoDdm1zGAEgAygLMiYubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEwoLdG90YWxfY291bnQYAyABKAUiaAoPRGVsZXRlVk1SZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWZvcmNlGAIgASgIEhYKDmRlbGV0ZV92b2x1bWVzGAMgASgIEiIKGnJlbW92ZV9mcm9tX2ludmVudG9yeV9vbmx5GAQgASgIIhwKDlN0YXJ0Vk1SZXF1ZXN0EgoKAmlkGAEgASgJIj8KDVN0b3BWTVJlcXVlc3QSCgoCaWQYASABKAkSDQoFZm9yY2UYAiABKAgSEwoLdGltZW91dF9zZWMYAyABKAUiLAoPUmVib290Vk1SZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWZvcmNlGAIgASgIIiIKEUdldENvbnNvbGVSZXF1ZXN0Eg0KBXZtX2lkGAEgASgJIikKGENvbnZlcnRUb1RlbXBsYXRlUmVxdWVzdBINCgV2bV9pZBgBIAEoCSIfCg5XYXRjaFZNUmVxdWVzdBINCgV2bV9pZBgBIAEoCSJoChNQcm92aXNpb25pbmdQcmV2aWV3EhEKCXVzZXJfZGF0YRgBIAEoCRIRCgltZXRhX2RhdGEYAiABKAkSFgoObmV0d29ya19jb25maWcYAyABKAkSEwoLdmVuZG9yX2RhdGEYBCABKAkiRAoPUHJlZmxpZ2h0UmVwb3J0EjEKCGZpbmRpbmdzGAEgAygLMh8ubGltaXF1YW50aXguY29tcHV0ZS52MS5GaW5kaW5nIugBCgdGaW5kaW5nEgwKBGNvZGUYASABKAkSOgoIc2V2ZXJpdHkYAiABKA4yKC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkZpbmRpbmcuU2V2ZXJpdHkSDwoHbWVzc2FnZRgDIAEoCRIOCgZyZW1lZHkYBCABKAkSDQoFZmllbGQYBSABKAkiYwoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIRCg1TRVZFUklUWV9JTkZPEAESFAoQU0VWRVJJVFlfV0FSTklORxACEhQKEFNFVkVSSVRZX0JMT0NLRVIQAyJDChJSZWFkQ29uc29sZVJlcXVlc3QSDQoFdm1faWQYASABKAkSDgoGb2Zmc2V0GAIgASgEEg4KBmZvbGxvdxgDIAEoCCItCg1Db25zb2xlT3V0cHV0Eg4KBm9mZnNldBgBIAEoBBIMCgRkYXRhGAIgASgMKiUKCFZNT3JpZ2luEhkKFVZNX09SSUdJTl9VTlNQRUNJRklFRBAAKjgKDEZpcm13YXJlVHlwZRIICgRCSU9TEAASCAoEVUVGSRABEhQKEFVFRklfU0VDVVJFX0JPT1QQAionCglDbG9uZVR5cGUSGgoWQ0xPTkVfVFlQRV9VTlNQRUNJRklFRBAAMtUJCglWTVNlcnZpY2USWwoIQ3JlYXRlVk0SJy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNyZWF0ZVZNUmVxdWVzdBomLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVmlydHVhbE1hY2hpbmUSVQoFR2V0Vk0SJC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkdldFZNUmVxdWVzdBomLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVmlydHVhbE1hY2hpbmUSWgoHTGlzdFZNcxImLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTGlzdFZNc1JlcXVlc3QaJy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkxpc3RWTXNSZXNwb25zZRJLCghEZWxldGVWTRInLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuRGVsZXRlVk1SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5ElkKB1N0YXJ0Vk0SJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlN0YXJ0Vk1SZXF1ZXN0GiYubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZRJXCgZTdG9wVk0SJS5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlN0b3BWTVJlcXVlc3QaJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZpcnR1YWxNYWNoaW5lElsKCFJlYm9vdFZNEicubGltaXF1YW50aXguY29tcHV0ZS52MS5SZWJvb3RWTVJlcXVlc3QaJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZpcnR1YWxNYWNoaW5lEm0KEUNvbnZlcnRUb1RlbXBsYXRlEjAubGltaXF1YW50aXguY29tcHV0ZS52MS5Db252ZXJ0VG9UZW1wbGF0ZVJlcXVlc3QaJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZpcnR1YWxNYWNoaW5lElwKCkdldENvbnNvbGUSKS5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkdldENvbnNvbGVSZXF1ZXN0GiMubGltaXF1YW50aXguY29tcHV0ZS52MS5Db25zb2xlSW5mbxJbCgdXYXRjaFZNEiYubGltaXF1YW50aXguY29tcHV0ZS52MS5XYXRjaFZNUmVxdWVzdBomLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVmlydHVhbE1hY2hpbmUwARJrChNQcmV2aWV3UHJvdmlzaW9uaW5nEicubGltaXF1YW50aXguY29tcHV0ZS52MS5DcmVhdGVWTVJlcXVlc3QaKy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlByb3Zpc2lvbmluZ1ByZXZpZXcSXwoLUHJlZmxpZ2h0Vk0SJy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNyZWF0ZVZNUmVxdWVzdBonLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUHJlZmxpZ2h0UmVwb3J0EmIKC1JlYWRDb25zb2xlEioubGltaXF1YW50aXguY29tcHV0ZS52MS5SZWFkQ29uc29sZVJlcXVlc3QaJS5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNvbnNvbGVPdXRwdXQwAWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp]);
+  fileDesc("Ch9saW1pcXVhbnRpeC9jb21wdXRlL3YxL3ZtLnByb3RvEhZsaW1pcXVhbnRpeC5jb21wdXRlLnYxIo0ECg5WaXJ0dWFsTWFjaGluZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnByb2plY3RfaWQYAyABKAkSQgoGbGFiZWxzGAQgAygLMjIubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZS5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgFIAEoCRIYChBoYXJkd2FyZV92ZXJzaW9uGAYgASgJEiwKBHNwZWMYByABKAsyHi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZtU3BlYxIwCgZzdGF0dXMYCCABKAsyIC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZtU3RhdHVzEi4KCmNyZWF0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYCyABKAkSEQoJZm9sZGVyX2lkGAwgASgJEjAKBm9yaWdpbhgNIAEoDjIgLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVk1PcmlnaW4SEgoKaXNfbWFuYWdlZBgOIAEoCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIucDCgZWbVNwZWMSLgoDY3B1GAEgASgLMiEubGltaXF1YW50aXguY29tcHV0ZS52MS5DcHVDb25maWcSNAoGbWVtb3J5GAIgASgLMiQubGltaXF1YW50aXguY29tcHV0ZS52MS5NZW1vcnlDb25maWcSMQoFZGlza3MYAyADKAsyIi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkRpc2tEZXZpY2USNgoEbmljcxgFIAMoCzIoLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTmV0d29ya0ludGVyZmFjZRI2CghmaXJtd2FyZRgNIAEoDjIkLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuRmlybXdhcmVUeXBlEkAKDHByb3Zpc2lvbmluZxgRIAEoCzIqLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUHJvdmlzaW9uaW5nQ29uZmlnEjgKCHRlbXBsYXRlGBYgASgLMiYubGltaXF1YW50aXguY29tcHV0ZS52MS5UZW1wbGF0ZUNvbmZpZxIrCgV2bGFucxhkIAMoCzIcLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVmxhbhIrCgVib25kcxhlIAMoCzIcLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuQm9uZCIaCglDcHVDb25maWcSDQoFY29yZXMYASABKA0iIAoMTWVtb3J5Q29uZmlnEhAKCHNpemVfbWliGAEgASgEIo8BCgpEaXNrRGV2aWNlEgoKAmlkGAEgASgJEhcKD3N0b3JhZ2VfcG9vbF9pZBgCIAEoCRIRCgl2b2x1bWVfaWQYAyABKAkSEAoIc2l6ZV9naWIYBCABKAQSEgoKYm9vdF9pbmRleBgHIAEoDRIUCgxiYWNraW5nX2ZpbGUYDCABKAkSDQoFaW1hZ2UYZCABKAkitQEKEE5ldHdvcmtJbnRlcmZhY2USCgoCaWQYASABKAkSEgoKbmV0d29ya19pZBgCIAEoCRITCgttYWNfYWRkcmVzcxgDIAEoCRI0CgppcF9jb25maWdzGAYgAygLMiAubGltaXF1YW50aXguY29tcHV0ZS52MS5JcENvbmZpZxI2CgphZGRyZXNzaW5nGGQgASgLMiIubGltaXF1YW50aXguY29tcHV0ZS52MS5BZGRyZXNzaW5nIr8CCgpBZGRyZXNzaW5nEjQKCmlwX2NvbmZpZ3MYASADKAsyIC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLklwQ29uZmlnEjYKBWRoY3A0GAIgASgOMicubGltaXF1YW50aXguY29tcHV0ZS52MS5BZGRyZXNzaW5nLkRoY3ASNgoFZGhjcDYYAyABKA4yJy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkFkZHJlc3NpbmcuRGhjcBILCgNtdHUYBCABKA0SLQoGcm91dGVzGAUgAygLMh0ubGltaXF1YW50aXguY29tcHV0ZS52MS5Sb3V0ZRITCgtkbnNfc2VydmVycxgGIAMoCRIWCg5zZWFyY2hfZG9tYWlucxgHIAMoCSIiCgREaGNwEgkKBVVTVUFMEAASBgoCT04QARIHCgNPRkYQAiIwCgVSb3V0ZRIKCgJ0bxgBIAEoCRILCgN2aWEYAiABKAkSDgoGbWV0cmljGAMgASgNIlgKBFZsYW4SCgoCaWQYASABKA0SDAoEbGluaxgCIAEoCRI2CgphZGRyZXNzaW5nGAMgASgLMiIubGltaXF1YW50aXguY29tcHV0ZS52MS5BZGRyZXNzaW5nImsKBEJvbmQSDAoEbmFtZRgBIAEoCRIPCgdtZW1iZXJzGAIgAygJEgwKBG1vZGUYAyABKAkSNgoKYWRkcmVzc2luZxgEIAEoCzIiLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuQWRkcmVzc2luZyJBCghJcENvbmZpZxIPCgdhZGRyZXNzGAEgASgJEg8KB2dhdGV3YXkYAiABKAkSEwoLZG5zX3NlcnZlcnMYAyADKAkilwEKElByb3Zpc2lvbmluZ0NvbmZpZxI9CgpjbG91ZF9pbml0GAEgASgLMicubGltaXF1YW50aXguY29tcHV0ZS52MS5DbG91ZEluaXRDb25maWdIABI4CgdzeXNwcmVwGAMgASgLMiUubGltaXF1YW50aXguY29tcHV0ZS52MS5TeXNwcmVwQ29uZmlnSABCCAoGbWV0aG9kIrQHCg9DbG91ZEluaXRDb25maWcSEQoJdXNlcl9kYXRhGAEgASgJEhEKCW1ldGFfZGF0YRgCIAEoCRIWCg5uZXR3b3JrX2NvbmZpZxgDIAEoCRITCgt2ZW5kb3JfZGF0YRgEIAEoCRIQCghob3N0bmFtZRhkIAEoCRIUCgxkZWZhdWx0X3VzZXIYZSABKAkSGwoTc3NoX2F1dGhvcml6ZWRfa2V5cxhmIAMoCRIQCghwYWNrYWdlcxhnIAMoCRIUCgxydW5fY29tbWFuZHMYaCADKAkSMAoFdXNlcnMYaSADKAsyIS5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkd1ZXN0VXNlchIaChJzc2hfcGFzc3dvcmRfbG9naW4YaiABKAgSDgoGbG9jYWxlGGsgASgJEhAKCHRpbWV6b25lGGwgASgJEjIKCGtleWJvYXJkGG0gASgLMiAubGltaXF1YW50aXguY29tcHV0ZS52MS5LZXlib2FyZBIPCgd1cGdyYWRlGG4gASgIEj8KDHJlcG9zaXRvcmllcxhvIAMoCzIpLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUGFja2FnZVJlcG9zaXRvcnkSMAoFZmlsZXMYcCADKAsyIS5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkd1ZXN0RmlsZRIVCg1ib290X2NvbW1hbmRzGHEgAygJEjIKBmdyb3d0aBhyIAEoDjIiLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuRGlza0dyb3d0aBIUCgxncm93X2RldmljZXMYcyADKAkSMgoGbW91bnRzGHQgAygLMiIubGltaXF1YW50aXguY29tcHV0ZS52MS5HdWVzdE1vdW50EhAKCHN3YXBfbWliGHUgASgNEhMKC250cF9zZXJ2ZXJzGHYgAygJEhEKCW50cF9wb29scxh3IAMoCRIxCgVwcm94eRh4IAEoCzIiLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuR3Vlc3RQcm94eRIXCg9jYV9jZXJ0aWZpY2F0ZXMYeSADKAkSNQoKcGhvbmVfaG9tZRh6IAEoCzIhLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUGhvbmVIb21lEhYKDmtlZXBfZXRjX2hvc3RzGHsgASgIEhcKD2FsbG93X3RlbXBsYXRlcxh8IAEoCBI2CgpkYXRhc291cmNlGH0gASgOMiIubGltaXF1YW50aXguY29tcHV0ZS52MS5EYXRhc291cmNlIs8CCglHdWVzdFVzZXISDAoEbmFtZRgBIAEoCRIRCglmdWxsX25hbWUYAiABKAkSDgoGZ3JvdXBzGAMgAygJEj4KCXByaXZpbGVnZRgEIAEoDjIrLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuR3Vlc3RVc2VyLlByaXZpbGVnZRIRCglzdWRvX3J1bGUYBSABKAkSDQoFc2hlbGwYBiABKAkSGwoTc3NoX2F1dGhvcml6ZWRfa2V5cxgHIAMoCRIWCg5zc2hfaW1wb3J0X2lkcxgIIAMoCRIQCghwYXNzd29yZBgJIAEoCRIVCg1wYXNzd29yZF9oYXNoGAogASgJEhwKFG11c3RfY2hhbmdlX3Bhc3N3b3JkGAsgASgIIjMKCVByaXZpbGVnZRIJCgVVU1VBTBAAEhEKDUFETUlOSVNUUkFUT1IQARIICgROT05FEAIiSwoIS2V5Ym9hcmQSDgoGbGF5b3V0GAEgASgJEg0KBW1vZGVsGAIgASgJEg8KB3ZhcmlhbnQYAyABKAkSDwoHb3B0aW9ucxgEIAEoCSJqChFQYWNrYWdlUmVwb3NpdG9yeRIKCgJpZBgBIAEoCRILCgN1cmwYAiABKAkSDAoEbmFtZRgDIAEoCRINCgVzdWl0ZRgEIAEoCRISCgpjb21wb25lbnRzGAUgAygJEgsKA2tleRgGIAEoCSJpCglHdWVzdEZpbGUSDAoEcGF0aBgBIAEoCRIMCgR0ZXh0GAIgASgJEgwKBGRhdGEYAyABKAwSDQoFb3duZXIYBCABKAkSEwoLcGVybWlzc2lvbnMYBSABKAkSDgoGYXBwZW5kGAYgASgIIksKCkd1ZXN0TW91bnQSDgoGc291cmNlGAEgASgJEg4KBnRhcmdldBgCIAEoCRIMCgR0eXBlGAMgASgJEg8KB29wdGlvbnMYBCABKAkiOwoKR3Vlc3RQcm94eRIMCgRodHRwGAEgASgJEg0KBWh0dHBzGAIgASgJEhAKCG5vX3Byb3h5GAMgAygJIjUKCVBob25lSG9tZRILCgN1cmwYASABKAkSDAoEcG9zdBgCIAMoCRINCgV0cmllcxgDIAEoDSJ4Cg1TeXNwcmVwQ29uZmlnEhQKDHVuYXR0ZW5kX3htbBgBIAEoCRITCgtwcm9kdWN0X2tleRgCIAEoCRIOCgZkb21haW4YAyABKAkSEwoLZG9tYWluX3VzZXIYBCABKAkSFwoPZG9tYWluX3Bhc3N3b3JkGAUgASgJIngKDlRlbXBsYXRlQ29uZmlnEhMKC2lzX3RlbXBsYXRlGAEgASgIEhoKEnNvdXJjZV90ZW1wbGF0ZV9pZBgCIAEoCRI1CgpjbG9uZV90eXBlGAMgASgOMiEubGltaXF1YW50aXguY29tcHV0ZS52MS5DbG9uZVR5cGUijAUKCFZtU3RhdHVzEjoKBXN0YXRlGAEgASgOMisubGltaXF1YW50aXguY29tcHV0ZS52MS5WbVN0YXR1cy5Qb3dlclN0YXRlEg8KB25vZGVfaWQYAiABKAkSFAoMaXBfYWRkcmVzc2VzGAMgAygJEjQKB2NvbnNvbGUYByABKAsyIy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNvbnNvbGVJbmZvEhUKDWVycm9yX21lc3NhZ2UYCCABKAkSNAoQc3RhdGVfY2hhbmdlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFc3RhZ2UYZCABKAkSEAoIc3NoX2hvc3QYZSABKAkSEAoIc3NoX3BvcnQYZiABKA0SEAoIc3NoX3VzZXIYZyABKAkSGQoRY2xvdWRfaW5pdF9zdGF0dXMYaCABKAkSGQoRY2xvdWRfaW5pdF9lcnJvcnMYaSADKAkSEAoIaW1hZ2VfaWQYaiABKAkSFAoMaW1hZ2VfZGlnZXN0GGsgASgJEhIKCmVycm9yX2NvZGUYbCABKAkSFAoMZXJyb3JfcmVtZWR5GG0gASgJEg4KBmpvYl9pZBhuIAEoCRISCgppbWFnZV9uYW1lGG8gASgJEhAKCHdhcm5pbmdzGHAgAygJIpYBCgpQb3dlclN0YXRlEgsKB1VOS05PV04QABILCgdSVU5OSU5HEAESCwoHU1RPUFBFRBACEgoKBlBBVVNFRBADEg0KCVNVU1BFTkRFRBAEEgsKB0NSQVNIRUQQBRINCglNSUdSQVRJTkcQBhIQCgxQUk9WSVNJT05JTkcQBxIICgRMT1NUEAgSDgoKVEVSTUlOQVRFRBAJIoECCgtDb25zb2xlSW5mbxJFCgxjb25zb2xlX3R5cGUYASABKA4yLy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkNvbnNvbGVJbmZvLkNvbnNvbGVUeXBlEgwKBGhvc3QYAiABKAkSDAoEcG9ydBgDIAEoDRIQCghwYXNzd29yZBgEIAEoCRIVCg13ZWJzb2NrZXRfdXJsGAUgASgJEgsKA3RscxgGIAEoCCJZCgtDb25zb2xlVHlwZRIcChhDT05TT0xFX1RZUEVfVU5TUEVDSUZJRUQQABIUChBDT05TT0xFX1RZUEVfVk5DEAESFgoSQ09OU09MRV9UWVBFX1NQSUNFEAIiuAIKD0NyZWF0ZVZNUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnByb2plY3RfaWQYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSQwoGbGFiZWxzGAQgAygLMjMubGltaXF1YW50aXguY29tcHV0ZS52MS5DcmVhdGVWTVJlcXVlc3QuTGFiZWxzRW50cnkSLAoEc3BlYxgFIAEoCzIeLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVm1TcGVjEhcKD3N0YXJ0X29uX2NyZWF0ZRgGIAEoCBITCgt0ZW1wbGF0ZV9pZBgHIAEoCRIPCgdub2RlX2lkGAggASgJEg0KBWZvcmNlGGQgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiGgoMR2V0Vk1SZXF1ZXN0EgoKAmlkGAEgASgJIp4CCg5MaXN0Vk1zUmVxdWVzdBISCgpwcm9qZWN0X2lkGAEgASgJEkIKBmxhYmVscxgCIAMoCzIyLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTGlzdFZNc1JlcXVlc3QuTGFiZWxzRW50cnkSOwoGc3RhdGVzGAMgAygOMisubGltaXF1YW50aXguY29tcHV0ZS52MS5WbVN0YXR1cy5Qb3dlclN0YXRlEg8KB25vZGVfaWQYBCABKAkSEQoJcGFnZV9zaXplGAogASgFEhIKCnBhZ2VfdG9rZW4YCyABKAkSEAoIb3JkZXJfYnkYDCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ0Cg9MaXN0Vk1zUmVzcG9uc2USMwoDdm1zGAEgAygLMiYubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEwoLdG90YWxfY291bnQYAyABKAUiaAoPRGVsZXRlVk1SZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWZvcmNlGAIgASgIEhYKDmRlbGV0ZV92b2x1bWVzGAMgASgIEiIKGnJlbW92ZV9mcm9tX2ludmVudG9yeV9vbmx5GAQgASgIIhwKDlN0YXJ0Vk1SZXF1ZXN0EgoKAmlkGAEgASgJIj8KDVN0b3BWTVJlcXVlc3QSCgoCaWQYASABKAkSDQoFZm9yY2UYAiABKAgSEwoLdGltZW91dF9zZWMYAyABKAUiLAoPUmVib290Vk1SZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWZvcmNlGAIgASgIIiIKEUdldENvbnNvbGVSZXF1ZXN0Eg0KBXZtX2lkGAEgASgJIikKGENvbnZlcnRUb1RlbXBsYXRlUmVxdWVzdBINCgV2bV9pZBgBIAEoCSIfCg5XYXRjaFZNUmVxdWVzdBINCgV2bV9pZBgBIAEoCSKjAgoTUHJvdmlzaW9uaW5nUHJldmlldxIRCgl1c2VyX2RhdGEYASABKAkSEQoJbWV0YV9kYXRhGAIgASgJEhYKDm5ldHdvcmtfY29uZmlnGAMgASgJEhMKC3ZlbmRvcl9kYXRhGAQgASgJEjYKCmRhdGFzb3VyY2UYBSABKA4yIi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkRhdGFzb3VyY2USRQoFcGF0aHMYBiADKAsyNi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlByb3Zpc2lvbmluZ1ByZXZpZXcuUGF0aHNFbnRyeRIMCgR1c2VyGAcgASgJGiwKClBhdGhzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJECg9QcmVmbGlnaHRSZXBvcnQSMQoIZmluZGluZ3MYASADKAsyHy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkZpbmRpbmci6AEKB0ZpbmRpbmcSDAoEY29kZRgBIAEoCRI6CghzZXZlcml0eRgCIAEoDjIoLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuRmluZGluZy5TZXZlcml0eRIPCgdtZXNzYWdlGAMgASgJEg4KBnJlbWVkeRgEIAEoCRINCgVmaWVsZBgFIAEoCSJjCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIUChBTRVZFUklUWV9XQVJOSU5HEAISFAoQU0VWRVJJVFlfQkxPQ0tFUhADIkMKElJlYWRDb25zb2xlUmVxdWVzdBINCgV2bV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQSDgoGZm9sbG93GAMgASgIIi0KDUNvbnNvbGVPdXRwdXQSDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAwqJQoIVk1PcmlnaW4SGQoVVk1fT1JJR0lOX1VOU1BFQ0lGSUVEEAAqOAoMRmlybXdhcmVUeXBlEggKBEJJT1MQABIICgRVRUZJEAESFAoQVUVGSV9TRUNVUkVfQk9PVBACKk8KCkRpc2tHcm93dGgSFQoRRElTS19HUk9XVEhfVVNVQUwQABITCg9ESVNLX0dST1dUSF9PRkYQARIVChFESVNLX0dST1dUSF9OQU1FRBACKl0KCkRhdGFzb3VyY2USGgoWREFUQVNPVVJDRV9VTlNQRUNJRklFRBAAEhYKEkRBVEFTT1VSQ0VfTk9DTE9VRBABEhsKF0RBVEFTT1VSQ0VfQ09ORklHX0RSSVZFEAIqJwoJQ2xvbmVUeXBlEhoKFkNMT05FX1RZUEVfVU5TUEVDSUZJRUQQADLVCQoJVk1TZXJ2aWNlElsKCENyZWF0ZVZNEicubGltaXF1YW50aXguY29tcHV0ZS52MS5DcmVhdGVWTVJlcXVlc3QaJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZpcnR1YWxNYWNoaW5lElUKBUdldFZNEiQubGltaXF1YW50aXguY29tcHV0ZS52MS5HZXRWTVJlcXVlc3QaJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZpcnR1YWxNYWNoaW5lEloKB0xpc3RWTXMSJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkxpc3RWTXNSZXF1ZXN0GicubGltaXF1YW50aXguY29tcHV0ZS52MS5MaXN0Vk1zUmVzcG9uc2USSwoIRGVsZXRlVk0SJy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLkRlbGV0ZVZNUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJZCgdTdGFydFZNEiYubGltaXF1YW50aXguY29tcHV0ZS52MS5TdGFydFZNUmVxdWVzdBomLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVmlydHVhbE1hY2hpbmUSVwoGU3RvcFZNEiUubGltaXF1YW50aXguY29tcHV0ZS52MS5TdG9wVk1SZXF1ZXN0GiYubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZRJbCghSZWJvb3RWTRInLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUmVib290Vk1SZXF1ZXN0GiYubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZRJtChFDb252ZXJ0VG9UZW1wbGF0ZRIwLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuQ29udmVydFRvVGVtcGxhdGVSZXF1ZXN0GiYubGltaXF1YW50aXguY29tcHV0ZS52MS5WaXJ0dWFsTWFjaGluZRJcCgpHZXRDb25zb2xlEikubGltaXF1YW50aXguY29tcHV0ZS52MS5HZXRDb25zb2xlUmVxdWVzdBojLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuQ29uc29sZUluZm8SWwoHV2F0Y2hWTRImLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuV2F0Y2hWTVJlcXVlc3QaJi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlZpcnR1YWxNYWNoaW5lMAESawoTUHJldmlld1Byb3Zpc2lvbmluZxInLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuQ3JlYXRlVk1SZXF1ZXN0GisubGltaXF1YW50aXguY29tcHV0ZS52MS5Qcm92aXNpb25pbmdQcmV2aWV3El8KC1ByZWZsaWdodFZNEicubGltaXF1YW50aXguY29tcHV0ZS52MS5DcmVhdGVWTVJlcXVlc3QaJy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlByZWZsaWdodFJlcG9ydBJiCgtSZWFkQ29uc29sZRIqLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUmVhZENvbnNvbGVSZXF1ZXN0GiUubGltaXF1YW50aXguY29tcHV0ZS52MS5Db25zb2xlT3V0cHV0MAFiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message limiquantix.compute.v1.VirtualMachine
@@ -134,6 +134,16 @@ export type VmSpec = Message<"limiquantix.compute.v1.VmSpec"> & {
    * @generated from field: limiquantix.compute.v1.TemplateConfig template = 22;
    */
   template?: TemplateConfig | undefined;
+
+  /**
+   * @generated from field: repeated limiquantix.compute.v1.Vlan vlans = 100;
+   */
+  vlans: Vlan[];
+
+  /**
+   * @generated from field: repeated limiquantix.compute.v1.Bond bonds = 101;
+   */
+  bonds: Bond[];
 };
 
 /**
@@ -255,6 +265,13 @@ export type NetworkInterface = Message<"limiquantix.compute.v1.NetworkInterface"
    * @generated from field: repeated limiquantix.compute.v1.IpConfig ip_configs = 6;
    */
   ipConfigs: IpConfig[];
+
+  /**
+   * Beside ip_configs, which may be here as well.
+   *
+   * @generated from field: limiquantix.compute.v1.Addressing addressing = 100;
+   */
+  addressing?: Addressing | undefined;
 };
 
 /**
@@ -263,6 +280,185 @@ export type NetworkInterface = Message<"limiquantix.compute.v1.NetworkInterface"
  */
 export const NetworkInterfaceSchema: GenMessage<NetworkInterface> = /*@__PURE__*/
   messageDesc(file_limiquantix_compute_v1_vm, 5);
+
+/**
+ * How a card, a VLAN or a bond is reached. Cards are named eth0, eth1 and so on in the guest.
+ *
+ * @generated from message limiquantix.compute.v1.Addressing
+ */
+export type Addressing = Message<"limiquantix.compute.v1.Addressing"> & {
+  /**
+   * @generated from field: repeated limiquantix.compute.v1.IpConfig ip_configs = 1;
+   */
+  ipConfigs: IpConfig[];
+
+  /**
+   * @generated from field: limiquantix.compute.v1.Addressing.Dhcp dhcp4 = 2;
+   */
+  dhcp4: Addressing_Dhcp;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.Addressing.Dhcp dhcp6 = 3;
+   */
+  dhcp6: Addressing_Dhcp;
+
+  /**
+   * Bytes; 0: the usual.
+   *
+   * @generated from field: uint32 mtu = 4;
+   */
+  mtu: number;
+
+  /**
+   * @generated from field: repeated limiquantix.compute.v1.Route routes = 5;
+   */
+  routes: Route[];
+
+  /**
+   * @generated from field: repeated string dns_servers = 6;
+   */
+  dnsServers: string[];
+
+  /**
+   * @generated from field: repeated string search_domains = 7;
+   */
+  searchDomains: string[];
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.Addressing.
+ * Use `create(AddressingSchema)` to create a new message.
+ */
+export const AddressingSchema: GenMessage<Addressing> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 6);
+
+/**
+ * @generated from enum limiquantix.compute.v1.Addressing.Dhcp
+ */
+export enum Addressing_Dhcp {
+  /**
+   * For IPv4 where there is no static IPv4 address; for IPv6 never, as it comes by router advertisements.
+   *
+   * @generated from enum value: USUAL = 0;
+   */
+  USUAL = 0,
+
+  /**
+   * @generated from enum value: ON = 1;
+   */
+  ON = 1,
+
+  /**
+   * @generated from enum value: OFF = 2;
+   */
+  OFF = 2,
+}
+
+/**
+ * Describes the enum limiquantix.compute.v1.Addressing.Dhcp.
+ */
+export const Addressing_DhcpSchema: GenEnum<Addressing_Dhcp> = /*@__PURE__*/
+  enumDesc(file_limiquantix_compute_v1_vm, 6, 0);
+
+/**
+ * @generated from message limiquantix.compute.v1.Route
+ */
+export type Route = Message<"limiquantix.compute.v1.Route"> & {
+  /**
+   * A network, such as 192.0.2.0/24.
+   *
+   * @generated from field: string to = 1;
+   */
+  to: string;
+
+  /**
+   * @generated from field: string via = 2;
+   */
+  via: string;
+
+  /**
+   * 0: the guest's own choice.
+   *
+   * @generated from field: uint32 metric = 3;
+   */
+  metric: number;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.Route.
+ * Use `create(RouteSchema)` to create a new message.
+ */
+export const RouteSchema: GenMessage<Route> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 7);
+
+/**
+ * @generated from message limiquantix.compute.v1.Vlan
+ */
+export type Vlan = Message<"limiquantix.compute.v1.Vlan"> & {
+  /**
+   * 1 to 4094.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * A card or a bond; empty: the first card.
+   *
+   * @generated from field: string link = 2;
+   */
+  link: string;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.Addressing addressing = 3;
+   */
+  addressing?: Addressing | undefined;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.Vlan.
+ * Use `create(VlanSchema)` to create a new message.
+ */
+export const VlanSchema: GenMessage<Vlan> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 8);
+
+/**
+ * @generated from message limiquantix.compute.v1.Bond
+ */
+export type Bond = Message<"limiquantix.compute.v1.Bond"> & {
+  /**
+   * Empty: bond0.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Names of cards; none: all of them.
+   *
+   * @generated from field: repeated string members = 2;
+   */
+  members: string[];
+
+  /**
+   * As the kernel names it; empty: active-backup.
+   *
+   * @generated from field: string mode = 3;
+   */
+  mode: string;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.Addressing addressing = 4;
+   */
+  addressing?: Addressing | undefined;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.Bond.
+ * Use `create(BondSchema)` to create a new message.
+ */
+export const BondSchema: GenMessage<Bond> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 9);
 
 /**
  * @generated from message limiquantix.compute.v1.IpConfig
@@ -289,7 +485,7 @@ export type IpConfig = Message<"limiquantix.compute.v1.IpConfig"> & {
  * Use `create(IpConfigSchema)` to create a new message.
  */
 export const IpConfigSchema: GenMessage<IpConfig> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 6);
+  messageDesc(file_limiquantix_compute_v1_vm, 10);
 
 /**
  * @generated from message limiquantix.compute.v1.ProvisioningConfig
@@ -318,7 +514,7 @@ export type ProvisioningConfig = Message<"limiquantix.compute.v1.ProvisioningCon
  * Use `create(ProvisioningConfigSchema)` to create a new message.
  */
 export const ProvisioningConfigSchema: GenMessage<ProvisioningConfig> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 7);
+  messageDesc(file_limiquantix_compute_v1_vm, 11);
 
 /**
  * Raw user_data alone is used as it is. Together with the fields from 100 up, both become parts of
@@ -377,6 +573,127 @@ export type CloudInitConfig = Message<"limiquantix.compute.v1.CloudInitConfig"> 
    * @generated from field: repeated string run_commands = 104;
    */
   runCommands: string[];
+
+  /**
+   * Accounts beside the default user; one without a name, or with the default user's, says more of that one.
+   *
+   * @generated from field: repeated limiquantix.compute.v1.GuestUser users = 105;
+   */
+  users: GuestUser[];
+
+  /**
+   * Whoever has a password may also log in with it over SSH.
+   *
+   * @generated from field: bool ssh_password_login = 106;
+   */
+  sshPasswordLogin: boolean;
+
+  /**
+   * @generated from field: string locale = 107;
+   */
+  locale: string;
+
+  /**
+   * @generated from field: string timezone = 108;
+   */
+  timezone: string;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.Keyboard keyboard = 109;
+   */
+  keyboard?: Keyboard | undefined;
+
+  /**
+   * Bring every package up to date on the first boot.
+   *
+   * @generated from field: bool upgrade = 110;
+   */
+  upgrade: boolean;
+
+  /**
+   * @generated from field: repeated limiquantix.compute.v1.PackageRepository repositories = 111;
+   */
+  repositories: PackageRepository[];
+
+  /**
+   * @generated from field: repeated limiquantix.compute.v1.GuestFile files = 112;
+   */
+  files: GuestFile[];
+
+  /**
+   * Shell lines, run as root early in every boot.
+   *
+   * @generated from field: repeated string boot_commands = 113;
+   */
+  bootCommands: string[];
+
+  /**
+   * @generated from field: limiquantix.compute.v1.DiskGrowth growth = 114;
+   */
+  growth: DiskGrowth;
+
+  /**
+   * Mount points or devices; only with growth NAMED.
+   *
+   * @generated from field: repeated string grow_devices = 115;
+   */
+  growDevices: string[];
+
+  /**
+   * @generated from field: repeated limiquantix.compute.v1.GuestMount mounts = 116;
+   */
+  mounts: GuestMount[];
+
+  /**
+   * @generated from field: uint32 swap_mib = 117;
+   */
+  swapMib: number;
+
+  /**
+   * @generated from field: repeated string ntp_servers = 118;
+   */
+  ntpServers: string[];
+
+  /**
+   * @generated from field: repeated string ntp_pools = 119;
+   */
+  ntpPools: string[];
+
+  /**
+   * @generated from field: limiquantix.compute.v1.GuestProxy proxy = 120;
+   */
+  proxy?: GuestProxy | undefined;
+
+  /**
+   * PEM, one or several in each.
+   *
+   * @generated from field: repeated string ca_certificates = 121;
+   */
+  caCertificates: string[];
+
+  /**
+   * @generated from field: limiquantix.compute.v1.PhoneHome phone_home = 122;
+   */
+  phoneHome?: PhoneHome | undefined;
+
+  /**
+   * cloud-init leaves /etc/hosts alone.
+   *
+   * @generated from field: bool keep_etc_hosts = 123;
+   */
+  keepEtcHosts: boolean;
+
+  /**
+   * user_data may start with "## template: jinja"; the guest fills it in, nothing here does.
+   *
+   * @generated from field: bool allow_templates = 124;
+   */
+  allowTemplates: boolean;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.Datasource datasource = 125;
+   */
+  datasource: Datasource;
 };
 
 /**
@@ -384,7 +701,340 @@ export type CloudInitConfig = Message<"limiquantix.compute.v1.CloudInitConfig"> 
  * Use `create(CloudInitConfigSchema)` to create a new message.
  */
 export const CloudInitConfigSchema: GenMessage<CloudInitConfig> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 8);
+  messageDesc(file_limiquantix_compute_v1_vm, 12);
+
+/**
+ * A password is hashed as soon as it is read; it is in no answer, no log and no table.
+ *
+ * @generated from message limiquantix.compute.v1.GuestUser
+ */
+export type GuestUser = Message<"limiquantix.compute.v1.GuestUser"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string full_name = 2;
+   */
+  fullName: string;
+
+  /**
+   * @generated from field: repeated string groups = 3;
+   */
+  groups: string[];
+
+  /**
+   * @generated from field: limiquantix.compute.v1.GuestUser.Privilege privilege = 4;
+   */
+  privilege: GuestUser_Privilege;
+
+  /**
+   * One rule of sudoers instead of the usual one.
+   *
+   * @generated from field: string sudo_rule = 5;
+   */
+  sudoRule: string;
+
+  /**
+   * Empty: the image's usual one.
+   *
+   * @generated from field: string shell = 6;
+   */
+  shell: string;
+
+  /**
+   * @generated from field: repeated string ssh_authorized_keys = 7;
+   */
+  sshAuthorizedKeys: string[];
+
+  /**
+   * "gh:NAME" or "lp:NAME": the guest fetches the keys itself.
+   *
+   * @generated from field: repeated string ssh_import_ids = 8;
+   */
+  sshImportIds: string[];
+
+  /**
+   * @generated from field: string password = 9;
+   */
+  password: string;
+
+  /**
+   * crypt(5): sha512crypt ($6$) or yescrypt ($y$).
+   *
+   * @generated from field: string password_hash = 10;
+   */
+  passwordHash: string;
+
+  /**
+   * @generated from field: bool must_change_password = 11;
+   */
+  mustChangePassword: boolean;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.GuestUser.
+ * Use `create(GuestUserSchema)` to create a new message.
+ */
+export const GuestUserSchema: GenMessage<GuestUser> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 13);
+
+/**
+ * @generated from enum limiquantix.compute.v1.GuestUser.Privilege
+ */
+export enum GuestUser_Privilege {
+  /**
+   * The default user everything, all others nothing.
+   *
+   * @generated from enum value: USUAL = 0;
+   */
+  USUAL = 0,
+
+  /**
+   * @generated from enum value: ADMINISTRATOR = 1;
+   */
+  ADMINISTRATOR = 1,
+
+  /**
+   * @generated from enum value: NONE = 2;
+   */
+  NONE = 2,
+}
+
+/**
+ * Describes the enum limiquantix.compute.v1.GuestUser.Privilege.
+ */
+export const GuestUser_PrivilegeSchema: GenEnum<GuestUser_Privilege> = /*@__PURE__*/
+  enumDesc(file_limiquantix_compute_v1_vm, 13, 0);
+
+/**
+ * Names of XKB, such as "de" and "nodeadkeys".
+ *
+ * @generated from message limiquantix.compute.v1.Keyboard
+ */
+export type Keyboard = Message<"limiquantix.compute.v1.Keyboard"> & {
+  /**
+   * @generated from field: string layout = 1;
+   */
+  layout: string;
+
+  /**
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * @generated from field: string variant = 3;
+   */
+  variant: string;
+
+  /**
+   * @generated from field: string options = 4;
+   */
+  options: string;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.Keyboard.
+ * Use `create(KeyboardSchema)` to create a new message.
+ */
+export const KeyboardSchema: GenMessage<Keyboard> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 14);
+
+/**
+ * @generated from message limiquantix.compute.v1.PackageRepository
+ */
+export type PackageRepository = Message<"limiquantix.compute.v1.PackageRepository"> & {
+  /**
+   * Lower-case letters, digits, '-' and '_'.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * apt's alone.
+   *
+   * @generated from field: string suite = 4;
+   */
+  suite: string;
+
+  /**
+   * @generated from field: repeated string components = 5;
+   */
+  components: string[];
+
+  /**
+   * An armoured OpenPGP key; for apk its RSA key as PEM. Empty: signed by a key that the image has.
+   *
+   * @generated from field: string key = 6;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.PackageRepository.
+ * Use `create(PackageRepositorySchema)` to create a new message.
+ */
+export const PackageRepositorySchema: GenMessage<PackageRepository> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 15);
+
+/**
+ * @generated from message limiquantix.compute.v1.GuestFile
+ */
+export type GuestFile = Message<"limiquantix.compute.v1.GuestFile"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Text or data, one of them.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * @generated from field: bytes data = 3;
+   */
+  data: Uint8Array;
+
+  /**
+   * USER or USER:GROUP; empty: root.
+   *
+   * @generated from field: string owner = 4;
+   */
+  owner: string;
+
+  /**
+   * Octal; empty: 0644.
+   *
+   * @generated from field: string permissions = 5;
+   */
+  permissions: string;
+
+  /**
+   * @generated from field: bool append = 6;
+   */
+  append: boolean;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.GuestFile.
+ * Use `create(GuestFileSchema)` to create a new message.
+ */
+export const GuestFileSchema: GenMessage<GuestFile> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 16);
+
+/**
+ * A line of fstab(5).
+ *
+ * @generated from message limiquantix.compute.v1.GuestMount
+ */
+export type GuestMount = Message<"limiquantix.compute.v1.GuestMount"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * "none" for swap.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * Empty: auto.
+   *
+   * @generated from field: string type = 3;
+   */
+  type: string;
+
+  /**
+   * Empty: "defaults,nofail".
+   *
+   * @generated from field: string options = 4;
+   */
+  options: string;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.GuestMount.
+ * Use `create(GuestMountSchema)` to create a new message.
+ */
+export const GuestMountSchema: GenMessage<GuestMount> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 17);
+
+/**
+ * @generated from message limiquantix.compute.v1.GuestProxy
+ */
+export type GuestProxy = Message<"limiquantix.compute.v1.GuestProxy"> & {
+  /**
+   * @generated from field: string http = 1;
+   */
+  http: string;
+
+  /**
+   * @generated from field: string https = 2;
+   */
+  https: string;
+
+  /**
+   * @generated from field: repeated string no_proxy = 3;
+   */
+  noProxy: string[];
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.GuestProxy.
+ * Use `create(GuestProxySchema)` to create a new message.
+ */
+export const GuestProxySchema: GenMessage<GuestProxy> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 18);
+
+/**
+ * @generated from message limiquantix.compute.v1.PhoneHome
+ */
+export type PhoneHome = Message<"limiquantix.compute.v1.PhoneHome"> & {
+  /**
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * Empty: all that cloud-init knows.
+   *
+   * @generated from field: repeated string post = 2;
+   */
+  post: string[];
+
+  /**
+   * 0: ten.
+   *
+   * @generated from field: uint32 tries = 3;
+   */
+  tries: number;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.PhoneHome.
+ * Use `create(PhoneHomeSchema)` to create a new message.
+ */
+export const PhoneHomeSchema: GenMessage<PhoneHome> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_vm, 19);
 
 /**
  * @generated from message limiquantix.compute.v1.SysprepConfig
@@ -421,7 +1071,7 @@ export type SysprepConfig = Message<"limiquantix.compute.v1.SysprepConfig"> & {
  * Use `create(SysprepConfigSchema)` to create a new message.
  */
 export const SysprepConfigSchema: GenMessage<SysprepConfig> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 9);
+  messageDesc(file_limiquantix_compute_v1_vm, 20);
 
 /**
  * @generated from message limiquantix.compute.v1.TemplateConfig
@@ -448,7 +1098,7 @@ export type TemplateConfig = Message<"limiquantix.compute.v1.TemplateConfig"> & 
  * Use `create(TemplateConfigSchema)` to create a new message.
  */
 export const TemplateConfigSchema: GenMessage<TemplateConfig> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 10);
+  messageDesc(file_limiquantix_compute_v1_vm, 21);
 
 /**
  * @generated from message limiquantix.compute.v1.VmStatus
@@ -567,7 +1217,7 @@ export type VmStatus = Message<"limiquantix.compute.v1.VmStatus"> & {
  * Use `create(VmStatusSchema)` to create a new message.
  */
 export const VmStatusSchema: GenMessage<VmStatus> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 11);
+  messageDesc(file_limiquantix_compute_v1_vm, 22);
 
 /**
  * @generated from enum limiquantix.compute.v1.VmStatus.PowerState
@@ -628,7 +1278,7 @@ export enum VmStatus_PowerState {
  * Describes the enum limiquantix.compute.v1.VmStatus.PowerState.
  */
 export const VmStatus_PowerStateSchema: GenEnum<VmStatus_PowerState> = /*@__PURE__*/
-  enumDesc(file_limiquantix_compute_v1_vm, 11, 0);
+  enumDesc(file_limiquantix_compute_v1_vm, 22, 0);
 
 /**
  * @generated from message limiquantix.compute.v1.ConsoleInfo
@@ -670,7 +1320,7 @@ export type ConsoleInfo = Message<"limiquantix.compute.v1.ConsoleInfo"> & {
  * Use `create(ConsoleInfoSchema)` to create a new message.
  */
 export const ConsoleInfoSchema: GenMessage<ConsoleInfo> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 12);
+  messageDesc(file_limiquantix_compute_v1_vm, 23);
 
 /**
  * @generated from enum limiquantix.compute.v1.ConsoleInfo.ConsoleType
@@ -696,7 +1346,7 @@ export enum ConsoleInfo_ConsoleType {
  * Describes the enum limiquantix.compute.v1.ConsoleInfo.ConsoleType.
  */
 export const ConsoleInfo_ConsoleTypeSchema: GenEnum<ConsoleInfo_ConsoleType> = /*@__PURE__*/
-  enumDesc(file_limiquantix_compute_v1_vm, 12, 0);
+  enumDesc(file_limiquantix_compute_v1_vm, 23, 0);
 
 /**
  * @generated from message limiquantix.compute.v1.CreateVMRequest
@@ -741,6 +1391,13 @@ export type CreateVMRequest = Message<"limiquantix.compute.v1.CreateVMRequest"> 
    * @generated from field: string node_id = 8;
    */
   nodeId: string;
+
+  /**
+   * Make it although PreflightVM has a blocker.
+   *
+   * @generated from field: bool force = 100;
+   */
+  force: boolean;
 };
 
 /**
@@ -748,7 +1405,7 @@ export type CreateVMRequest = Message<"limiquantix.compute.v1.CreateVMRequest"> 
  * Use `create(CreateVMRequestSchema)` to create a new message.
  */
 export const CreateVMRequestSchema: GenMessage<CreateVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 13);
+  messageDesc(file_limiquantix_compute_v1_vm, 24);
 
 /**
  * @generated from message limiquantix.compute.v1.GetVMRequest
@@ -765,7 +1422,7 @@ export type GetVMRequest = Message<"limiquantix.compute.v1.GetVMRequest"> & {
  * Use `create(GetVMRequestSchema)` to create a new message.
  */
 export const GetVMRequestSchema: GenMessage<GetVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 14);
+  messageDesc(file_limiquantix_compute_v1_vm, 25);
 
 /**
  * @generated from message limiquantix.compute.v1.ListVMsRequest
@@ -812,7 +1469,7 @@ export type ListVMsRequest = Message<"limiquantix.compute.v1.ListVMsRequest"> & 
  * Use `create(ListVMsRequestSchema)` to create a new message.
  */
 export const ListVMsRequestSchema: GenMessage<ListVMsRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 15);
+  messageDesc(file_limiquantix_compute_v1_vm, 26);
 
 /**
  * @generated from message limiquantix.compute.v1.ListVMsResponse
@@ -839,7 +1496,7 @@ export type ListVMsResponse = Message<"limiquantix.compute.v1.ListVMsResponse"> 
  * Use `create(ListVMsResponseSchema)` to create a new message.
  */
 export const ListVMsResponseSchema: GenMessage<ListVMsResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 16);
+  messageDesc(file_limiquantix_compute_v1_vm, 27);
 
 /**
  * @generated from message limiquantix.compute.v1.DeleteVMRequest
@@ -873,7 +1530,7 @@ export type DeleteVMRequest = Message<"limiquantix.compute.v1.DeleteVMRequest"> 
  * Use `create(DeleteVMRequestSchema)` to create a new message.
  */
 export const DeleteVMRequestSchema: GenMessage<DeleteVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 17);
+  messageDesc(file_limiquantix_compute_v1_vm, 28);
 
 /**
  * @generated from message limiquantix.compute.v1.StartVMRequest
@@ -890,7 +1547,7 @@ export type StartVMRequest = Message<"limiquantix.compute.v1.StartVMRequest"> & 
  * Use `create(StartVMRequestSchema)` to create a new message.
  */
 export const StartVMRequestSchema: GenMessage<StartVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 18);
+  messageDesc(file_limiquantix_compute_v1_vm, 29);
 
 /**
  * @generated from message limiquantix.compute.v1.StopVMRequest
@@ -917,7 +1574,7 @@ export type StopVMRequest = Message<"limiquantix.compute.v1.StopVMRequest"> & {
  * Use `create(StopVMRequestSchema)` to create a new message.
  */
 export const StopVMRequestSchema: GenMessage<StopVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 19);
+  messageDesc(file_limiquantix_compute_v1_vm, 30);
 
 /**
  * @generated from message limiquantix.compute.v1.RebootVMRequest
@@ -939,7 +1596,7 @@ export type RebootVMRequest = Message<"limiquantix.compute.v1.RebootVMRequest"> 
  * Use `create(RebootVMRequestSchema)` to create a new message.
  */
 export const RebootVMRequestSchema: GenMessage<RebootVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 20);
+  messageDesc(file_limiquantix_compute_v1_vm, 31);
 
 /**
  * @generated from message limiquantix.compute.v1.GetConsoleRequest
@@ -956,7 +1613,7 @@ export type GetConsoleRequest = Message<"limiquantix.compute.v1.GetConsoleReques
  * Use `create(GetConsoleRequestSchema)` to create a new message.
  */
 export const GetConsoleRequestSchema: GenMessage<GetConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 21);
+  messageDesc(file_limiquantix_compute_v1_vm, 32);
 
 /**
  * @generated from message limiquantix.compute.v1.ConvertToTemplateRequest
@@ -973,7 +1630,7 @@ export type ConvertToTemplateRequest = Message<"limiquantix.compute.v1.ConvertTo
  * Use `create(ConvertToTemplateRequestSchema)` to create a new message.
  */
 export const ConvertToTemplateRequestSchema: GenMessage<ConvertToTemplateRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 22);
+  messageDesc(file_limiquantix_compute_v1_vm, 33);
 
 /**
  * @generated from message limiquantix.compute.v1.WatchVMRequest
@@ -990,9 +1647,11 @@ export type WatchVMRequest = Message<"limiquantix.compute.v1.WatchVMRequest"> & 
  * Use `create(WatchVMRequestSchema)` to create a new message.
  */
 export const WatchVMRequestSchema: GenMessage<WatchVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 23);
+  messageDesc(file_limiquantix_compute_v1_vm, 34);
 
 /**
+ * To the byte what would be on the seed, but for password hashes, in whose place "(hidden)" stands.
+ *
  * @generated from message limiquantix.compute.v1.ProvisioningPreview
  */
 export type ProvisioningPreview = Message<"limiquantix.compute.v1.ProvisioningPreview"> & {
@@ -1015,6 +1674,25 @@ export type ProvisioningPreview = Message<"limiquantix.compute.v1.ProvisioningPr
    * @generated from field: string vendor_data = 4;
    */
   vendorData: string;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.Datasource datasource = 5;
+   */
+  datasource: Datasource;
+
+  /**
+   * Where each of them lies on the seed.
+   *
+   * @generated from field: map<string, string> paths = 6;
+   */
+  paths: { [key: string]: string };
+
+  /**
+   * As whom one logs in.
+   *
+   * @generated from field: string user = 7;
+   */
+  user: string;
 };
 
 /**
@@ -1022,7 +1700,7 @@ export type ProvisioningPreview = Message<"limiquantix.compute.v1.ProvisioningPr
  * Use `create(ProvisioningPreviewSchema)` to create a new message.
  */
 export const ProvisioningPreviewSchema: GenMessage<ProvisioningPreview> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 24);
+  messageDesc(file_limiquantix_compute_v1_vm, 35);
 
 /**
  * @generated from message limiquantix.compute.v1.PreflightReport
@@ -1039,7 +1717,7 @@ export type PreflightReport = Message<"limiquantix.compute.v1.PreflightReport"> 
  * Use `create(PreflightReportSchema)` to create a new message.
  */
 export const PreflightReportSchema: GenMessage<PreflightReport> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 25);
+  messageDesc(file_limiquantix_compute_v1_vm, 36);
 
 /**
  * @generated from message limiquantix.compute.v1.Finding
@@ -1076,7 +1754,7 @@ export type Finding = Message<"limiquantix.compute.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 26);
+  messageDesc(file_limiquantix_compute_v1_vm, 37);
 
 /**
  * @generated from enum limiquantix.compute.v1.Finding.Severity
@@ -1088,16 +1766,22 @@ export enum Finding_Severity {
   UNSPECIFIED = 0,
 
   /**
+   * As it should be: green.
+   *
    * @generated from enum value: SEVERITY_INFO = 1;
    */
   INFO = 1,
 
   /**
+   * It may not be what was meant: amber.
+   *
    * @generated from enum value: SEVERITY_WARNING = 2;
    */
   WARNING = 2,
 
   /**
+   * It would not come up, or not as it was asked for: red.
+   *
    * @generated from enum value: SEVERITY_BLOCKER = 3;
    */
   BLOCKER = 3,
@@ -1107,7 +1791,7 @@ export enum Finding_Severity {
  * Describes the enum limiquantix.compute.v1.Finding.Severity.
  */
 export const Finding_SeveritySchema: GenEnum<Finding_Severity> = /*@__PURE__*/
-  enumDesc(file_limiquantix_compute_v1_vm, 26, 0);
+  enumDesc(file_limiquantix_compute_v1_vm, 37, 0);
 
 /**
  * @generated from message limiquantix.compute.v1.ReadConsoleRequest
@@ -1134,7 +1818,7 @@ export type ReadConsoleRequest = Message<"limiquantix.compute.v1.ReadConsoleRequ
  * Use `create(ReadConsoleRequestSchema)` to create a new message.
  */
 export const ReadConsoleRequestSchema: GenMessage<ReadConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 27);
+  messageDesc(file_limiquantix_compute_v1_vm, 38);
 
 /**
  * @generated from message limiquantix.compute.v1.ConsoleOutput
@@ -1158,7 +1842,7 @@ export type ConsoleOutput = Message<"limiquantix.compute.v1.ConsoleOutput"> & {
  * Use `create(ConsoleOutputSchema)` to create a new message.
  */
 export const ConsoleOutputSchema: GenMessage<ConsoleOutput> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_vm, 28);
+  messageDesc(file_limiquantix_compute_v1_vm, 39);
 
 /**
  * @generated from enum limiquantix.compute.v1.VMOrigin
@@ -1203,6 +1887,68 @@ export const FirmwareTypeSchema: GenEnum<FirmwareType> = /*@__PURE__*/
   enumDesc(file_limiquantix_compute_v1_vm, 1);
 
 /**
+ * @generated from enum limiquantix.compute.v1.DiskGrowth
+ */
+export enum DiskGrowth {
+  /**
+   * As the image does it: mostly the root file system grows.
+   *
+   * @generated from enum value: DISK_GROWTH_USUAL = 0;
+   */
+  USUAL = 0,
+
+  /**
+   * @generated from enum value: DISK_GROWTH_OFF = 1;
+   */
+  OFF = 1,
+
+  /**
+   * @generated from enum value: DISK_GROWTH_NAMED = 2;
+   */
+  NAMED = 2,
+}
+
+/**
+ * Describes the enum limiquantix.compute.v1.DiskGrowth.
+ */
+export const DiskGrowthSchema: GenEnum<DiskGrowth> = /*@__PURE__*/
+  enumDesc(file_limiquantix_compute_v1_vm, 2);
+
+/**
+ * How the guest finds its documents.
+ *
+ * @generated from enum limiquantix.compute.v1.Datasource
+ */
+export enum Datasource {
+  /**
+   * What the image reads, NoCloud where it reads both.
+   *
+   * @generated from enum value: DATASOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A disk labelled "cidata".
+   *
+   * @generated from enum value: DATASOURCE_NOCLOUD = 1;
+   */
+  NOCLOUD = 1,
+
+  /**
+   * A disk labelled "config-2" in OpenStack's layout.
+   *
+   * @generated from enum value: DATASOURCE_CONFIG_DRIVE = 2;
+   */
+  CONFIG_DRIVE = 2,
+}
+
+/**
+ * Describes the enum limiquantix.compute.v1.Datasource.
+ */
+export const DatasourceSchema: GenEnum<Datasource> = /*@__PURE__*/
+  enumDesc(file_limiquantix_compute_v1_vm, 3);
+
+/**
  * @generated from enum limiquantix.compute.v1.CloneType
  */
 export enum CloneType {
@@ -1216,7 +1962,7 @@ export enum CloneType {
  * Describes the enum limiquantix.compute.v1.CloneType.
  */
 export const CloneTypeSchema: GenEnum<CloneType> = /*@__PURE__*/
-  enumDesc(file_limiquantix_compute_v1_vm, 2);
+  enumDesc(file_limiquantix_compute_v1_vm, 4);
 
 /**
  * @generated from service limiquantix.compute.v1.VMService
@@ -1319,6 +2065,8 @@ export const VMService: GenService<{
     output: typeof ProvisioningPreviewSchema;
   },
   /**
+   * Will it come up? CreateVM looks too, and refuses what has a blocker.
+   *
    * @generated from rpc limiquantix.compute.v1.VMService.PreflightVM
    */
   preflightVM: {

@@ -1,0 +1,78 @@
+"""The options of ``launch``, which ``vms preview`` and ``vms preflight`` have as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from image_library.cli.completion import complete_images
+
+ImageArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGE", help="Catalog id, image id or unique name.", autocompletion=complete_images
+    ),
+]
+NameOption = Annotated[
+    str, typer.Option("--name", metavar="NAME", help="The VM's name; default: made from the image's.")
+]
+CpusOption = Annotated[int, typer.Option("--cpus", metavar="N", min=1, max=256, help="Virtual CPUs.")]
+MemoryOption = Annotated[
+    str,
+    typer.Option(
+        "--memory", metavar="SIZE", help="Such as 2G or 512M; default: 1G, more if the image needs it."
+    ),
+]
+DiskOption = Annotated[
+    str,
+    typer.Option(
+        "--disk",
+        metavar="SIZE",
+        help="Such as 20G; default: 10G, more if the image needs it. Only what is written takes space.",
+    ),
+]
+UserOption = Annotated[
+    str, typer.Option("--user", metavar="USER", help="Who logs in; default: the image's own user.")
+]
+SshKeyOption = Annotated[
+    str,
+    typer.Option(
+        "--ssh-key",
+        metavar="FILE",
+        help="Public key file, or the key itself; default: your own, else one is made.",
+    ),
+]
+PasswordFileOption = Annotated[
+    str,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="The user's password, which only its hash leaves this machine of; '-': standard input.",
+    ),
+]
+PackageOption = Annotated[
+    list[str] | None,
+    typer.Option("--package", metavar="PACKAGE", help="Install it; may be given again."),
+]
+RunOption = Annotated[
+    list[str] | None,
+    typer.Option("--run", metavar="COMMAND", help="Run it as root after the first boot; may be given again."),
+]
+UserDataOption = Annotated[
+    Path | None,
+    typer.Option("--user-data", metavar="FILE", help="Your own cloud-init user-data, merged with ours."),
+]
+ProvisioningOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--provisioning",
+        metavar="FILE",
+        help="Everything else the guest is told, as TOML: users, network, files, mounts and more.",
+    ),
+]
+NodeOption = Annotated[str, typer.Option("--node", metavar="NODE", help="Run it there.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Make it although a look beforehand says that it will not come up.")
+]

@@ -1,0 +1,173 @@
+"""What ``launch`` asks the server for, made of its options and files, and judged before it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from protobuf import Oneof
+
+from image_library.cli import keys, provisioning_file, sizes
+from image_library.domain.cloud_init import Provisioning, identity_of
+from image_library.domain.errors import DiskTooSmall, InvalidPassword, InvalidUserData, printable
+from image_library.domain.identity import valid_name
+from image_library.domain.os_info import GuestTraits
+from image_library.domain.user_data import checked_text
+from limiquantix.compute.v1.vm_pb import (
+    CloudInitConfig,
+    CpuConfig,
+    DiskDevice,
+    GuestUser,
+    MemoryConfig,
+    ProvisioningConfig,
+    VmSpec,
+)
+from limiquantix.storage.v1.image_pb import Image, ImageCatalogEntry, ImageRequirements
+
+DEFAULT_MEMORY_MIB = 1024
+DEFAULT_DISK_GIB = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the options ask for; sizes are text as given, empty for the default."""
+
+    image: str
+    name: str = ""
+    cpus: int = 2
+    memory: str = ""
+    disk: str = ""
+    user: str = ""
+    ssh_key: str = ""
+    packages: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    user_data: Path | None = None
+    password_file: str = ""
+    provisioning: Path | None = None
+    node: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What IMAGE means: an image that is here, a catalog entry, or an image made from an entry."""
+
+    image: Image | None
+    entry: ImageCatalogEntry | None
+
+    @property
+    def name(self) -> str:
+        return self.entry.id if self.entry else (self.image.name if self.image else "vm")
+
+    @property
+    def needs(self) -> ImageRequirements:
+        of_image = self.image.spec.requirements if self.image and self.image.spec else None
+        return of_image or (self.entry.requirements if self.entry else None) or ImageRequirements()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the files among the options say."""
+
+    user_data: str
+    provisioned: provisioning_file.Provisioned
+    # Of the user who logs in.
+    password_hash: str = ""
+
+
+def told(wish: Wish) -> Told:
+    """Raises: InvalidUserData, InvalidGuestSetting, InvalidPassword."""
+    provisioned = provisioning_file.read(wish.provisioning)
+    user_data = _user_data(wish.user_data)
+    if user_data and provisioned.config.user_data:
+        raise InvalidUserData("There is user-data in both files; give one of them.", field="user_data")
+    return Told(
+        user_data=user_data or provisioned.config.user_data,
+        provisioned=provisioned,
+        password_hash=provisioning_file.password_from(wish.password_file) if wish.password_file else "",
+    )
+
+
+def _user_data(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return checked_text(path.expanduser().read_text(encoding="utf-8"), field="user_data")
+    except OSError as error:
+        why = error.strerror or "it cannot be opened"
+        raise InvalidUserData(
+            f"'{printable(str(path))}' cannot be read: {why}.",
+            remedy="Name a file that can be read.",
+            field="user_data",
+        ) from None
+    except UnicodeDecodeError:
+        raise InvalidUserData(f"'{printable(str(path))}' is not UTF-8 text.", field="user_data") from None
+
+
+def judge(wish: Wish, key: keys.Key | None, said: Told) -> None:
+    """Raises what the server would raise, after the download."""
+    if wish.name:
+        valid_name(wish.name)
+    asked = Provisioning(
+        user_data=said.user_data,
+        default_user=wish.user,
+        ssh_authorized_keys=key.public if key else (),
+        packages=wish.packages,
+        run_commands=wish.commands,
+    )
+    identity_of(asked, vm_name=wish.name or "vm", image_user="user", traits=GuestTraits())
+
+
+def spec_of(wish: Wish, found: Found, image: Image | None, key: keys.Key | None, said: Told) -> VmSpec:
+    return VmSpec(
+        cpu=CpuConfig(cores=wish.cpus),
+        memory=MemoryConfig(size_mib=_memory(wish, found)),
+        disks=[DiskDevice(image=image.id if image else wish.image, size_gib=_disk(wish, found, image))],
+        nics=list(said.provisioned.nics),
+        vlans=list(said.provisioned.vlans),
+        bonds=list(said.provisioned.bonds),
+        provisioning=ProvisioningConfig(method=Oneof("cloud_init", _cloud_init(wish, key, said))),
+    )
+
+
+def _cloud_init(wish: Wish, key: keys.Key | None, said: Told) -> CloudInitConfig:
+    """What the file says, and the options after it."""
+    config = CloudInitConfig.from_binary(said.provisioned.config.to_binary())
+    config.user_data = said.user_data
+    config.default_user = wish.user or config.default_user
+    config.ssh_authorized_keys.extend(key.public if key else ())
+    config.packages.extend(wish.packages)
+    config.run_commands.extend(wish.commands)
+    if said.password_hash:
+        _first_user(config).password_hash = said.password_hash
+    return config
+
+
+def _first_user(config: CloudInitConfig) -> GuestUser:
+    """The entry of the user who logs in, added where there is none."""
+    first = next((user for user in config.users if user.name in ("", config.default_user)), None)
+    if first is None:
+        first = GuestUser()
+        config.users.append(first)
+    if first.password_hash:
+        raise InvalidPassword("The file has a password for that user already.", field="password")
+    return first
+
+
+def _memory(wish: Wish, found: Found) -> int:
+    if wish.memory:
+        return sizes.memory_mib(wish.memory)
+    return max(DEFAULT_MEMORY_MIB, found.needs.min_memory_mib)
+
+
+def _disk(wish: Wish, found: Found, image: Image | None) -> int:
+    virtual = image.status.virtual_size_bytes if image and image.status else 0
+    if wish.disk:
+        # The wire counts in GiB: that the size is rounded up must not make a refusal into a surprise.
+        if sizes.parse_size(wish.disk, "--disk") < virtual:
+            raise DiskTooSmall(
+                f"A disk of {wish.disk} is smaller than the image, which has {sizes.shown(virtual)}.",
+                field="disk",
+            )
+        return sizes.disk_gib(wish.disk)
+    return max(DEFAULT_DISK_GIB, found.needs.min_disk_gib, -(-virtual // sizes.GIB))

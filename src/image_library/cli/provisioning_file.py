@@ -1,0 +1,119 @@
+"""``--provisioning FILE``: what a guest is told, as TOML with the names that the API gives to its fields.
+
+Passwords in it, and in ``--password-file``, are hashed here: none is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from protobuf import Message
+
+from image_library.domain.errors import InvalidGuestSetting, InvalidPassword, LibraryError, printable
+from image_library.domain.password import SALT_CHARACTERS, SALT_LENGTH, hashed
+from image_library.domain.secret import Secret
+from limiquantix.compute.v1.vm_pb import Bond, CloudInitConfig, GuestUser, NetworkInterface, Vlan
+
+M = TypeVar("M", bound=Message)
+_NETWORK = ("nics", "vlans", "bonds")
+FIELD = "provisioning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provisioned:
+    config: CloudInitConfig = field(default_factory=CloudInitConfig, repr=False)
+    nics: tuple[NetworkInterface, ...] = ()
+    vlans: tuple[Vlan, ...] = ()
+    bonds: tuple[Bond, ...] = ()
+
+
+def read(path: Path | None) -> Provisioned:
+    """What the file says; nothing where there is none.
+
+    Raises:
+        InvalidGuestSetting: it cannot be read, is no TOML, or has a field that there is not.
+        InvalidPassword: a password in it cannot be used.
+    """
+    if path is None:
+        return Provisioned()
+    name = printable(str(path))
+    try:
+        said = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidGuestSetting(f"'{name}' cannot be read: {error.strerror}.", field=FIELD) from None
+    except (ValueError, RecursionError):
+        raise InvalidGuestSetting(
+            f"'{name}' is not valid TOML.", remedy="Check it: 'python3 -m tomllib' is one way.", field=FIELD
+        ) from None
+    network = {key: said.pop(key, []) for key in _NETWORK}
+    config = _message(CloudInitConfig, said, name)
+    for user in config.users:
+        hide_password(user)
+    return Provisioned(
+        config=config,
+        nics=_messages(NetworkInterface, network["nics"], name),
+        vlans=_messages(Vlan, network["vlans"], name),
+        bonds=_messages(Bond, network["bonds"], name),
+    )
+
+
+def hide_password(user: GuestUser) -> None:
+    """Puts the hash in the password's place. Raises: InvalidPassword."""
+    if not user.password:
+        return
+    if user.password_hash:
+        raise InvalidPassword("A user has a password and a hash; give one of them.", field="users.password")
+    user.password_hash = _hash(user.password)
+    user.password = ""
+
+
+def password_from(path: str) -> str:
+    """The hash of the password that is the first line of the file, or of standard input where it is "-".
+
+    Raises:
+        InvalidPassword: it cannot be read or used.
+    """
+    try:
+        text = sys.stdin.readline() if path == "-" else Path(path).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidPassword(
+            f"'{printable(path)}' cannot be read: {error.strerror}.",
+            remedy="Name a file whose first line is the password, or '-' for standard input.",
+            field="password",
+        ) from None
+    except UnicodeDecodeError:
+        raise InvalidPassword(f"'{printable(path)}' is not UTF-8 text.", field="password") from None
+    return _hash(text.partition("\n")[0].removesuffix("\r"))
+
+
+def _hash(password: str) -> str:
+    import secrets
+
+    salt = "".join(secrets.choice(SALT_CHARACTERS) for _ in range(SALT_LENGTH))
+    return hashed(Secret(password), salt=salt).reveal()
+
+
+def _messages(kind: type[M], listed: Any, name: str) -> tuple[M, ...]:
+    if not isinstance(listed, list):
+        raise _unfit(name, "there is one table where several may be, written as [[…]]")
+    return tuple(_message(kind, one, name) for one in listed)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _message(kind: type[M], said: Any, name: str) -> M:
+    try:
+        return kind.from_json(json.dumps(said))
+    except (ValueError, TypeError) as error:
+        raise _unfit(name, f"{error}") from None
+
+
+def _unfit(name: str, why: str) -> LibraryError:
+    return InvalidGuestSetting(
+        f"'{name}' does not fit: {printable(why, 200)}.",
+        remedy="docs/cloud-init.md lists the fields.",
+        field=FIELD,
+    )

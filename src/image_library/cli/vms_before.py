@@ -1,0 +1,108 @@
+"""``vms preview`` and ``vms preflight``: what ``launch`` would do, looked at before anything is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from image_library.cli import launch_options as options
+from image_library.cli.session import Session, command
+from image_library.domain.errors import PreflightFailed
+
+if TYPE_CHECKING:
+    from limiquantix.compute.v1.vm_pb import CreateVMRequest, Finding
+
+_COLOURS = {1: "green", 2: "amber", 3: "red"}
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "preview")(preview)
+    command(app, "preflight")(preflight)
+
+
+def preview(
+    session: Session,
+    image: options.ImageArgument,
+    name: options.NameOption = "",
+    user: options.UserOption = "",
+    ssh_key: options.SshKeyOption = "",
+    password_file: options.PasswordFileOption = "",
+    package: options.PackageOption = None,
+    run: options.RunOption = None,
+    user_data: options.UserDataOption = None,
+    provisioning: options.ProvisioningOption = None,
+) -> None:
+    """Show the documents that a VM would be given, to the byte; only hashes of passwords are hidden.
+
+    The options are those of launch. Nothing is made and nothing is fetched.
+    """
+    from image_library.cli.output import as_json, plain
+
+    wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
+    files = {"user_data": user_data, "provisioning": provisioning}
+    request = _request(session, image, packages=package, commands=run, **wish, **files)
+    shown = session.library.vms.preview_provisioning(request)
+    if session.json:
+        session.out.document(as_json(shown))
+        return
+    for field, path in shown.paths.items():
+        session.out.line(f"==> {path} <==")
+        for line in getattr(shown, field).rstrip("\n").split("\n"):
+            session.out.line(plain(line))
+        session.out.line("")
+
+
+def preflight(
+    session: Session,
+    image: options.ImageArgument,
+    name: options.NameOption = "",
+    cpus: options.CpusOption = 2,
+    memory: options.MemoryOption = "",
+    disk: options.DiskOption = "",
+    user: options.UserOption = "",
+    ssh_key: options.SshKeyOption = "",
+    password_file: options.PasswordFileOption = "",
+    package: options.PackageOption = None,
+    run: options.RunOption = None,
+    user_data: options.UserDataOption = None,
+    provisioning: options.ProvisioningOption = None,
+    node: options.NodeOption = "",
+) -> None:
+    """Tell whether a VM would come up. Fails where something is red.
+
+    The options are those of launch. Nothing is made and nothing is fetched.
+    """
+    from image_library.cli.output import as_json
+
+    wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
+    size: dict[str, Any] = {"cpus": cpus, "memory": memory, "disk": disk, "node": node}
+    files = {"user_data": user_data, "provisioning": provisioning}
+    request = _request(session, image, packages=package, commands=run, **wish, **size, **files)
+    report = session.library.vms.preflight_vm(request)
+    red = [finding for finding in report.findings if int(finding.severity) == 3]
+    if session.json and not red:
+        session.out.document(as_json(report))
+    elif not session.json:
+        rows = [_row(finding) for finding in report.findings]
+        session.out.table(("", "CODE", "FINDING", "WHAT TO DO"), rows, empty="")
+    if red:
+        error = PreflightFailed(f"{len(red)} of the findings {'is' if len(red) == 1 else 'are'} red.")
+        raise typer.Exit(session.out.error(error, beside=as_json(report)))
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    from image_library.cli.output import plain
+
+    colour = _COLOURS.get(int(finding.severity), "")
+    return colour, finding.code, plain(finding.message), plain(finding.remedy)
+
+
+def _request(
+    session: Session, image: str, *, packages: list[str] | None, commands: list[str] | None, **wish: Any
+) -> CreateVMRequest:
+    from image_library.cli import launching
+    from image_library.cli.launch_request import Wish
+
+    asked = Wish(image=image, packages=tuple(packages or ()), commands=tuple(commands or ()), **wish)
+    return launching.request_for(session, asked)

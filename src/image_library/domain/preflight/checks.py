@@ -1,0 +1,263 @@
+"""What is looked at, one function a question; each answers with at least one finding where it applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from image_library.domain.errors import printable
+from image_library.domain.machine import GIB
+from image_library.domain.os_info import ProvisioningMethod
+from image_library.domain.preflight.finding import Finding, Severity, amber, green, red
+from image_library.domain.preflight.network import network
+from image_library.domain.preflight.subject import Subject
+from image_library.domain.trust import TrustLevel
+from image_library.domain.user_data import is_known_kind
+
+Check = Callable[[Subject], Iterator[Finding]]
+
+# Distributions whose images bring what ssh_import_id calls.
+_IMPORTERS = frozenset({"ubuntu"})
+_ORDER = (Severity.RED, Severity.AMBER, Severity.GREEN)
+MOST_PROBLEMS = 20
+
+
+def look(subject: Subject) -> tuple[Finding, ...]:
+    """Every finding, the gravest first."""
+    found = [finding for check in _CHECKS for finding in check(subject)]
+    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+def _user_data(subject: Subject) -> Iterator[Finding]:
+    theirs = subject.asked.user_data
+    if theirs and not is_known_kind(theirs):
+        yield amber(
+            "user_data.kind",
+            "The user-data's first line is none that cloud-init knows: it would be passed over.",
+            "Start it with #cloud-config, #! or a MIME header.",
+            "user_data",
+        )
+        return
+    for problem in subject.problems[:MOST_PROBLEMS]:
+        make = amber if problem.doubtful else red
+        yield make(
+            "user_data.schema",
+            f"{printable(problem.path)} {problem.what}.",
+            "Correct it; https://docs.cloud-init.io/en/latest/reference/modules.html lists what each takes.",
+            "user_data",
+        )
+    if not subject.problems:
+        yield green("user_data.sound", "cloud-init's schema takes the user-data.")
+
+
+def _plain_passwords(subject: Subject) -> Iterator[Finding]:
+    for config in subject.configs:
+        users = [_mapping(user) for user in _listed(config.get("users"))]
+        plain = config.get("password") or any(user.get("plain_text_passwd") for user in users)
+        if plain:
+            yield amber(
+                "user_data.plain_password",
+                "The user-data holds a password in plain, which stays readable in the guest.",
+                "Give a hash, or let 'users.password' be hashed here.",
+                "user_data",
+            )
+
+
+def _login(subject: Subject) -> Iterator[Finding]:
+    identity = subject.identity
+    keys = bool(identity) and any(a.ssh_keys or a.ssh_import_ids for a in identity.accounts)
+    passwords = bool(identity) and any(a.password_hash for a in identity.accounts)
+    told = [_lets_in(config) for config in subject.configs]
+    opaque = bool(subject.asked.user_data) and not subject.configs
+    if keys or any(told):
+        yield green("login.ssh", "Somebody can log in over SSH.")
+    elif passwords and identity and identity.ssh_password_login:
+        yield green("login.ssh", "Somebody can log in over SSH with a password.")
+    elif passwords:
+        yield amber(
+            "login.console_only",
+            "The only way in is a password on the console.",
+            "Give an SSH key, or let passwords in over SSH: ssh_password_login.",
+            "ssh_authorized_keys",
+        )
+    elif opaque or subject.asked.vendor_data:
+        yield amber("login.unknown", "Whether anybody can log in cannot be told.", "Give an SSH key as well.")
+    else:
+        yield amber(
+            "login.nobody",
+            "Nobody can log in: there is neither a key nor a password.",
+            "Give an SSH key or a password.",
+            "ssh_authorized_keys",
+        )
+
+
+def _lets_in(config: Mapping[str, Any]) -> bool:
+    """Whether a cloud-config gives somebody a way in over SSH."""
+    users = [_mapping(user) for user in _listed(config.get("users"))]
+    if config.get("ssh_authorized_keys") or config.get("ssh_import_id"):
+        return True
+    return any(user.get("ssh_authorized_keys") or user.get("ssh_import_id") for user in users)
+
+
+def _imports(subject: Subject) -> Iterator[Finding]:
+    accounts = subject.identity.accounts if subject.identity else ()
+    if any(account.ssh_import_ids for account in accounts) and subject.os.distribution not in _IMPORTERS:
+        yield amber(
+            "login.import",
+            "Keys are imported by the program ssh-import-id, which this image may not have.",
+            "Give the keys themselves.",
+            "users.ssh_import_ids",
+        )
+
+
+def _timezone(subject: Subject) -> Iterator[Finding]:
+    zone = subject.asked.system.timezone
+    if zone and subject.timezones and zone not in subject.timezones:
+        yield amber(
+            "timezone.unknown",
+            f"The time zone '{printable(zone)}' is not known here.",
+            "Use a name such as Europe/Berlin.",
+            "timezone",
+        )
+
+
+def _cloud_init(subject: Subject) -> Iterator[Finding]:
+    found = subject.found
+    other = subject.os.provisioning_method not in (ProvisioningMethod.UNKNOWN, ProvisioningMethod.CLOUD_INIT)
+    if other or (found and found.read and not found.cloud_init):
+        told = subject.asked.has_fields or subject.asked.user_data
+        make = red if told and not other else amber
+        yield make(
+            "cloud_init.missing",
+            f"'{subject.image_name}' has no cloud-init that is enabled: nothing of this reaches the guest.",
+            "Use an image with cloud-init.",
+            "spec.disks.image",
+        )
+    elif found and found.datasources and not {"NoCloud", "ConfigDrive"} & set(found.datasources):
+        yield red(
+            "cloud_init.datasource",
+            f"cloud-init in '{subject.image_name}' reads {', '.join(found.datasources)} only, and no disk.",
+            "Use an image that reads NoCloud or ConfigDrive.",
+            "datasource",
+        )
+
+
+def _disk(subject: Subject) -> Iterator[Finding]:
+    least = max(subject.needs.min_disk_gib * GIB, subject.virtual_size_bytes)
+    if subject.disk_gib and subject.disk_gib * GIB < subject.virtual_size_bytes:
+        yield red("disk.too_small", "The disk is smaller than the image.", "Ask for a larger one.", "disk")
+    elif subject.disk_gib and subject.disk_gib * GIB < least:
+        yield amber(
+            "disk.small",
+            f"The image wants a disk of {subject.needs.min_disk_gib} GiB.",
+            "Ask for a larger one.",
+            "spec.disks.size_gib",
+        )
+    else:
+        yield green("disk.sound", "The disk is large enough.")
+
+
+def _memory(subject: Subject) -> Iterator[Finding]:
+    if subject.memory_mib < subject.needs.min_memory_mib:
+        yield amber(
+            "memory.small",
+            f"The image wants {subject.needs.min_memory_mib} MiB of memory, not {subject.memory_mib}.",
+            "Ask for more memory.",
+            "spec.memory.size_mib",
+        )
+    else:
+        yield green("memory.sound", "The memory is large enough.")
+
+
+def _firmware(subject: Subject) -> Iterator[Finding]:
+    found = subject.found.firmware if subject.found else ()
+    if found and subject.firmware not in found:
+        yield red(
+            "firmware.unfit",
+            f"The image boots with {' or '.join(found)}, not with {subject.firmware}.",
+            f"Ask for {found[0]}.",
+            "spec.firmware",
+        )
+    else:
+        yield green("firmware.sound", f"The firmware is {subject.firmware}.")
+
+
+def _architecture(subject: Subject) -> Iterator[Finding]:
+    wanted = subject.os.architecture
+    if wanted and subject.node_architectures and wanted not in subject.node_architectures:
+        have = ", ".join(sorted(subject.node_architectures))
+        yield red(
+            "architecture.unfit",
+            f"The image is for {wanted}, and the node is {have}.",
+            "Choose another node, or the image's variant for that architecture.",
+            "node_id",
+        )
+
+
+def _agent(subject: Subject) -> Iterator[Finding]:
+    present = subject.traits.agent_preinstalled or bool(subject.found and subject.found.guest_agent)
+    if present:
+        yield green("agent.present", "The image has the guest agent.")
+    elif subject.identity is not None:
+        yield green("agent.installed", "The guest agent is installed on the first boot.")
+    else:
+        yield amber(
+            "agent.missing",
+            "The guest agent may be missing: the VM's addresses would not be known.",
+            f"Let user_data install {subject.traits.agent_package}.",
+            "user_data",
+        )
+
+
+def _support(subject: Subject) -> Iterator[Finding]:
+    if subject.support_ends and subject.support_ends < subject.today:
+        yield amber(
+            "support.ended",
+            f"Support for '{subject.image_name}' ended on {subject.support_ends}.",
+            "Use a newer release.",
+            "spec.disks.image",
+        )
+
+
+def _trust(subject: Subject) -> Iterator[Finding]:
+    if subject.trust is TrustLevel.UNVERIFIED:
+        yield amber(
+            "trust.unverified",
+            f"Nothing proves where the bytes of '{subject.image_name}' come from.",
+            "Import it with its publisher's checksum.",
+            "spec.disks.image",
+        )
+    elif subject.trust is not None:
+        yield green("trust.verified", f"'{subject.image_name}' is verified: {subject.trust.name.lower()}.")
+
+
+def _facts(subject: Subject) -> Iterator[Finding]:
+    for sentence in subject.warnings:
+        yield amber("image.differs", sentence, "Correct the image's description.", "spec.disks.image")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+_CHECKS: tuple[Check, ...] = (
+    _user_data,
+    _plain_passwords,
+    _login,
+    _imports,
+    _timezone,
+    network,
+    _cloud_init,
+    _disk,
+    _memory,
+    _firmware,
+    _architecture,
+    _agent,
+    _support,
+    _trust,
+    _facts,
+)

@@ -1,0 +1,55 @@
+"""Where documents lie on a seed, and by which label a guest finds it: a row for each datasource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from image_library.domain.vm import Datasource, SeedDocuments
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedLayout:
+    label: str
+    # By the document's field of ``SeedDocuments``.
+    paths: Mapping[str, str]
+    # Fields whose file is there even when it is empty.
+    always: frozenset[str] = frozenset()
+
+
+_LAYOUTS = {
+    Datasource.NOCLOUD: SeedLayout(
+        label="cidata",
+        paths={
+            "user_data": "user-data",
+            "meta_data": "meta-data",
+            "network_config": "network-config",
+            "vendor_data": "vendor-data",
+        },
+        # An empty network-config would be read as no network.
+        always=frozenset({"user_data", "meta_data"}),
+    ),
+    Datasource.CONFIG_DRIVE: SeedLayout(
+        label="config-2",
+        paths={
+            "user_data": "openstack/latest/user_data",
+            "meta_data": "openstack/latest/meta_data.json",
+            "network_config": "openstack/latest/network_data.json",
+            "vendor_data": "openstack/latest/vendor_data.json",
+        },
+        always=frozenset({"meta_data"}),
+    ),
+}
+
+
+def seed_layout(datasource: Datasource) -> SeedLayout:
+    return _LAYOUTS[datasource]
+
+
+def seed_files(documents: SeedDocuments) -> dict[str, bytes]:
+    """The seed's files by their paths."""
+    layout = seed_layout(documents.datasource)
+    texts = {name: getattr(documents, name) for name in layout.paths}
+    return {
+        layout.paths[name]: text.encode() for name, text in texts.items() if text or name in layout.always
+    }

@@ -1,0 +1,129 @@
+"""``vms preview``, ``vms preflight`` and the files that tell a guest more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from limiquantix.compute.v1.vm_pb import CloudInitConfig, CreateVMRequest, Finding, GuestUser
+from tests.fakes.server import FakeLibrary
+from tests.integration.cli.conftest import Cli
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH4vS56fV828XNDBytj/p5KZ4eNvGCrPcegW9jdfhJOL me@here"
+PROVISIONING = """
+locale = "de_DE.UTF-8"
+packages = ["htop"]
+ssh_password_login = true
+
+[[users]]
+name = "bob"
+privilege = "ADMINISTRATOR"
+password = "canary-1"
+
+[[files]]
+path = "/etc/motd"
+text = "hello\\n"
+
+[[nics]]
+mac_address = "52:54:00:00:00:01"
+addressing = { mtu = 1400, ip_configs = [{ address = "192.0.2.10/24", gateway = "192.0.2.1" }] }
+
+[[vlans]]
+id = 7
+"""
+
+
+@pytest.fixture
+def told(home: Path) -> Path:
+    file = home / "guest.toml"
+    file.write_text(PROVISIONING)
+    return file
+
+
+def config(request: CreateVMRequest) -> CloudInitConfig:
+    assert request.spec
+    assert request.spec.provisioning
+    assert request.spec.provisioning.method
+    value = request.spec.provisioning.method.value
+    assert isinstance(value, CloudInitConfig)
+    return value
+
+
+def test_a_file_tells_the_guest_everything_and_no_password_is_sent(
+    cli: Cli, library: FakeLibrary, told: Path
+) -> None:
+    ended = cli("launch", "debian-12", "--ssh-key", KEY, "--provisioning", str(told), "--package", "vim")
+    assert ended.code == 0
+    request = library.asked(CreateVMRequest)[-1]
+    said = config(request)
+    assert (said.locale, said.packages, said.ssh_password_login) == ("de_DE.UTF-8", ["htop", "vim"], True)
+    (bob,) = said.users
+    assert (bob.name, bob.privilege) == ("bob", GuestUser.Privilege.ADMINISTRATOR)
+    assert bob.password == ""
+    assert bob.password_hash.startswith("$6$rounds=")
+    assert said.files[0].path == "/etc/motd"
+    spec = request.spec
+    assert spec
+    assert (spec.nics[0].mac_address, spec.vlans[0].id) == ("52:54:00:00:00:01", 7)
+    assert "canary-1" not in ended.out + ended.err
+
+
+def test_the_users_password_comes_from_a_file(cli: Cli, library: FakeLibrary, home: Path) -> None:
+    (home / "password").write_text("canary-2\n")
+    ended = cli("vms", "preview", "debian-12", "--password-file", str(home / "password"))
+    assert ended.code == 0
+    (user,) = config(library.asked(CreateVMRequest)[-1]).users
+    assert (user.name, user.password) == ("", "")
+    assert user.password_hash.startswith("$6$")
+
+
+def test_a_preview_prints_each_document_with_its_path_and_makes_nothing(
+    cli: Cli, library: FakeLibrary, data_dir: Path
+) -> None:
+    ended = cli("vms", "preview", "debian-12")
+    assert ended.out == "==> user-data <==\n#cloud-config\n\n"
+    assert cli("vms", "preview", "debian-12", "--json").document["userData"] == "#cloud-config\n"
+    assert library.vms == []
+    assert not (data_dir / "ssh" / "id_ed25519").exists()
+
+
+def test_a_look_beforehand_lists_what_was_found_and_fails_where_something_is_red(
+    cli: Cli, library: FakeLibrary
+) -> None:
+    library.findings = [
+        Finding(
+            code="login.nobody", severity=Finding.Severity.WARNING, message="Nobody can log in.", remedy="Do."
+        )
+    ]
+    ended = cli("vms", "preflight", "debian-12")
+    assert (ended.code, "amber" in ended.out, "login.nobody" in ended.out) == (0, True, True)
+    library.findings.insert(
+        0, Finding(code="disk.small", severity=Finding.Severity.BLOCKER, message="Small.")
+    )
+    ended = cli("vms", "preflight", "debian-12")
+    assert ended.code != 0
+    assert "1 of the findings is red" in ended.err
+
+
+def test_force_goes_on(cli: Cli, library: FakeLibrary) -> None:
+    assert cli("launch", "debian-12", "--ssh-key", KEY, "--force").code == 0
+    assert library.asked(CreateVMRequest)[-1].force
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["= 1", "lokale = 'x'", "locale = 7", "nics = 3", "locale = 2020-01-01", "[[users]]\nprivilege = 'KING'"],
+)
+def test_a_file_that_does_not_fit_is_refused(cli: Cli, home: Path, text: str) -> None:
+    (home / "bad.toml").write_text(text)
+    ended = cli("launch", "debian-12", "--provisioning", str(home / "bad.toml"))
+    assert ended.code != 0
+    assert "bad.toml" in ended.err
+
+
+def test_files_that_are_not_there_are_named(cli: Cli) -> None:
+    for option in ("--provisioning", "--password-file"):
+        ended = cli("launch", "debian-12", option, "/nowhere")
+        assert ended.code != 0
+        assert "/nowhere" in ended.err

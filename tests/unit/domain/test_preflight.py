@@ -1,0 +1,178 @@
+"""What is told of a VM beforehand, one case a finding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from image_library.domain.cloud_init import Provisioning, identity_of
+from image_library.domain.guest_facts import GuestFacts
+from image_library.domain.guest_system import GuestSystem
+from image_library.domain.guest_users import UserWish
+from image_library.domain.image import Requirements
+from image_library.domain.network_wish import (
+    AddressingWish,
+    AddressWish,
+    NetworkWish,
+    NicWish,
+    RouteWish,
+    network_of,
+)
+from image_library.domain.os_info import GuestTraits, OsInfo, ProvisioningMethod
+from image_library.domain.preflight import Problem, Severity, Subject, look
+from image_library.domain.secret import Secret
+from image_library.domain.trust import TrustLevel
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+HASH = Secret("$6$rounds=5000$saltstring$" + "a" * 86)
+TRAITS = GuestTraits(agent_preinstalled=True)
+RED, AMBER, GREEN = Severity.RED, Severity.AMBER, Severity.GREEN
+
+
+def subject(asked: Provisioning | None = None, **changes: Any) -> Subject:
+    wanted = asked or Provisioning(ssh_authorized_keys=(KEY,))
+    raw = bool(wanted.user_data) and not wanted.has_fields
+    identity = None if raw else identity_of(wanted, vm_name="web", image_user="debian", traits=TRAITS)
+    plain = Subject(
+        asked=wanted,
+        identity=identity,
+        network=network_of(NetworkWish(), "vm-1"),
+        image_name="debian-12",
+        os=OsInfo(distribution="debian", architecture="x86_64"),
+        traits=TRAITS,
+        needs=Requirements(min_memory_mib=512, min_disk_gib=3),
+        trust=TrustLevel.CHECKSUM,
+        today=date(2026, 11, 26),
+        virtual_size_bytes=3 << 30,
+        memory_mib=1024,
+        firmware="bios",
+    )
+    return replace(plain, **changes)
+
+
+def network(*nics: AddressingWish) -> Any:
+    return network_of(NetworkWish(nics=tuple(NicWish(addressing=nic) for nic in nics)), "vm-1")
+
+
+def static(address: str, gateway: str = "") -> AddressingWish:
+    return AddressingWish(addresses=(AddressWish(address=address, gateway=gateway),))
+
+
+def test_a_vm_that_will_come_up_is_all_green() -> None:
+    found = look(subject())
+    assert {finding.severity for finding in found} == {GREEN}
+    assert len(found) >= 7
+
+
+RAW = Provisioning(user_data="#cloud-config\n{}\n")
+V2: dict[str, Any] = {"version": 2, "ethernets": {}}
+OWN_MAC = subject().network.cards[0].mac_address
+CARD = {"match": {"macaddress": OWN_MAC.upper()}, "addresses": ["192.0.2.10/24"]}
+
+WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "severity"),
+    [
+        (subject(Provisioning(user_data="{}")), "user_data.kind", AMBER),
+        (subject(RAW, problems=(Problem(path="users.0", what="is wrong"),)), "user_data.schema", RED),
+        (subject(RAW, problems=(Problem(path="x", what="?", doubtful=True),)), "user_data.schema", AMBER),
+        (subject(RAW, configs=({"password": "x"},)), "user_data.plain_password", AMBER),
+        (subject(RAW, configs=({"users": [{"plain_text_passwd": "x"}]},)), "user_data.plain_password", AMBER),
+        (subject(Provisioning(hostname="web")), "login.nobody", AMBER),
+        (subject(Provisioning(users=(UserWish(password_hash=HASH),))), "login.console_only", AMBER),
+        (
+            subject(Provisioning(users=(UserWish(password_hash=HASH),), ssh_password_login=True)),
+            "login.ssh",
+            GREEN,
+        ),
+        (subject(RAW, configs=({"users": [{"ssh_import_id": ["gh:x"]}]},)), "login.ssh", GREEN),
+        (subject(RAW, configs=({"ssh_authorized_keys": ["x"]},)), "login.ssh", GREEN),
+        (subject(RAW, configs=({"packages": []},)), "login.nobody", AMBER),
+        (subject(Provisioning(user_data="#!/bin/sh\n")), "login.unknown", AMBER),
+        (subject(Provisioning(users=(UserWish(ssh_import_ids=("gh:x",)),))), "login.import", AMBER),
+        (
+            subject(Provisioning(system=GuestSystem(timezone="Mars/Base")), timezones=frozenset({"UTC"})),
+            "timezone.unknown",
+            AMBER,
+        ),
+        (subject(found=GuestFacts(read=True)), "cloud_init.missing", RED),
+        (
+            subject(os=OsInfo(provisioning_method=ProvisioningMethod.IGNITION)),
+            "cloud_init.missing",
+            AMBER,
+        ),
+        (
+            subject(found=GuestFacts(read=True, cloud_init=True, datasources=("Ec2",))),
+            "cloud_init.datasource",
+            RED,
+        ),
+        (subject(disk_gib=2), "disk.too_small", RED),
+        (subject(disk_gib=3, needs=Requirements(min_disk_gib=4)), "disk.small", AMBER),
+        (subject(memory_mib=256), "memory.small", AMBER),
+        (subject(found=GuestFacts(firmware=("uefi",))), "firmware.unfit", RED),
+        (subject(node_architectures=frozenset({"aarch64"})), "architecture.unfit", RED),
+        (subject(RAW, traits=GuestTraits()), "agent.missing", AMBER),
+        (subject(traits=GuestTraits()), "agent.installed", GREEN),
+        (subject(support_ends=date(2026, 11, 25)), "support.ended", AMBER),
+        (subject(trust=TrustLevel.UNVERIFIED), "trust.unverified", AMBER),
+        (subject(warnings=("It is declared as x.",)), "image.differs", AMBER),
+        (
+            subject(network=network(static("192.0.2.10/24"), static("192.0.2.11/24"))),
+            "network.overlap",
+            AMBER,
+        ),
+        (
+            subject(network=network(static("192.0.2.10/24", "192.0.2.1"), static("10.0.0.2/8", "10.0.0.1"))),
+            "network.gateways",
+            AMBER,
+        ),
+        (
+            subject(
+                network=network(
+                    replace(static("192.0.2.10/24"), routes=(RouteWish(to="10.0.0.0/8", via="172.16.0.1"),))
+                )
+            ),
+            "network.gateway",
+            RED,
+        ),
+        (
+            subject(
+                network_config={
+                    **V2,
+                    "ethernets": {"a": {"match": {"macaddress": "52:54:00:ff:ff:ff"}}},
+                }
+            ),
+            "network.unknown_mac",
+            RED,
+        ),
+        (
+            subject(network_config={**V2, "ethernets": {"a": {**CARD, "gateway4": "198.51.100.1"}}}),
+            "network.gateway",
+            RED,
+        ),
+        (
+            subject(network_config={**V2, "ethernets": {"a": CARD, "b": {"addresses": ["192.0.2.10/24"]}}}),
+            "network.address_twice",
+            RED,
+        ),
+        (
+            subject(
+                network_config={"network": {**V2, "ethernets": {"a": {**CARD, "gateway4": "192.0.2.1"}}}}
+            ),
+            "network.sound",
+            GREEN,
+        ),
+        (subject(network_config={"version": 1, "config": "odd"}), "network.sound", GREEN),
+        (subject(network_config={"version": 2, "ethernets": ["odd"]}), "network.sound", GREEN),
+    ],
+)
+def test_each_thing_is_found(seen: Subject, code: str, severity: Severity) -> None:
+    found = look(seen)
+    assert (severity, code) in {(finding.severity, finding.code) for finding in found}
+    assert [f.severity for f in found] == sorted((f.severity for f in found), key=[RED, AMBER, GREEN].index)
+    assert all(finding.fix for finding in found if finding.severity is not GREEN)
