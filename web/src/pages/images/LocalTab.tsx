@@ -87,7 +87,7 @@ function Table({ rows, sort, desc, sortBy, chosen, choose }: TableProps): ReactN
   const height = `min(calc(100dvh - 300px), ${rows.length * ROW + HEAD + 2}px)`;
   return (
     <div ref={scroller} className="rows" style={{ height, minHeight: 160 }} role="table" aria-label={text.images.tabs.local} aria-rowcount={rows.length + 1} tabIndex={0}>
-      <div role="rowgroup" style={{ position: 'sticky', top: 0, zIndex: 2, minWidth: 'max-content' }}>
+      <div role="rowgroup" style={{ position: 'sticky', top: 0, zIndex: 2, minWidth: 1060 }}>
         <div className="row cols-local" data-head role="row" aria-rowindex={1}>
           <span role="columnheader">
             <Checkbox aria-label={text.images.selectAll} checked={everyone} indeterminate={!everyone && chosen.size > 0} onChange={() => choose(everyone ? new Set() : new Set(rows.map((row) => row.image.id)))} />
@@ -102,7 +102,7 @@ function Table({ rows, sort, desc, sortBy, chosen, choose }: TableProps): ReactN
           ))}
         </div>
       </div>
-      <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative', minWidth: 980 }}>
+      <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative', minWidth: 1060 }}>
         {virtual.getVirtualItems().map(({ index, start }) => {
           const row = rows[index];
           if (!row) return null;
