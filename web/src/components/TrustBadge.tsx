@@ -1,4 +1,3 @@
-import { Badge } from '@mantine/core';
 import { IconShieldCheck, IconShieldQuestion } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { tip } from '@/components/Tips';
@@ -16,16 +15,11 @@ export function TrustBadge({ level = TrustLevel.UNSPECIFIED, verified }: Props):
   const proved = verified && level >= TrustLevel.CHECKSUM;
   const how = text.trust.how[level] ?? '';
   const label = proved ? `${text.trust.verified}: ${text.trust.level[level]?.toLowerCase()}` : verified ? text.trust.none : text.trust.level[level];
+  const Icon = proved ? IconShieldCheck : IconShieldQuestion;
   return (
-      <Badge
-        tabIndex={0}
-        {...tip(verified ? how : `${text.trust.promise} ${how}`)}
-        variant="light"
-        tt="none"
-        color={proved ? 'teal' : verified ? 'orange' : 'gray'}
-        leftSection={proved ? <IconShieldCheck size={14} aria-hidden /> : <IconShieldQuestion size={14} aria-hidden />}
-      >
-        {label}
-      </Badge>
+    <span className="trust" tabIndex={0} data-proved={proved || undefined} data-unproved={(verified && !proved) || undefined} {...tip(verified ? how : `${text.trust.promise} ${how}`)}>
+      <Icon size={14} aria-hidden />
+      {label}
+    </span>
   );
 }

@@ -39,7 +39,7 @@ export const text = {
   connection: {
     unreachable: 'The server cannot be reached.',
     lost: 'The server cannot be reached. What you see is the last that it said; it is tried again by itself.',
-    catalog: 'The server cannot be reached. This is the built-in catalog; downloads wait until the server is back.',
+    catalog: 'This is the built-in catalog. Downloads wait until the server is back.',
     tryNow: 'Try now',
   },
   signIn: {

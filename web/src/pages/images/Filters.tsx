@@ -22,7 +22,7 @@ export function Filters({ choices, count, children }: { choices: readonly Choice
     change({ q: value.trim() });
   };
   return (
-    <Group mb="md" gap="sm" align="flex-end">
+    <Group mb="md" gap="sm" align="center">
       <TextInput
         type="search"
         aria-label={text.images.searchLabel}

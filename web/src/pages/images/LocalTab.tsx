@@ -1,8 +1,8 @@
-import { Button, Checkbox, Group, Skeleton, Text } from '@mantine/core';
+import { Button, Group, Skeleton, Text } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconCopy, IconTrash } from '@tabler/icons-react';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from 'react';
+import { type Dispatch, lazy, memo, type MouseEvent, type ReactNode, type SetStateAction, Suspense, useCallback, useMemo, useRef, useState } from 'react';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
 import { ImageStatus_Phase } from '@/gen/limiquantix/storage/v1/image_pb';
 import { useImages, usePlaceImage } from '@/hooks/useImages';
@@ -71,26 +71,40 @@ interface TableProps {
   desc: boolean;
   sortBy: (key: SortKey) => void;
   chosen: ReadonlySet<string>;
-  choose: (chosen: ReadonlySet<string>) => void;
+  choose: Dispatch<SetStateAction<ReadonlySet<string>>>;
 }
 
 function Table({ rows, sort, desc, sortBy, chosen, choose }: TableProps): ReactNode {
   const scroller = useRef<HTMLDivElement>(null);
   const go = useNavigate();
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 12, initialRect: { width: 1000, height: 640 } });
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 6, initialRect: { width: 1000, height: 640 } });
   const everyone = rows.length > 0 && rows.every((row) => chosen.has(row.image.id));
-  const toggle = (id: string): void => {
-    const next = new Set(chosen);
-    if (!next.delete(id)) next.add(id);
-    choose(next);
-  };
+  const toggle = useCallback(
+    (id: string) =>
+      choose((now) => {
+        const next = new Set(now);
+        if (!next.delete(id)) next.add(id);
+        return next;
+      }),
+    [choose],
+  );
+  const open = useCallback((imageId: string) => void go({ to: '/storage/images/$imageId', params: { imageId } }), [go]);
   const height = `min(calc(100dvh - 300px), ${rows.length * ROW + HEAD + 2}px)`;
   return (
     <div ref={scroller} className="rows" style={{ height, minHeight: 160 }} role="table" aria-label={text.images.tabs.local} aria-rowcount={rows.length + 1} tabIndex={0}>
-      <div role="rowgroup" style={{ position: 'sticky', top: 0, zIndex: 2, minWidth: 'max-content' }}>
+      <div role="rowgroup" style={{ position: 'sticky', top: 0, zIndex: 2, minWidth: 1060 }}>
         <div className="row cols-local" data-head role="row" aria-rowindex={1}>
           <span role="columnheader">
-            <Checkbox aria-label={text.images.selectAll} checked={everyone} indeterminate={!everyone && chosen.size > 0} onChange={() => choose(everyone ? new Set() : new Set(rows.map((row) => row.image.id)))} />
+            <input
+              type="checkbox"
+              className="tick"
+              aria-label={text.images.selectAll}
+              checked={everyone}
+              ref={(box) => {
+                if (box) box.indeterminate = !everyone && chosen.size > 0;
+              }}
+              onChange={() => choose(everyone ? new Set() : new Set(rows.map((row) => row.image.id)))}
+            />
           </span>
           {COLUMNS.map((key) => (
             <span key={key} role="columnheader" aria-sort={key === sort ? (desc ? 'descending' : 'ascending') : 'none'}>
@@ -102,24 +116,50 @@ function Table({ rows, sort, desc, sortBy, chosen, choose }: TableProps): ReactN
           ))}
         </div>
       </div>
-      <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative', minWidth: 980 }}>
+      <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative', minWidth: 1060 }}>
         {virtual.getVirtualItems().map(({ index, start }) => {
           const row = rows[index];
           if (!row) return null;
-          const { id, name } = row.image;
-          return (
-            <div key={id} className="row cols-local" data-line role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)` }} onClick={() => void go({ to: '/storage/images/$imageId', params: { imageId: id } })}>
-              <span role="cell" onClick={(event) => event.stopPropagation()}>
-                <Checkbox aria-label={text.images.select(name)} checked={chosen.has(id)} onChange={() => toggle(id)} />
-              </span>
-              <ImageCells row={row} name={<Link to="/storage/images/$imageId" params={{ imageId: id }} onClick={(event) => event.stopPropagation()}>{name}</Link>} />
-            </div>
-          );
+          return <Line key={row.image.id} row={row} index={index} start={start} chosen={chosen.has(row.image.id)} toggle={toggle} open={open} />;
         })}
       </div>
     </div>
   );
 }
+
+interface LineProps {
+  row: ImageRow;
+  index: number;
+  start: number;
+  chosen: boolean;
+  toggle: (id: string) => void;
+  open: (id: string) => void;
+}
+
+/** A row in sight. Plain elements: a hundred of them come and go while one scrolls. */
+const Line = memo(function Line({ row, index, start, chosen, toggle, open }: LineProps): ReactNode {
+  const { id, name } = row.image;
+  const follow = (event: MouseEvent): void => {
+    event.stopPropagation();
+    // With a modifier it is the browser's: another tab, another window.
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    open(id);
+  };
+  const link = (
+    <a href={`/storage/images/${encodeURIComponent(id)}`} onClick={follow}>
+      {name}
+    </a>
+  );
+  return (
+    <div className="row cols-local" data-line role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)` }} onClick={() => open(id)}>
+      <span role="cell" onClick={(event) => event.stopPropagation()}>
+        <input type="checkbox" className="tick" aria-label={text.images.select(name)} checked={chosen} onChange={() => toggle(id)} />
+      </span>
+      <ImageCells row={row} name={link} />
+    </div>
+  );
+});
 
 function BulkActions({ selected, clear }: { selected: readonly ImageRow[]; clear: () => void }): ReactNode {
   const [deleting, setDeleting] = useState(false);
