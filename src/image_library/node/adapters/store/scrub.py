@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -105,9 +106,13 @@ class StoreScrub:
     def _put_aside(self, path: Path) -> None:
         aside = self._layout.quarantine / path.name
         with disk_errors("putting a damaged image aside"):
-            aside.parent.mkdir(mode=0o700, exist_ok=True)
-            path.rename(aside)
-            aside.chmod(_QUARANTINED)
+            self._disk.make_directory(aside.parent)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                self._disk.set_mode(descriptor, _QUARANTINED)
+            finally:
+                self._disk.close(descriptor)
+            self._disk.rename(path, aside)
             self._disk.sync_directory(aside.parent)
             self._disk.sync_directory(path.parent)
 
@@ -117,7 +122,7 @@ class StoreScrub:
             for path in kept:
                 with suppress(FileNotFoundError):
                     if self._now().timestamp() - path.lstat().st_ctime >= QUARANTINE_SECONDS:
-                        path.unlink()
+                        self._disk.unlink(path)
 
 
 def _is(path: Path, inode: int) -> bool:
