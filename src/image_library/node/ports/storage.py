@@ -45,6 +45,14 @@ class Part(Receiver, Protocol):
         """How many of its bytes were found on disk when it was opened and not thrown away since."""
         ...
 
+    async def settle(self) -> None:
+        """Wait until a kill takes no more of what came than its last 64 KiB.
+
+        Raises:
+            StorageFull, StorageIo: the disk did not take it.
+        """
+        ...
+
     async def checkpoint(self) -> None:
         """Remember how much is safe on disk, for a start after a power cut."""
         ...

@@ -104,6 +104,8 @@ class Uploads:
         upload.busy = True
         try:
             yield upload
+            # Before the sender is told how much is kept.
+            await upload.part.settle()
             await upload.part.checkpoint()
         except BaseException:
             # After a failed write nothing more is trusted but what a fresh look at the disk finds.

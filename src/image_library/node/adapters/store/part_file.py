@@ -98,6 +98,10 @@ class PartFile:
         self._received = self.resumed_from = 0
         self._begin()
 
+    async def settle(self) -> None:
+        with disk_errors("writing a part"):
+            await self._pieces.settle()
+
     async def checkpoint(self) -> None:
         # Not after its end: a part that is gone must not be known again.
         if self.fd >= 0 and self._writer.synced > self._record.durable:

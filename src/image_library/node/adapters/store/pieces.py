@@ -111,9 +111,29 @@ class Pieces:
         await self._early()
 
     async def _early(self) -> None:
-        """Give idle lanes what there is; the rest of it begins the next piece."""
+        """Give idle lanes what there is."""
+        if not self._busy:
+            await self._hand_over_whole()
+
+    async def settle(self) -> None:
+        """Wait until what came is worked on, but for a rest that is smaller than SMALLEST.
+
+        Raises:
+            The first error of a lane.
+        """
+        await self._hand_over_whole()
+        while self._busy:
+            # The bell first, then another look, as in ``_next``.
+            self._waiter = self._loop.create_future()
+            if self._busy:
+                await self._waiter
+        self._waiter = None
+        self.raise_error()
+
+    async def _hand_over_whole(self) -> None:
+        """Hand over as much as may be written before more comes; the rest begins the next piece."""
         piece = self._current
-        if piece is None or piece.filled < SMALLEST or self._busy:
+        if piece is None or piece.filled < SMALLEST:
             return
         whole = piece.filled - piece.filled % SMALLEST
         # A copy, as the next piece may be this one again.
