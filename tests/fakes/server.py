@@ -91,6 +91,8 @@ from limiquantix.storage.v1.image_pb import (
     ScanLocalImagesRequest,
     ScanLocalImagesResponse,
     UpdateImageRequest,
+    VerifyImageProgress,
+    VerifyImageRequest,
 )
 from limiquantix.storage.v1.trust_pb import TrustLevel
 
@@ -165,6 +167,7 @@ class FakeLibrary:
     images: list[Image] = field(default_factory=list[Image])
     vms: list[VirtualMachine] = field(default_factory=list[VirtualMachine])
     nodes: list[Node] = field(default_factory=list[Node])
+    checks: list[VerifyImageProgress] = field(default_factory=list[VerifyImageProgress])
     users: list[ImageUser] = field(default_factory=list[ImageUser])
     garbage: list[GarbageItem] = field(default_factory=list[GarbageItem])
     # What every new VM says of its image.
@@ -257,6 +260,13 @@ class Images(image_connect.ImageService):
     async def adopt_image(self, request: AdoptImageRequest, ctx: Any, /) -> ImportStatus:
         self.library.note("adopt", request)
         return progress("queued", kind="adopt")
+
+    async def verify_image(
+        self, request: VerifyImageRequest, ctx: Any, /
+    ) -> AsyncIterator[VerifyImageProgress]:
+        self.library.note("verify", request)
+        for check in self.library.checks:
+            yield check
 
     async def convert_image(self, request: ConvertImageRequest, ctx: Any, /) -> ImportStatus:
         self.library.note("convert", request)

@@ -15,13 +15,15 @@ def state_of(vm: VirtualMachine) -> str:
 
 
 def vm_rows(vms: Iterable[VirtualMachine], node_names: Mapping[str, str]) -> list[Sequence[str]]:
+    """One with warnings is marked "(!)" at its state; ``vm_facts`` tells them."""
     rows: list[Sequence[str]] = []
     for vm in vms:
         status = vm.status or VmStatus()
         image = status.image_name or status.image_id
         created = ago(vm.created_at)
         node = node_names.get(status.node_id, status.node_id)
-        rows.append((vm.name, state_of(vm), _stage(status), image, _login(status), node, created))
+        marked = f"{state_of(vm)} (!)" if status.warnings else state_of(vm)
+        rows.append((vm.name, marked, _stage(status), image, _login(status), node, created))
     return rows
 
 

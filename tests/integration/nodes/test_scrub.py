@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.integration.nodes.conftest import BLOB, DIGEST, IMAGES, NODES, Site
+from tests.support.mirror import Mirror
 from tests.support.rpc import Json, rpc_stream
 
+NAME = "debian-12-generic-amd64.qcow2"
+DEBIAN = "cloud.debian.org/images/cloud/bookworm/latest"
+SHA512 = hashlib.sha512(BLOB).hexdigest()
 BOTH = ("alpha", "beta")
 
 
@@ -66,3 +75,31 @@ def test_the_only_copy_is_no_image_any_more(site: Site) -> None:
     assert verified(site, image["id"])["alpha"]["result"] == "damaged"
     lost = site.until_image(lambda copies: copies == {"alpha": "damaged"})
     assert (lost["status"]["phase"], lost["status"]["errorCode"]) == ("ERROR", "image.damaged")
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[Site]:
+    """A site whose publishers are a mirror."""
+    (tmp_path / "mirror").mkdir()
+    with Mirror(tmp_path / "mirror") as mirror, ExitStack() as stack:
+        mirror.put(f"{DEBIAN}/{NAME}", BLOB)
+        mirror.put(f"{DEBIAN}/SHA512SUMS", f"{SHA512}  {NAME}\n".encode())
+        yield Site(tmp_path, stack, mirror=mirror.base_url)
+
+
+def test_the_only_copy_of_a_catalogue_image_comes_again_from_its_publisher(published: Site) -> None:
+    site = published
+    site.start_node("alpha")
+    site.call(f"{IMAGES}/DownloadImage", {"catalogId": "debian-12", "architecture": "x86_64"})
+    image = site.until_image(lambda copies: copies == {"alpha": "ready"})
+    path = site.data("alpha") / "blobs" / "sha256" / DIGEST[:2] / DIGEST
+    flip(path)
+    assert verified(site, image["id"])["alpha"]["result"] == "damaged"
+    # The node's inventory may tell of the copy before the job's end does.
+    again = site.until("image", lambda i: i["status"]["phase"] == "READY" and path.exists())
+    assert (again["id"], site.copies(again)) == (image["id"], {"alpha": "ready"})
+    assert path.read_bytes() == BLOB
+    assert (site.data("alpha") / "blobs" / "quarantine" / DIGEST).read_bytes() != BLOB
+    assert verified(site, image["id"])["alpha"]["result"] == "whole"
+    kinds = [job["kind"] for job in site.call(f"{IMAGES}/ListJobs")["jobs"]]
+    assert kinds == ["download", "download"]

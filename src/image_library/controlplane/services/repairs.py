@@ -66,7 +66,7 @@ class Repairs:
                 await self._repair(place)
 
     async def _failed_again(self, records: Records, damaged: frozenset[Place]) -> frozenset[Place]:
-        """What was being fetched and did not come: it is as damaged as before."""
+        """What was being fetched and did not come, or came as another version: it is as damaged as before."""
         failed: set[Place] = set()
         for place in set(self._tries) - damaged:
             image = await records.images.get(place.image_id)
@@ -77,7 +77,7 @@ class Repairs:
             job = await records.jobs.get(self._tries[place].job_id)
             if job is None or not job.state.ended:
                 continue
-            if job.state is not JobState.FAILED:
+            if job.state is JobState.CANCELLED:
                 # Somebody did not want it.
                 del self._tries[place]
                 continue
