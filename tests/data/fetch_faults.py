@@ -75,6 +75,11 @@ ROWS: tuple[Row, ...] = (
         "restart",
         "fail import.bad_length",
     ),
+    row(
+        "F15 rest cut without a length",
+        lambda size: cut(size, f.CutAfter(size // 4, times=1, skip=1), f.NoLength(times=1, skip=1)),
+        "resume",
+    ),
     row("F15 chunked and whole", (f.Chunked(),), "take"),
     row("F15 chunked and cut", lambda size: cut(size, f.Chunked()), "restart"),
     row("F15 a chunk that is none", (f.Chunked(broken=True, times=1),), "resume"),
@@ -103,6 +108,11 @@ ROWS: tuple[Row, ...] = (
     row("F17 no ranges", lambda size: cut(size, f.IgnoreRange()), "restart"),
     after_cut("F18 range begins later", f.WrongContentRange(1, times=1, skip=1), "restart"),
     after_cut("F18 range begins earlier", f.WrongContentRange(-1, times=1, skip=1), "restart"),
+    after_cut(
+        "F18 begins at the wrong place and ends at the right one",
+        lambda size: f.Header("Content-Range", f"bytes 4096-{size - 1}/{size}", times=1, skip=1),
+        "restart",
+    ),
     after_cut("F18 greater total", lambda size: f.WrongTotal(size + 1, times=1, skip=1), "restart"),
     after_cut("F18 smaller total", lambda size: f.WrongTotal(size - 1, times=1, skip=1), "restart"),
     after_cut("F18 no Content-Range", f.Header("Content-Range", None, times=1, skip=1), "restart"),
