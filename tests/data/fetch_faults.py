@@ -105,6 +105,11 @@ ROWS: tuple[Row, ...] = (
         _OTHER,
     ),
     row("F16 more bytes than it says", (f.LongerBody(),), "take"),
+    row(
+        "F16 rest longer than the total",
+        lambda size: cut(size, f.NoLength(times=1, skip=1), f.LongerBody(times=1, skip=1)),
+        "fail import.size_exceeded",
+    ),
     row("F17 no ranges", lambda size: cut(size, f.IgnoreRange()), "restart"),
     after_cut("F18 range begins later", f.WrongContentRange(1, times=1, skip=1), "restart"),
     after_cut("F18 range begins earlier", f.WrongContentRange(-1, times=1, skip=1), "restart"),
