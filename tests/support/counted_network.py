@@ -137,14 +137,17 @@ async def count() -> Counted:
             for host in ("0.0.0.0", "::"):
                 await stack.enter_async_context(await asyncio.start_server(server.answer, host, port))
         asked = fetcher(stack)
-        answers = [await refused(asked, url) for url in urls]
+        count_refused = 0
+        # The first that is not refused is enough to know.
+        while count_refused < len(urls) and await refused(asked, urls[count_refused]):
+            count_refused += 1
         before = packets("elsewhere")
         for address in ("10.0.0.1", "[fd00:ec2::254]"):
             if await refused(fetcher(stack, address.strip("[]")), f"http://{address}/secret"):
                 raise RuntimeError(f"{address} cannot be reached even where it is allowed")
     return Counted(
         tried=len(urls),
-        refused=sum(answers),
+        refused=count_refused,
         followed=server.followed,
         server=packets("server"),
         elsewhere=before,
