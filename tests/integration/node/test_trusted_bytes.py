@@ -3,6 +3,7 @@
 # Small files, and nobody else waits for the loop.
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import replace
@@ -17,7 +18,7 @@ from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.adapters.store.disk import Disk, Space
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
 from image_library.node.ports.storage import Part, PartDigests, PartKey, Publication
-from tests.fakes.node_images import Qcow2
+from tests.fakes.node_images import CLUSTER, Qcow2
 from tests.fakes.node_workbench import Workbench, content, order, publish, workbench
 from tests.support.mirror import Mirror
 
@@ -198,3 +199,73 @@ def spoil(blob: Path) -> None:
         file.seek(2 * MIB)
         file.write(bytes([IMAGE[2 * MIB] ^ 1]))
     os.utime(blob, ns=(0, 0))
+
+
+class FailingDisk(Disk):
+    """Syncs every MiB; fails the sync it is told to, and what was written stays visible."""
+
+    sync_every = MIB
+
+    def __init__(self, fails: str) -> None:
+        self.fails = fails
+        self.synced = 0
+
+    def datasync(self, fd: int) -> None:
+        if self.fails == "datasync" and self.synced:
+            raise OSError(errno.EIO, "made to fail")
+        super().datasync(fd)
+        self.synced = os.fstat(fd).st_size
+
+    def sync(self, fd: int) -> None:
+        if self.fails == "sync" and self.synced:
+            raise OSError(errno.EIO, "made to fail")
+        super().sync(fd)
+
+
+async def taken(bench: Workbench, part: Part) -> None:
+    await part.expect(len(IMAGE), "")
+    await part.write(IMAGE[:-CLUSTER])
+    await bench.store.publish(part, publication(await part.finish()))
+
+
+@pytest.mark.parametrize("fails", ["datasync", "sync"])
+async def test_after_a_failed_sync_only_what_was_synced_before_is_gone_on_with(
+    tmp_path: Path, fails: str
+) -> None:
+    disk = FailingDisk(fails)
+    async with workbench(tmp_path / "data", disk=disk) as bench:
+        part = await bench.store.open_part(PART)
+        with pytest.raises(StorageIo):
+            await taken(bench, part)
+        await part.checkpoint()
+        await part.close()
+        # The page cache shows more.
+        assert MIB <= disk.synced < bench.layout.part("ab").stat().st_size
+        again = await bench.store.open_part(PART)
+        assert again.offset == disk.synced
+        await again.discard()
+
+
+async def test_a_found_blob_is_durable_before_its_record(tmp_path: Path) -> None:
+    disk = RecordingDisk()
+    async with workbench(tmp_path / "data", disk=disk) as bench:
+        blob = bench.layout.blob(SHA256)
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(IMAGE)
+        disk.done.clear()
+        facts = ImageFacts(format=ImageFormat.QCOW2, virtual_size_bytes=1 << 30)
+        unproved = Evidence(level=TrustLevel.UNVERIFIED)
+        assert await bench.store.adopt(f"sha256:{SHA256}", facts, unproved) is not None
+        assert disk.done[:3] == ["sync", f"sync {blob.parent.name}/", f"sync {blob.parent.parent.name}/"]
+
+
+async def test_nothing_of_an_earlier_output_is_in_the_next(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data") as bench:
+        bench.layout.part("ab").write_bytes(IMAGE)
+        earlier = bench.layout.blobs / "blob"
+        os.link(bench.layout.part("ab"), earlier)
+        output = await bench.store.open_output("ab")
+        os.pwrite(output.fd, b"another file", 0)
+        assert bench.layout.part("ab").read_bytes() == b"another file"
+        assert earlier.read_bytes() == IMAGE
+        await output.discard()

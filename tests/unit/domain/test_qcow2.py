@@ -71,6 +71,35 @@ def test_what_is_not_plain_safe_and_whole_is_refused_by_name(
         judge(image)
 
 
+def aligned(bits: int, *, incompatible: int = 0) -> qcow2.Qcow2Header:
+    """An image of such clusters that is sound in everything else."""
+    cluster = 1 << bits
+    fake = replace(
+        GOOD,
+        cluster_bits=bits,
+        virtual_size=1 << 20,
+        l1_entries=1 << 14,
+        l1_offset=2 * cluster,
+        refcount_offset=cluster,
+        # One cluster of them would be more than all reference counts may take.
+        refcount_clusters=1 if bits <= 21 else 0,
+        incompatible=incompatible,
+    )
+    return qcow2.read_header(fake.header(), name="it")
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "incompatible"),
+    [pytest.param(9, 21, 0, id="plain"), pytest.param(14, 21, 16, id="with subclusters")],
+)
+def test_clusters_have_their_bounds_whatever_else_is_right(least: int, most: int, incompatible: int) -> None:
+    for bits in (least, most):
+        qcow2.check(aligned(bits, incompatible=incompatible), name="it", file_size=1 << 40)
+    for bits in (least - 1, most + 1, 31):
+        with pytest.raises(errors.UnsafeMetadata, match=r"clusters of 2\^"):
+            qcow2.check(aligned(bits, incompatible=incompatible), name="it", file_size=1 << 40)
+
+
 def test_the_limits_themselves_are_allowed() -> None:
     judge(replace(GOOD, virtual_size=2 << 40, l1_entries=4096))
     judge(replace(GOOD, snapshots=64))
