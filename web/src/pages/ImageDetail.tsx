@@ -10,7 +10,7 @@ import { TrustBadge } from '@/components/TrustBadge';
 import { type Image, ImageStatus_Phase, OsInfo_ProvisioningMethod } from '@/gen/limiquantix/storage/v1/image_pb';
 import { getDefaultUser, useImage, useImages, useImageUsage, useJobs } from '@/hooks/useImages';
 import { useNodes } from '@/hooks/useMachines';
-import { Evidence, FactsFound, FileFacts } from '@/pages/image/Facts';
+import { Conversion, Evidence, FactsFound, FileFacts } from '@/pages/image/Facts';
 import { UsageGraph } from '@/pages/image/UsageGraph';
 import { formatAge, formatMoment } from '@/hooks/format';
 import { text } from '@/text/en';
@@ -38,6 +38,7 @@ export default function ImageDetail(): ReactNode {
         <Part title={words.facts}><FileFacts image={image} /></Part>
         <Part title={words.found}><FactsFound image={image} /></Part>
         <Part title={words.evidence}><Evidence image={image} /></Part>
+        {image.status?.convertedFrom && <Part title={words.converted}><Conversion image={image} /></Part>}
         <Part title={words.usage}><Usage image={image} /></Part>
         <Part title={words.placements}><Placements image={image} /></Part>
         <Part title={words.versions}><Versions image={image} /></Part>
@@ -61,7 +62,7 @@ function Head({ image }: { image: Image }): ReactNode {
         <Group gap="sm" mt={4}>
           <DistroLogo distribution={image.spec?.os?.distribution ?? ''} size={32} />
           <Title order={1} size="h2" style={{ overflowWrap: 'anywhere' }}>{image.name}</Title>
-          {ready ? <TrustBadge level={image.status?.trust} verified /> : <Badge variant="light" tt="none">{text.images.phase[image.status?.phase ?? 0]}</Badge>}
+          {ready ? <TrustBadge level={image.status?.trust} verified evidence={image.status?.evidence} /> : <Badge variant="light" tt="none">{text.images.phase[image.status?.phase ?? 0]}</Badge>}
           {image.protected && <Badge variant="default" tt="none">{text.images.protected}</Badge>}
           {image.deprecation?.deprecated && <Badge color="orange" variant="light" tt="none">{text.images.deprecated}</Badge>}
         </Group>
@@ -102,7 +103,7 @@ function Placements({ image }: { image: Image }): ReactNode {
         <div key={placement.nodeId}>
           <Group gap="xs">
             <Text fw={600}>{nodes.find(({ id }) => id === placement.nodeId)?.hostname ?? placement.nodeId}</Text>
-            <Badge variant="light" tt="none" color={placement.state === 'ready' ? 'teal' : placement.state === 'fetching' ? 'indigo' : 'orange'}>
+            <Badge variant="light" tt="none" color={placement.state === 'ready' ? 'teal' : placement.state === 'fetching' ? 'indigo' : placement.state === 'damaged' ? 'red' : 'orange'}>
               {words.states[placement.state] ?? placement.state}
             </Badge>
           </Group>
