@@ -90,6 +90,10 @@ export function useDownloadImage() {
   return useMutation(method.downloadImage);
 }
 
+export function useConvertImage() {
+  return useMutation(method.convertImage);
+}
+
 export function usePlaceImage() {
   return useMutation(method.placeImage);
 }

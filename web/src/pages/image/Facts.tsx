@@ -7,8 +7,9 @@ import { formatMoment } from '@/hooks/format';
 import { formatImageSize } from '@/hooks/useImages';
 import { useNodes } from '@/hooks/useMachines';
 import { text } from '@/text/en';
+import { imageText } from '@/text/image';
 
-const words = text.detail;
+const words = imageText.detail;
 const MIB = 1024n ** 2n;
 const GIB = 1024n ** 3n;
 
@@ -71,7 +72,7 @@ export function FactsFound({ image }: { image: Image }): ReactNode {
           [words.system, found.prettyName || `${found.distribution} ${found.version}`],
           [words.architecture, found.architecture],
           [words.user, found.defaultUser && <code>{found.defaultUser}</code>],
-          [text.detail.cloudInit, found.cloudInit ? words.yes : words.no],
+          [imageText.detail.cloudInit, found.cloudInit ? words.yes : words.no],
           [words.datasources, found.datasources.join(', ')],
           [words.agent, found.guestAgent ? words.yes : words.no],
           [words.firmware, found.firmware.join(', ')],
