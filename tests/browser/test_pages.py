@@ -26,6 +26,7 @@ PAGES = {
     "pools": ("/storage/pools", "Storage Pools"),
     "volumes": ("/storage/volumes", "Volumes"),
     "vms": ("/vms", "Virtual Machines"),
+    "new-vm": ("/vms/new", "New virtual machine"),
     "nodes": ("/nodes", "Nodes"),
     "jobs": ("/jobs", "Jobs"),
     "settings": ("/settings", "Settings"),

@@ -62,6 +62,12 @@ const vms = createRoute({
   component: lazyRouteComponent(() => import('@/pages/VirtualMachines')),
 });
 
+const newVm = createRoute({
+  getParentRoute: () => inside,
+  path: '/vms/new',
+  component: lazyRouteComponent(() => import('@/components/vm/VMCreationWizard')),
+});
+
 const vm = createRoute({
   getParentRoute: () => inside,
   path: '/vms/$vmId',
@@ -88,7 +94,7 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([home, images, image, pools, volumes, vms, vm, nodes, jobs, settings]),
+  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, nodes, jobs, settings]),
 ]);
 
 export const router = createRouter({

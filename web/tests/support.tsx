@@ -3,7 +3,7 @@ import { createRouterTransport, type ConnectRouter, type Transport } from '@conn
 import { TransportProvider } from '@connectrpc/connect-query';
 import { MantineProvider } from '@mantine/core';
 import { QueryClientProvider } from '@tanstack/react-query';
-import { renderHook, type RenderHookResult } from '@testing-library/react';
+import { render, renderHook, type RenderHookResult, type RenderResult } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { LibraryProvider } from '@/api/library';
 import { newQueryClient } from '@/api/transport';
@@ -52,8 +52,16 @@ export function image(id: string, name: string, phase = ImageStatus_Phase.READY)
 export const QUICK = { pause: 1, firstRetry: 1, lastRetry: 5 } as const;
 
 export function renderedHook<T>(hook: () => T, server: Transport): RenderHookResult<T, unknown> {
+  return renderHook(hook, { wrapper: surroundings(server) });
+}
+
+export function rendered(element: ReactNode, server: Transport): RenderResult {
+  return render(element, { wrapper: surroundings(server) });
+}
+
+function surroundings(server: Transport): (props: { children: ReactNode }) => ReactNode {
   const client = newQueryClient();
-  const wrapper = ({ children }: { children: ReactNode }): ReactNode => (
+  return ({ children }) => (
     <MantineProvider env="test">
       <TransportProvider transport={server}>
         <QueryClientProvider client={client}>
@@ -62,5 +70,4 @@ export function renderedHook<T>(hook: () => T, server: Transport): RenderHookRes
       </TransportProvider>
     </MantineProvider>
   );
-  return renderHook(hook, { wrapper });
 }

@@ -2,7 +2,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { expect, test } from 'vitest';
 import { inWords, isUnreachable } from '@/api/errors';
 import { formatAge, formatSeconds } from '@/hooks/format';
-import { nameIn, proof } from '@/pages/images/ImportDialog';
+import { bytesIn, nameIn, proof } from '@/pages/images/ImportDialog';
 import { filteredRows, rowsOf, sortedRows } from '@/pages/images/rows';
 import { imagesSearch } from '@/pages/images/search';
 import { ownPath } from '@/pages/SignIn';
@@ -22,13 +22,15 @@ test.each(['//evil.example', 'https://evil.example', 'javascript:alert(1)', '/\\
 
 test('signing in leads back to where one was', () => expect(ownPath('/vms/1?x=2')).toBe('/vms/1?x=2'));
 
-test('the field for proofs takes digests and addresses', () => {
+test('the fields for proofs take digests and addresses', () => {
   expect(proof('')).toEqual({});
   expect(proof('a'.repeat(64))).toEqual({ checksum: 'a'.repeat(64), checksumType: 'sha256' });
   expect(proof('b'.repeat(128))).toEqual({ checksum: 'b'.repeat(128), checksumType: 'sha512' });
   expect(proof('sha512:abc')).toEqual({ checksum: 'abc', checksumType: 'sha512' });
-  expect(proof(' https://x.example/SHA256SUMS ')).toEqual({ checksumUrl: 'https://x.example/SHA256SUMS' });
+  expect(proof('', ' https://x.example/SHA256SUMS ')).toEqual({ checksumUrl: 'https://x.example/SHA256SUMS' });
 });
+
+test.each([['', 0n], [' 448000000 ', 448_000_000n], ['12 MiB', undefined], ['-1', undefined]])('the size %j is %s bytes', (said, bytes) => expect(bytesIn(said)).toBe(bytes));
 
 test('a name to begin with is the file’s own', () => {
   expect(nameIn('https://x.example/a/web server.qcow2?x=1#y')).toBe('web-server');

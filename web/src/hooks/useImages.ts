@@ -53,7 +53,7 @@ export function useImageCatalog() {
   // While nobody answers, the last that the server said is a built-in catalogue too, until it is back.
   const isUsingCatalog = connection === 'lost' || isUnreachable(query.error);
   const entries: readonly ImageCatalogEntry[] = query.data?.images ?? (isUsingCatalog ? builtInCatalog() : []);
-  return { entries, data: entries, isLoading: query.isPending && !isUsingCatalog, isUsingCatalog, error: query.error, refetch: query.refetch };
+  return { entries, data: entries, state: isUsingCatalog ? undefined : query.data?.catalog, isLoading: query.isPending && !isUsingCatalog, isUsingCatalog, error: query.error, refetch: query.refetch };
 }
 
 /** What a VM can be made of: local images first, then what the catalogue offers besides. */
@@ -88,6 +88,10 @@ export function useImportImage() {
 
 export function useDownloadImage() {
   return useMutation(method.downloadImage);
+}
+
+export function useConvertImage() {
+  return useMutation(method.convertImage);
 }
 
 export function usePlaceImage() {

@@ -1,5 +1,5 @@
 import { Anchor, Badge, Button, Card, Group, Stack, Text, Title } from '@mantine/core';
-import { IconArrowLeft, IconTrash } from '@tabler/icons-react';
+import { IconArrowLeft, IconTransform, IconTrash } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { DistroLogo } from '@/components/DistroLogo';
@@ -9,14 +9,16 @@ import { EmptyNote, ErrorNote } from '@/components/Notes';
 import { TrustBadge } from '@/components/TrustBadge';
 import { type Image, ImageStatus_Phase, OsInfo_ProvisioningMethod } from '@/gen/limiquantix/storage/v1/image_pb';
 import { getDefaultUser, useImage, useImages, useImageUsage, useJobs } from '@/hooks/useImages';
-import { useNodes } from '@/hooks/useMachines';
-import { Evidence, FactsFound, FileFacts } from '@/pages/image/Facts';
+import { Conversion, Evidence, FactsFound, FileFacts } from '@/pages/image/Facts';
+import { Placements } from '@/pages/image/Placements';
 import { UsageGraph } from '@/pages/image/UsageGraph';
-import { formatAge, formatMoment } from '@/hooks/format';
+import { formatAge } from '@/hooks/format';
 import { text } from '@/text/en';
+import { imageText } from '@/text/image';
 
+const ConvertDialog = lazy(() => import('@/pages/images/ConvertDialog'));
 const DeleteDialog = lazy(() => import('@/pages/images/DeleteDialog'));
-const words = text.detail;
+const words = imageText.detail;
 
 /** All that is known of one image. */
 export default function ImageDetail(): ReactNode {
@@ -38,6 +40,7 @@ export default function ImageDetail(): ReactNode {
         <Part title={words.facts}><FileFacts image={image} /></Part>
         <Part title={words.found}><FactsFound image={image} /></Part>
         <Part title={words.evidence}><Evidence image={image} /></Part>
+        {image.status?.convertedFrom && <Part title={words.converted}><Conversion image={image} /></Part>}
         <Part title={words.usage}><Usage image={image} /></Part>
         <Part title={words.placements}><Placements image={image} /></Part>
         <Part title={words.versions}><Versions image={image} /></Part>
@@ -49,7 +52,8 @@ export default function ImageDetail(): ReactNode {
 }
 
 function Head({ image }: { image: Image }): ReactNode {
-  const [deleting, setDeleting] = useState(false);
+  const [dialog, open] = useState<'convert' | 'delete' | undefined>(undefined);
+  const close = (): void => open(undefined);
   const go = useNavigate();
   const ready = image.status?.phase === ImageStatus_Phase.READY;
   return (
@@ -61,17 +65,25 @@ function Head({ image }: { image: Image }): ReactNode {
         <Group gap="sm" mt={4}>
           <DistroLogo distribution={image.spec?.os?.distribution ?? ''} size={32} />
           <Title order={1} size="h2" style={{ overflowWrap: 'anywhere' }}>{image.name}</Title>
-          {ready ? <TrustBadge level={image.status?.trust} verified /> : <Badge variant="light" tt="none">{text.images.phase[image.status?.phase ?? 0]}</Badge>}
+          {ready ? <TrustBadge level={image.status?.trust} verified evidence={image.status?.evidence} /> : <Badge variant="light" tt="none">{text.images.phase[image.status?.phase ?? 0]}</Badge>}
           {image.protected && <Badge variant="default" tt="none">{text.images.protected}</Badge>}
           {image.deprecation?.deprecated && <Badge color="orange" variant="light" tt="none">{text.images.deprecated}</Badge>}
         </Group>
         {image.description && <Text c="dimmed" mt={4}>{image.description}</Text>}
       </div>
-      <Button color="red" variant="light" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => setDeleting(true)}>
-        {text.remove}
-      </Button>
+      <Group gap="xs">
+        {ready && (
+          <Button variant="default" leftSection={<IconTransform size={16} aria-hidden />} onClick={() => open('convert')}>
+            {imageText.converting.open}
+          </Button>
+        )}
+        <Button color="red" variant="light" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => open('delete')}>
+          {text.remove}
+        </Button>
+      </Group>
       <Suspense>
-        {deleting && <DeleteDialog images={[image]} close={() => setDeleting(false)} done={() => void go({ to: '/storage/images', search: { tab: 'local' } })} />}
+        {dialog === 'convert' && <ConvertDialog image={image} close={close} />}
+        {dialog === 'delete' && <DeleteDialog images={[image]} close={close} done={() => void go({ to: '/storage/images', search: { tab: 'local' } })} />}
       </Suspense>
     </Group>
   );
@@ -90,28 +102,6 @@ function Usage({ image }: { image: Image }): ReactNode {
   const usage = useImageUsage(image.id);
   if (usage.error) return <ErrorNote error={usage.error} retry={() => void usage.refetch()} />;
   return usage.data?.vms.length ? <UsageGraph name={image.name} vms={usage.data.vms} /> : <Text c="dimmed">{words.noUsage}</Text>;
-}
-
-function Placements({ image }: { image: Image }): ReactNode {
-  const { nodes } = useNodes();
-  const placements = image.status?.placements ?? [];
-  if (placements.length === 0) return <Text c="dimmed">{words.noPlacements}</Text>;
-  return (
-    <Stack gap="sm">
-      {placements.map((placement) => (
-        <div key={placement.nodeId}>
-          <Group gap="xs">
-            <Text fw={600}>{nodes.find(({ id }) => id === placement.nodeId)?.hostname ?? placement.nodeId}</Text>
-            <Badge variant="light" tt="none" color={placement.state === 'ready' ? 'teal' : placement.state === 'fetching' ? 'indigo' : 'orange'}>
-              {words.states[placement.state] ?? placement.state}
-            </Badge>
-          </Group>
-          <Text size="sm" c="dimmed" ff="monospace" style={{ overflowWrap: 'anywhere' }}>{placement.path}</Text>
-          <Text size="sm" c="dimmed">{words.verifiedAt}: {formatMoment(placement.verifiedAt)}</Text>
-        </div>
-      ))}
-    </Stack>
-  );
 }
 
 function Versions({ image }: { image: Image }): ReactNode {

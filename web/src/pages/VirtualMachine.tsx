@@ -12,6 +12,7 @@ import { isLive } from '@/hooks/jobs';
 import { formatImageSize, useImportStatus } from '@/hooks/useImages';
 import { useNodes, useVm } from '@/hooks/useMachines';
 import { text } from '@/text/en';
+import { imageText } from '@/text/image';
 
 const words = text.vms;
 const STAGES = Object.keys(words.stages);
@@ -103,7 +104,7 @@ function Facts({ vm }: { vm: Vm }): ReactNode {
       <dd>{words.cores(vm.spec?.cpu?.cores ?? 0, formatImageSize((vm.spec?.memory?.sizeMib ?? 0n) * MIB))}</dd>
       <dt>{words.columns.address}</dt>
       <dd>{vm.status?.ipAddresses.join(', ') || text.unknown}</dd>
-      <dt>{text.detail.created}</dt>
+      <dt>{imageText.detail.created}</dt>
       <dd><Text span size="sm">{formatMoment(vm.createdAt)}</Text></dd>
     </dl>
   );

@@ -1,4 +1,4 @@
-import { Skeleton, Table } from '@mantine/core';
+import { Button, Skeleton, Table } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { EmptyNote, ErrorNote, PageHead } from '@/components/Notes';
@@ -15,7 +15,9 @@ export default function VirtualMachines(): ReactNode {
   const { nodes } = useNodes();
   return (
     <>
-      <PageHead title={words.title} intro={words.intro} />
+      <PageHead title={words.title} intro={words.intro}>
+        <Button renderRoot={(props) => <Link to="/vms/new" {...props} />}>{words.create}</Button>
+      </PageHead>
       <ErrorNote error={vms.length ? null : error} retry={() => void refetch()} />
       {isLoading && <Skeleton height={180} radius="md" />}
       {!isLoading && !error && vms.length === 0 && <EmptyNote title={words.empty} hint={words.emptyHint} />}

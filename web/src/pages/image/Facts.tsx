@@ -1,12 +1,15 @@
 import { Alert, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
+import { inGroups } from '@/components/TrustBadge';
 import { type Image, ImageSpec_Format } from '@/gen/limiquantix/storage/v1/image_pb';
+import { TrustLevel } from '@/gen/limiquantix/storage/v1/trust_pb';
 import { formatMoment } from '@/hooks/format';
 import { formatImageSize } from '@/hooks/useImages';
 import { useNodes } from '@/hooks/useMachines';
 import { text } from '@/text/en';
+import { imageText } from '@/text/image';
 
-const words = text.detail;
+const words = imageText.detail;
 const MIB = 1024n ** 2n;
 const GIB = 1024n ** 3n;
 
@@ -69,7 +72,7 @@ export function FactsFound({ image }: { image: Image }): ReactNode {
           [words.system, found.prettyName || `${found.distribution} ${found.version}`],
           [words.architecture, found.architecture],
           [words.user, found.defaultUser && <code>{found.defaultUser}</code>],
-          [text.detail.cloudInit, found.cloudInit ? words.yes : words.no],
+          [imageText.detail.cloudInit, found.cloudInit ? words.yes : words.no],
           [words.datasources, found.datasources.join(', ')],
           [words.agent, found.guestAgent ? words.yes : words.no],
           [words.firmware, found.firmware.join(', ')],
@@ -85,19 +88,43 @@ export function FactsFound({ image }: { image: Image }): ReactNode {
 export function Evidence({ image }: { image: Image }): ReactNode {
   const { nodes } = useNodes();
   const evidence = image.status?.evidence;
-  const how = text.trust.how[image.status?.trust ?? 0];
+  const level = image.status?.trust ?? 0;
   if (!evidence?.expected) return <Text c="dimmed">{words.noEvidence}</Text>;
   return (
     <>
-      <Text size="sm" mb="sm">{how}</Text>
+      <Text size="sm" mb="sm">{text.trust.how[level]}</Text>
       <Facts
         facts={[
+          [words.level, text.trust.level[level]],
+          [words.signer, evidence.keyOwner],
+          [words.key, evidence.keyFingerprint && <code key="key">{inGroups(evidence.keyFingerprint)}</code>],
           [`${words.expected} (${evidence.algorithm})`, <code key="expected">{evidence.expected}</code>],
           [words.actual, <code key="actual">{evidence.actual}</code>],
           [words.source, evidence.source],
-          [words.key, evidence.keyFingerprint],
           [words.verifiedAt, formatMoment(evidence.verifiedAt)],
           [words.verifiedOn, nodes.find(({ id }) => id === evidence.nodeId)?.hostname ?? evidence.nodeId],
+        ]}
+      />
+    </>
+  );
+}
+
+/** The file that this one was made of, where what is stored is not what came. */
+export function Conversion({ image }: { image: Image }): ReactNode {
+  const source = image.status?.convertedFrom;
+  if (!source) return null;
+  const ofImage = source.trust !== TrustLevel.UNSPECIFIED;
+  return (
+    <>
+      <Text size="sm" mb="sm">{ofImage ? words.convertedImage : words.convertedHint}</Text>
+      <Facts
+        facts={[
+          [words.sourceFormat, source.packing ? words.packedWith(source.format, source.packing) : source.format],
+          [words.sourceSize, formatImageSize(source.sizeBytes)],
+          [words.sourceDigest, <code key="source">{source.digest}</code>],
+          ['sha512', source.sha512 && <code key="sha512">{source.sha512}</code>],
+          [words.storedDigest, <code key="stored">{image.status?.digest}</code>],
+          [words.sourceTrust, ofImage ? text.trust.level[source.trust] : ''],
         ]}
       />
     </>

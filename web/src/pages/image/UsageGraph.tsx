@@ -1,7 +1,7 @@
 import { useNavigate } from '@tanstack/react-router';
 import type { MouseEvent, ReactNode } from 'react';
 import type { ImageUser } from '@/gen/limiquantix/storage/v1/image_pb';
-import { text } from '@/text/en';
+import { imageText } from '@/text/image';
 
 const LINE = 40;
 const WIDTH = 520;
@@ -20,7 +20,7 @@ export function UsageGraph({ name, vms }: { name: string; vms: readonly ImageUse
     void go({ to: '/vms/$vmId', params: { vmId: id } });
   };
   return (
-    <svg viewBox={`0 0 ${WIDTH} ${height}`} width="100%" style={{ maxWidth: 640, display: 'block' }} role="group" aria-label={text.detail.graph(name, vms.length)}>
+    <svg viewBox={`0 0 ${WIDTH} ${height}`} width="100%" style={{ maxWidth: 640, display: 'block' }} role="group" aria-label={imageText.detail.graph(name, vms.length)}>
       {shown.map((vm, index) => (
         <path key={vm.id} d={curve(middle, index * LINE + LINE / 2 + 4)} fill="none" stroke="var(--mantine-color-indigo-4)" strokeWidth={1.5} />
       ))}

@@ -46,7 +46,7 @@ export const CatalogCard = memo(function CatalogCard({ entry, images, job, nodes
         </div>
       </Group>
       <Group gap={6}>
-        <TrustBadge level={ready ? ready.status?.trust : entry.trust} verified={Boolean(ready)} />
+        <TrustBadge level={ready ? ready.status?.trust : entry.trust} verified={Boolean(ready)} evidence={ready ? ready.status?.evidence : demanded(entry)} />
         {entry.architectures.map((architecture) => (
           <Badge key={architecture} variant="default" tt="none" fw={500}>
             {architecture}
@@ -137,4 +137,10 @@ function Foot({ entry, ready, on, nodes, offline }: FootProps): ReactNode {
 function refusalIn(answer: { results: readonly { outcome: string; hostname: string; errorMessage: string }[] } | undefined): string | undefined {
   const refused = answer?.results.find(({ outcome }) => outcome === 'refused');
   return refused && `${refused.hostname}: ${refused.errorMessage}`;
+}
+
+/** Whose signature a download will ask for, where that is one key. */
+function demanded(entry: ImageCatalogEntry): { keyOwner: string; keyFingerprint: string } | undefined {
+  const [keyFingerprint, ...others] = new Set(entry.variants.flatMap((variant) => variant.signingKeys));
+  return keyFingerprint && others.length === 0 ? { keyFingerprint, keyOwner: entry.variants[0]?.keyOwners[0] ?? '' } : undefined;
 }

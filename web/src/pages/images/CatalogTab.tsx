@@ -1,6 +1,6 @@
 import { Alert, Skeleton, Switch } from '@mantine/core';
 import { IconBookDownload } from '@tabler/icons-react';
-import { type ReactNode, useMemo } from 'react';
+import { lazy, type ReactNode, Suspense, useMemo } from 'react';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
 import type { Image, ImageCatalogEntry } from '@/gen/limiquantix/storage/v1/image_pb';
 import { isSupportOver } from '@/hooks/catalog';
@@ -13,6 +13,7 @@ import type { ImagesSearch } from '@/pages/images/search';
 import { useImagesSearch } from '@/pages/images/useImagesSearch';
 import { text } from '@/text/en';
 
+const CatalogWarning = lazy(() => import('@/pages/images/CatalogWarning'));
 const SKELETONS = ['a', 'b', 'c', 'd', 'e', 'f'];
 
 export function CatalogTab(): ReactNode {
@@ -30,6 +31,7 @@ export function CatalogTab(): ReactNode {
           {text.connection.catalog}
         </Alert>
       )}
+      <Suspense>{catalog.state?.warning && <CatalogWarning state={catalog.state} />}</Suspense>
       <Filters
         count={text.images.count(shown.length, catalog.entries.length)}
         choices={[

@@ -37,7 +37,7 @@ export const ImageCells = memo(
 
 function PhaseOrTrust({ row: { image } }: { row: ImageRow }): ReactNode {
   const phase = image.status?.phase ?? ImageStatus_Phase.UNKNOWN;
-  if (phase === ImageStatus_Phase.READY) return <TrustBadge level={image.status?.trust} verified />;
+  if (phase === ImageStatus_Phase.READY) return <TrustBadge level={image.status?.trust} verified evidence={image.status?.evidence} />;
   const failed = phase === ImageStatus_Phase.ERROR;
   return (
     <Badge variant="light" tt="none" color={failed ? 'red' : 'indigo'}>

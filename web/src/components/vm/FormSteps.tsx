@@ -1,0 +1,54 @@
+import { Alert, Button, FileButton, Group, NativeSelect, Stack, Textarea, TextInput } from '@mantine/core';
+import type { ReactNode } from 'react';
+import { CORES, DISK_GIB, type Draft, keyTrouble, MEMORY_MIB, userOf } from '@/components/vm/draft';
+import { formatImageSize } from '@/hooks/useImages';
+import { useNodes } from '@/hooks/useMachines';
+import { wizardText as words } from '@/text/wizard';
+
+export interface StepProps {
+  draft: Draft;
+  change: (draft: Draft) => void;
+}
+
+const MIB = 1024n ** 2n;
+const GIB = 1024n ** 3n;
+const size = (count: number, unit: bigint): string => formatImageSize(BigInt(count) * unit);
+
+/** Its name, how large it is, and where it runs. */
+export function MachineStep({ draft, change }: StepProps): ReactNode {
+  const { nodes } = useNodes();
+  const held = new Set(draft.image?.image?.status?.placements.filter(({ state }) => state === 'ready').map(({ nodeId }) => nodeId));
+  const places = nodes.map(({ id, hostname }) => ({ value: id, label: held.has(id) ? words.nodeHas(hostname) : words.nodeFetches(hostname) }));
+  return (
+    <Stack>
+      <TextInput label={words.name} description={words.nameHint} required withAsterisk={false} value={draft.name} onChange={(event) => change({ ...draft, name: event.currentTarget.value })} />
+      <NativeSelect label={words.cores} value={draft.cores} data={CORES.map(String)} onChange={(event) => change({ ...draft, cores: Number(event.currentTarget.value) })} />
+      <NativeSelect label={words.memory} value={draft.memoryMib} data={MEMORY_MIB.map((mib) => ({ value: String(mib), label: size(mib, MIB) }))} onChange={(event) => change({ ...draft, memoryMib: Number(event.currentTarget.value) })} />
+      <NativeSelect label={words.disk} description={words.diskHint} value={draft.diskGib} data={DISK_GIB.map((gib) => ({ value: String(gib), label: gib ? size(gib, GIB) : words.diskAsImage }))} onChange={(event) => change({ ...draft, diskGib: Number(event.currentTarget.value) })} />
+      <NativeSelect label={words.node} value={draft.nodeId} data={[{ value: '', label: words.nodeAny }, ...places]} onChange={(event) => change({ ...draft, nodeId: event.currentTarget.value })} />
+    </Stack>
+  );
+}
+
+/** What cloud-init is told. */
+export function BootStep({ draft, change }: StepProps): ReactNode {
+  const addKeys = (file: File | null): void => {
+    void file?.text().then((text) => change({ ...draft, keys: [draft.keys.trim(), text.trim()].filter(Boolean).join('\n') }));
+  };
+  return (
+    <Stack>
+      <TextInput label={words.hostname} description={words.hostnameHint} value={draft.hostname ?? draft.name} onChange={(event) => change({ ...draft, hostname: event.currentTarget.value })} />
+      <TextInput label={words.user} description={words.userHint} value={userOf(draft)} onChange={(event) => change({ ...draft, user: event.currentTarget.value })} />
+      <Textarea label={words.keys} description={words.keysHint} error={keyTrouble(draft.keys)} rows={4} spellCheck={false} value={draft.keys} onChange={(event) => change({ ...draft, keys: event.currentTarget.value })} />
+      <Group>
+        <FileButton onChange={addKeys} accept=".pub,text/plain">
+          {(props) => <Button {...props} size="xs" variant="default">{words.keysFile}</Button>}
+        </FileButton>
+      </Group>
+      <TextInput type="password" autoComplete="new-password" label={words.password} description={words.passwordHint} value={draft.password} onChange={(event) => change({ ...draft, password: event.currentTarget.value })} />
+      {!draft.keys.trim() && !draft.password && !draft.userData.trim() && <Alert color="orange" variant="light">{words.noWayIn}</Alert>}
+      <TextInput label={words.packages} description={words.packagesHint} value={draft.packages} onChange={(event) => change({ ...draft, packages: event.currentTarget.value })} />
+      <Textarea label={words.userData} description={words.userDataHint} rows={6} spellCheck={false} value={draft.userData} onChange={(event) => change({ ...draft, userData: event.currentTarget.value })} />
+    </Stack>
+  );
+}

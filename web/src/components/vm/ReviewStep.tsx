@@ -1,0 +1,58 @@
+import { Alert, Checkbox, Code, Loader, Stack, Text, Title } from '@mantine/core';
+import { useMutation } from '@connectrpc/connect-query';
+import { type ReactNode, useCallback, useEffect } from 'react';
+import { ErrorNote } from '@/components/Notes';
+import { requestOf } from '@/components/vm/draft';
+import type { StepProps } from '@/components/vm/FormSteps';
+import { Finding_Severity as Severity, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { wizardText as words } from '@/text/wizard';
+
+const COLORS = ['gray', 'teal', 'orange', 'red'];
+const DOCUMENTS = ['userData', 'metaData', 'networkConfig', 'vendorData'] as const;
+
+interface Props extends Pick<StepProps, 'draft'> {
+  force: boolean;
+  setForce: (force: boolean) => void;
+  judged: (may: boolean) => void;
+}
+
+/** The server's own rendering and judgement. Asked as mutations: a password in the request stays out of the query cache. */
+export function ReviewStep({ draft, force, setForce, judged }: Props): ReactNode {
+  const preview = useMutation(VMService.method.previewProvisioning);
+  const preflight = useMutation(VMService.method.preflightVM, {
+    onSuccess: ({ findings }) => judged(findings.every(({ severity }) => severity !== Severity.BLOCKER)),
+  });
+  const { mutate: show } = preview;
+  const { mutate: judge } = preflight;
+  const ask = useCallback((): void => {
+    show(requestOf(draft));
+    judge(requestOf(draft));
+  }, [draft, show, judge]);
+  useEffect(ask, [ask]);
+  const findings = preflight.data?.findings ?? [];
+  const blocked = findings.some(({ severity }) => severity === Severity.BLOCKER);
+  return (
+    <Stack aria-busy={preview.isPending || preflight.isPending}>
+      <Title order={2} size="h4">{words.findings}</Title>
+      {preflight.isPending && <Loader size="sm" aria-label={words.looking} />}
+      <ErrorNote error={preflight.error} retry={ask} />
+      {preflight.data && findings.length === 0 && <Text>{words.noFindings}</Text>}
+      {findings.map((finding) => (
+        <Alert key={`${finding.code} ${finding.field} ${finding.message}`} color={COLORS[finding.severity] ?? 'gray'} variant="light" title={words.severity[finding.severity]}>
+          <Text size="sm" c="inherit">{finding.message}</Text>
+          {finding.remedy && <Text size="sm" c="inherit">{finding.remedy}</Text>}
+        </Alert>
+      ))}
+      {blocked && <Checkbox label={words.force} checked={force} onChange={(event) => setForce(event.currentTarget.checked)} />}
+      <Title order={2} size="h4">{words.preview}</Title>
+      <ErrorNote error={preview.error} retry={ask} />
+      {preview.data?.user && <Text>{words.logsIn(preview.data.user)}</Text>}
+      {DOCUMENTS.filter((name) => preview.data?.[name]).map((name) => (
+        <details key={name} open={name === 'userData'}>
+          <summary>{words.documents[name]}</summary>
+          <Code block tabIndex={0} role="region" aria-label={words.documents[name]}>{preview.data?.[name]}</Code>
+        </details>
+      ))}
+    </Stack>
+  );
+}
