@@ -3,16 +3,16 @@
 
 Run it alone: .venv/bin/python bench/convert.py [--rounds N] [--size MIB] [--work DIR]
 A disk of 2 GiB, of which --size MIB are noise. "converted" is the jailed run alone, which is what bare
-qemu-img does; "durable" is with our sync of the file, "published" with its sha256 too; bare runs do neither.
-The sides take turns, so that a busy machine treats both alike; the page cache is warm for both.
-Goal: converted in at most 1.15 times the time.
+qemu-img does; "kept" is with the file's sync and its sha256, which bare runs do not do; "by hand" is bare
+qemu-img, then sync, then sha256sum. The sides take turns, so that a busy machine treats both alike; the page
+cache is warm for both.
+Goal: converted in at most 1.15 times the bare time, and kept in at most 1.15 times that by hand.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import os
 import random
 import statistics
@@ -30,6 +30,8 @@ from image_library.domain.image import ImageFormat  # noqa: E402
 from image_library.node.adapters.jail import Jail, best_wall  # noqa: E402
 from image_library.node.adapters.qemu_img import QemuImgImages  # noqa: E402
 from image_library.node.adapters.qemu_img.program import DRIVERS  # noqa: E402
+from image_library.node.adapters.store.disk import Disk  # noqa: E402
+from image_library.node.adapters.store.output_file import OutputFile  # noqa: E402
 
 GOAL = 1.15
 VIRTUAL = 2 << 30
@@ -50,37 +52,39 @@ def make(folder: Path, image_format: ImageFormat, mib: int) -> Path:
     return path
 
 
-def bare(source: Path, image_format: ImageFormat, target: Path) -> float:
+def bare(source: Path, image_format: ImageFormat, target: Path) -> tuple[float, float]:
     target.unlink(missing_ok=True)
     began = time.perf_counter()
     command = ["qemu-img", "convert", "-m", "16", "-W", "-f", DRIVERS[image_format], "-O", "qcow2"]
     subprocess.run([*command, str(source), str(target)], check=True)
-    return time.perf_counter() - began
+    converted = time.perf_counter()
+    subprocess.run(["sync", str(target)], check=True)
+    subprocess.run(["sha256sum", str(target)], check=True, stdout=subprocess.DEVNULL)
+    kept = time.perf_counter()
+    return converted - began, kept - began
 
 
-async def ours(source: Path, image_format: ImageFormat, target: Path) -> tuple[float, float, float]:
-    await asyncio.to_thread(target.unlink, missing_ok=True)
+async def ours(source: Path, image_format: ImageFormat, target: Path) -> tuple[float, float]:
     began = time.perf_counter()
-    read, written = os.open(source, os.O_RDONLY), os.open(target, os.O_RDWR | os.O_CREAT, 0o600)
+    output = OutputFile(path=target, key="ours", disk=Disk(), reserve=lambda _: None)
     qemu = QemuImgImages(Jail(best_wall()))
     disk = DiskInside(format=image_format)
+    read = os.open(source, os.O_RDONLY)
     await qemu.convert(
-        read, disk, written, WANTED, virtual_size=VIRTUAL, most=2 * VIRTUAL, told=lambda _: None
+        read, disk, output.fd, WANTED, virtual_size=VIRTUAL, most=2 * VIRTUAL, told=lambda _: None
     )
-    converted = time.perf_counter()
-    os.fsync(written)
-    durable = time.perf_counter()
-    with target.open("rb") as file:
-        hashlib.file_digest(file, "sha256")
-    published = time.perf_counter()
     os.close(read)
-    os.close(written)
-    return converted - began, durable - began, published - began
+    converted = time.perf_counter()
+    await output.digests(lambda _: None)
+    os.fsync(output.fd)
+    kept = time.perf_counter()
+    await output.close()
+    return converted - began, kept - began
 
 
 async def measure(source: Path, image_format: ImageFormat, rounds: int, folder: Path) -> bool:
-    alone: list[float] = []
-    jailed: list[tuple[float, float, float]] = []
+    alone: list[tuple[float, float]] = []
+    jailed: list[tuple[float, float]] = []
     for number in range(rounds + 1):
         one = await asyncio.to_thread(bare, source, image_format, folder / "bare.qcow2")
         other = await ours(source, image_format, folder / "ours.qcow2")
@@ -88,12 +92,12 @@ async def measure(source: Path, image_format: ImageFormat, rounds: int, folder: 
         if number:
             alone.append(one)
             jailed.append(other)
-    base = statistics.median(alone)
-    print(f"{image_format.value}: bare qemu-img {base:6.2f} s")
-    steps = [statistics.median(step) for step in zip(*jailed, strict=True)]
-    for name, seconds in zip(("converted", "durable", "published"), steps, strict=True):
-        print(f"  {name:10} {seconds:6.2f} s   {seconds / base:5.2f} x")
-    return steps[0] <= GOAL * base
+    converted, kept = (statistics.median(step) for step in zip(*jailed, strict=True))
+    base, by_hand = (statistics.median(step) for step in zip(*alone, strict=True))
+    print(f"{image_format.value}: bare {base:.2f} s; by hand {by_hand:.2f} s, {by_hand / base:.2f} x bare")
+    print(f"  converted {converted:.2f} s   {converted / base:.2f} x bare")
+    print(f"  kept      {kept:.2f} s   {kept / base:.2f} x bare   {kept / by_hand:.2f} x by hand")
+    return converted <= GOAL * base and kept <= GOAL * by_hand
 
 
 def main() -> int:
@@ -108,7 +112,7 @@ def main() -> int:
         for image_format in (ImageFormat.VMDK, ImageFormat.VHD):
             source = make(folder, image_format, given.size)
             good.append(asyncio.run(measure(source, image_format, given.rounds, folder)))
-    print(f"goal {GOAL} x for what is converted: {'met' if all(good) else 'MISSED'}")
+    print(f"goal {GOAL} x: {'met' if all(good) else 'MISSED'}")
     return 0 if all(good) else 1
 
 

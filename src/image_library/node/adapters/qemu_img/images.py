@@ -43,6 +43,9 @@ _OPTIONS: dict[ImageFormat, tuple[str, ...]] = {
     ImageFormat.VMDK: ("subformat=monolithicSparse",),
     ImageFormat.VHD: ("subformat=dynamic", "force_size=on"),
 }
+# How much is read at once. The bytes that come out are the same; a VHD's reads only wait for each other.
+_AT_ONCE = "16"
+_AT_ONCE_OF: dict[ImageFormat, str] = {ImageFormat.VHD: "1"}
 _COMPRESSED: dict[ImageFormat, tuple[str, ...]] = {
     ImageFormat.QCOW2: ("compat=1.1", "compression_type=zstd"),
 }
@@ -135,7 +138,8 @@ class QemuImgImages:
             options, squeezed = _COMPRESSED[shape.format], ("-c",)
         # No "-W": the same source gives the same bytes, and so the same digest, wherever it is converted.
         await self._program.run(
-            *("convert", "-p", "-m", "16", *squeezed, "-O", DRIVERS[shape.format]),
+            *("convert", "-p", "-m", _AT_ONCE_OF.get(disk.format, _AT_ONCE)),
+            *(*squeezed, "-O", DRIVERS[shape.format]),
             *(("-o", ",".join(options)) if options else ()),
             *(chain(alone(source, disk)), name_of(target)),
             limits=replace(patient(self._limits, virtual_size), file_size=most),
