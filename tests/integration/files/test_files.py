@@ -177,6 +177,45 @@ def test_an_export_to_a_pipe(up: Program) -> None:
     assert done.stdout == IMAGE
 
 
+def listed(program: Program) -> list[str]:
+    return [image["name"] for image in call(program, "ListImages", {})["images"]]
+
+
+def test_an_export_in_another_format_shows_the_same_disk_and_leaves_no_image(
+    up: Program, tmp_path: Path
+) -> None:
+    before, source, target = listed(up), tmp_path / "source.qcow2", tmp_path / "mine.vmdk"
+    source.write_bytes(IMAGE)
+    command = ["--json", "images", "export", "debian-12", str(target), "--format", "vmdk"]
+    done = run_cli(command, env_of(up))
+    assert done.returncode == 0, done.stderr
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    assert json.loads(done.stdout)["digest"] == f"sha256:{digest}"
+    compare = ["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", str(source), str(target)]
+    assert subprocess.run(compare, check=False, capture_output=True).returncode == 0
+    assert listed(up) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.vmdk", "source.qcow2"]
+
+
+def test_an_interrupted_export_in_another_format_is_gone_on_with(up: Program, tmp_path: Path) -> None:
+    before, image = listed(up), call(up, "ListImages", {})["images"][0]
+    left = f"{image['name'][:40]}-export-{image['id'][:8]}-raw"
+    made = {"image": image["id"], "format": "raw", "name": left}
+    assert ended(up, call(up, "ConvertImage", made)["jobId"])["status"] == "COMPLETED"
+    target = tmp_path / "mine.raw"
+    done = run_cli(["images", "export", image["id"], str(target), "--format", "raw"], env_of(up))
+    assert done.returncode == 0, done.stderr
+    assert target.stat().st_size == 1 << 30
+    assert listed(up) == before
+
+
+def test_an_export_in_the_format_that_it_has_makes_nothing(up: Program, tmp_path: Path) -> None:
+    target = tmp_path / "mine.qcow2"
+    done = run_cli(["images", "export", "debian-12", str(target), "--format", "qcow2"], env_of(up))
+    assert done.returncode == 0, done.stderr
+    assert target.read_bytes() == IMAGE
+
+
 @pytest.mark.parametrize("name", ["", "nowhere/mine.qcow2"])
 def test_what_cannot_be_written_is_said(up: Program, tmp_path: Path, name: str) -> None:
     done = run_cli(["images", "export", "debian-12", str(tmp_path / name)], env_of(up))
