@@ -131,7 +131,7 @@ async def open_bench(
             library=MemoryPublisher(pause),
             changes=Changes(),
             signatures=OpenPgpSignatures(),
-            adoption=AdoptFile(folder=folder, **shared),
+            adoption=AdoptFile(folder=folder, converter=QemuImgImages(jail), **shared),
             finishing=Finishing(
                 store=store, making=making, holds=ImageHolds(), clock=clock, node_id=identity.node_id
             ),

@@ -126,15 +126,14 @@ async def workbench(
         folder = LocalImageFolder(
             layout=layout, journal=journal, inspector=inspector, identity=identity, disk=disk
         )
-        adoption = AdoptFile(
-            store=store, folder=folder, inspector=inspector, clock=clock, node_id=identity.node_id
-        )
         jail = Jail(best_wall())
+        converter = converter or QemuImgImages(jail)
+        adoption = AdoptFile(folder=folder, converter=converter, **shared)
         making = ImageMaking(
             store=store,
             inspector=inspector,
             unpacker=JailedUnpacker(jail),
-            converter=converter or QemuImgImages(jail),
+            converter=converter,
             max_virtual_size=max_virtual_size,
         )
         downloads = Downloads(

@@ -221,6 +221,7 @@ async def _sources(
             store=world.store,
             folder=world.folder,
             inspector=world.inspector,
+            converter=_converter(world),
             clock=world.clock,
             node_id=world.identity.node_id,
         ),
@@ -230,13 +231,17 @@ async def _sources(
     return downloads, publishers
 
 
+def _converter(world: _World) -> QemuImgImages:
+    return QemuImgImages(world.jail, max_virtual_size=world.settings.max_virtual_size)
+
+
 def _finishing(world: _World) -> Finishing:
     most = world.settings.max_virtual_size
     making = ImageMaking(
         store=world.store,
         inspector=world.inspector,
         unpacker=JailedUnpacker(world.jail),
-        converter=QemuImgImages(world.jail, max_virtual_size=most),
+        converter=_converter(world),
         max_virtual_size=most,
     )
     return Finishing(

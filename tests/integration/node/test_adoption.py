@@ -165,6 +165,8 @@ async def test_another_file_under_the_name_is_noticed(tmp_path: Path) -> None:
         ("page.qcow2", b"<html><title>Sign in</title>", "image.not_an_image"),
         ("empty.qcow2", b"", "image.not_an_image"),
         ("cd.iso", iso(), "image.unsupported.feature"),
+        # Only the second look finds this one.
+        ("uncounted.qcow2", Qcow2(refcount_clusters=0).file(), "convert.failed"),
     ],
 )
 async def test_what_no_vm_may_be_built_on_is_refused(

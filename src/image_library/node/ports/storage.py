@@ -127,7 +127,13 @@ class Output(Protocol):
         ...
 
     async def digests(self, told: Callable[[float], None]) -> PartDigests:
-        """Of all its bytes; ``told`` hears how far it is, from 0 to 1. Stops when it is cancelled."""
+        """Of all its bytes; ``told`` hears how far it is, from 0 to 1. Stops when it is cancelled.
+
+        The bytes are on the disk afterwards; publishing sees to the rest.
+
+        Raises:
+            StorageFull, StorageIo: the disk did not take them, or does not give them back.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -147,6 +153,11 @@ class OpenedFile(Protocol):
 
     @property
     def filename(self) -> str: ...
+
+    @property
+    def fd(self) -> int:
+        """The open file, for those who hand it to other programs."""
+        ...
 
     @property
     def facts(self) -> ImageFacts: ...

@@ -12,14 +12,17 @@ from datetime import datetime
 
 import structlog
 
+from image_library.domain.conversion import DiskInside
 from image_library.domain.errors import ImageChanged, PathOutside, UnsupportedFeature, printable
 from image_library.domain.image import ImageFormat
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
+from image_library.node.ports.conversion import Converter
 from image_library.node.ports.folder import LocalFolder
 from image_library.node.ports.inspecting import Inspector
 from image_library.node.ports.storage import ImageStore, OpenedFile, Part, PartDigests, PartKey, Publication
+from image_library.node.services.second_look import second_look
 
 log = structlog.get_logger()
 
@@ -28,32 +31,45 @@ Complete = Callable[[PublishedImage], tuple[Download, ...]]
 
 class AdoptFile:
     def __init__(
-        self, *, store: ImageStore, folder: LocalFolder, inspector: Inspector, clock: Clock, node_id: str
+        self,
+        *,
+        store: ImageStore,
+        folder: LocalFolder,
+        inspector: Inspector,
+        converter: Converter,
+        clock: Clock,
+        node_id: str,
     ) -> None:
         self._store = store
         self._inspector = inspector
+        self._converter = converter
         self._folder = folder
         self._clock = clock
         self._node_id = node_id
 
     async def open(self, order: DownloadOrder) -> OpenedFile:
-        """The file, judged by its header.
+        """The file, judged twice.
 
         Raises:
             PathOutside: there is no such file in the image folder.
             UnsupportedFeature: VM disks are not built on its format.
-            Whatever the inspector raises of its bytes.
+            Whatever the inspector and ``second_look`` raise of its bytes.
         """
         file = await self._folder.open(order.adopt_path)
         if file is None:
             raise PathOutside(f"'{printable(order.adopt_path)}' is no file of this node's image folder.")
-        if file.facts.format not in (ImageFormat.QCOW2, ImageFormat.RAW):
+        try:
+            await self._judge(file)
+        except BaseException:
             await file.close()
-            found = file.facts.format.value
-            raise UnsupportedFeature(
-                f"{printable(file.filename)} is {found}; VM disks are built on qcow2 and raw."
-            )
+            raise
         return file
+
+    async def _judge(self, file: OpenedFile) -> None:
+        name, found = printable(file.filename), file.facts.format
+        if found not in (ImageFormat.QCOW2, ImageFormat.RAW):
+            raise UnsupportedFeature(f"{name} is {found.value}; VM disks are built on qcow2 and raw.")
+        await second_look(self._converter, file.fd, DiskInside(format=found), file.facts, name=name)
 
     async def publish(self, file: OpenedFile, sha256: str, *, key: str, complete: Complete) -> PublishedImage:
         """The image that the file is from now on.

@@ -17,7 +17,6 @@ from image_library.domain.conversion import MAGIC_BYTES, DiskInside, DiskReport,
 from image_library.domain.errors import (
     AllocatedTooLarge,
     ConvertFailed,
-    FormatMismatch,
     UnsupportedArchive,
 )
 from image_library.domain.image import ImageFormat
@@ -29,11 +28,10 @@ from image_library.domain.trust import TrustLevel
 from image_library.node.ports.conversion import Converter, Unpacker
 from image_library.node.ports.inspecting import Inspector
 from image_library.node.ports.storage import Blob, ImageStore, Output, Part, PartDigests
+from image_library.node.services.second_look import second_look
 
 log = structlog.get_logger()
 
-# Those that qemu-img has nothing to say about: they have no header, or none of a disk.
-_HEADERLESS = frozenset({ImageFormat.RAW, ImageFormat.ISO})
 # Beyond what was measured, for tables that measuring does not know.
 _SLACK = 64 << 20
 # How often the space that a growing file takes is looked at.
@@ -144,7 +142,7 @@ class ImageMaking:
                 await self._unpack(attempt, attempt.packing)
             facts = inside = await self._judged(attempt, given.name, given.declared)
             disk = await self._inspector.disk_in(attempt.fd, facts, name=given.name, size=attempt.size)
-            report = await self._examined(attempt.fd, disk, facts, given.name)
+            report = await second_look(self._converter, attempt.fd, disk, facts, name=given.name)
             if wanted is not None and facts.format is not ImageFormat.ISO and not wanted.fits(facts.format):
                 await self._convert(attempt, disk, wanted, report)
                 made = await self._judged_again(attempt, wanted, report)
@@ -157,20 +155,6 @@ class ImageMaking:
             return given.facts
         file = attempt.output or cast("Part", given.source)
         return await self._inspector.inspect_part(file, name=name, declared=declared, size=attempt.size)
-
-    async def _examined(self, fd: int, disk: DiskInside, facts: ImageFacts, name: str) -> DiskReport:
-        """The second opinion, which must not be another one."""
-        if disk.format in _HEADERLESS:
-            return DiskReport(format=disk.format, virtual_size_bytes=facts.virtual_size_bytes)
-        report = await self._converter.examine(fd, disk, name=name)
-        # QEMU rounds the sizes of some VHDs to the geometry of old disks.
-        if report.virtual_size_bytes != facts.virtual_size_bytes and disk.format is not ImageFormat.VHD:
-            raise FormatMismatch(
-                f"{name} is a disk of {facts.virtual_size_bytes} bytes by its header, "
-                f"and of {report.virtual_size_bytes} by qemu-img.",
-                remedy="Do not use this image.",
-            )
-        return report
 
     async def _unpack(self, attempt: _Attempt, packing: Packing) -> None:
         await attempt.begin()
@@ -214,7 +198,8 @@ class ImageMaking:
         """What was made is foreign bytes still: a raw disk may begin with another image's header."""
         name = f"The converted {attempt.given.name}"
         facts = await self._judged(attempt, name, wanted.format)
-        report = await self._examined(attempt.fd, DiskInside(format=facts.format), facts, name)
+        disk = DiskInside(format=facts.format)
+        report = await second_look(self._converter, attempt.fd, disk, facts, name=name)
         if report.virtual_size_bytes != before.virtual_size_bytes:
             sizes = f"{report.virtual_size_bytes} bytes, not {before.virtual_size_bytes}"
             raise ConvertFailed(f"{name} is a disk of {sizes}.")
