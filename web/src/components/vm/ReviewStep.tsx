@@ -1,5 +1,6 @@
 import { Alert, Checkbox, Code, Loader, Stack, Text, Title } from '@mantine/core';
 import { useMutation } from '@connectrpc/connect-query';
+import { IconCheck } from '@tabler/icons-react';
 import { type ReactNode, useCallback, useEffect } from 'react';
 import { ErrorNote } from '@/components/Notes';
 import { requestOf } from '@/components/vm/draft';
@@ -37,12 +38,17 @@ export function ReviewStep({ draft, force, setForce, judged }: Props): ReactNode
       {preflight.isPending && <Loader size="sm" aria-label={words.looking} />}
       <ErrorNote error={preflight.error} retry={ask} />
       {preflight.data && findings.length === 0 && <Text>{words.noFindings}</Text>}
-      {findings.map((finding) => (
+      {findings.filter(({ severity }) => severity >= Severity.WARNING).map((finding) => (
         <Alert key={`${finding.code} ${finding.field} ${finding.message}`} color={COLORS[finding.severity] ?? 'gray'} variant="light" title={words.severity[finding.severity]}>
           <Text size="sm" c="inherit">{finding.message}</Text>
           {finding.remedy && <Text size="sm" c="inherit">{finding.remedy}</Text>}
         </Alert>
       ))}
+      <Text component="div" size="sm">
+        {findings.filter(({ severity }) => severity < Severity.WARNING).map(({ code, field, message }) => (
+          <div key={`${code} ${field} ${message}`}><IconCheck size={14} aria-hidden /> {message}</div>
+        ))}
+      </Text>
       {blocked && <Checkbox label={words.force} checked={force} onChange={(event) => setForce(event.currentTarget.checked)} />}
       <Title order={2} size="h4">{words.preview}</Title>
       <ErrorNote error={preview.error} retry={ask} />
