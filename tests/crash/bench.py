@@ -141,7 +141,7 @@ async def open_bench(
         await downloads.recover()
         uploads = Uploads(store=store)
         stack.push_async_callback(uploads.close)
-        scan = ImageScan(folder=folder, numbers=InventoryNumbers(journal), **shared)
+        scan = ImageScan(scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), **shared)
         yield Bench(
             layout=layout, journal=journal, store=store, downloads=downloads, uploads=uploads, scan=scan
         )
