@@ -25,6 +25,7 @@ from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
 from image_library.controlplane.services.eviction import Evictions
+from image_library.controlplane.services.fetch_again import FetchAgain
 from image_library.controlplane.services.garbage import Garbage
 from image_library.controlplane.services.history import History
 from image_library.controlplane.services.image_checks import ImageChecks
@@ -132,7 +133,13 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
         adoptions=Adoptions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
         placements=placements,
-        repairs=Repairs(database=database, placements=placements, changes=changes, clock=clock),
+        repairs=Repairs(
+            database=database,
+            placements=placements,
+            imports=FetchAgain(database=database, runs=runs, clock=clock, new_id=new_id),
+            changes=changes,
+            clock=clock,
+        ),
         checks=ImageChecks(database=database, images=images, nodes=GrpcNodeImages(world.channels)),
         conversions=Conversions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
         conductor=conductor,

@@ -87,10 +87,19 @@ def published(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path, stack, mirror=mirror.base_url)
 
 
-def test_the_only_copy_of_a_catalogue_image_comes_again_from_its_publisher(published: Site) -> None:
+@pytest.mark.parametrize(
+    ("rpc", "asked", "kind"),
+    [
+        ("DownloadImage", {"catalogId": "debian-12", "architecture": "x86_64"}, "download"),
+        ("ImportImage", {"name": "golden", "url": f"https://{DEBIAN}/{NAME}"}, "import"),
+    ],
+)
+def test_the_only_copy_comes_again_from_where_it_came(
+    published: Site, rpc: str, asked: Json, kind: str
+) -> None:
     site = published
     site.start_node("alpha")
-    site.call(f"{IMAGES}/DownloadImage", {"catalogId": "debian-12", "architecture": "x86_64"})
+    site.call(f"{IMAGES}/{rpc}", asked)
     image = site.until_image(lambda copies: copies == {"alpha": "ready"})
     path = site.data("alpha") / "blobs" / "sha256" / DIGEST[:2] / DIGEST
     flip(path)
@@ -102,4 +111,5 @@ def test_the_only_copy_of_a_catalogue_image_comes_again_from_its_publisher(publi
     assert (site.data("alpha") / "blobs" / "quarantine" / DIGEST).read_bytes() != BLOB
     assert verified(site, image["id"])["alpha"]["result"] == "whole"
     kinds = [job["kind"] for job in site.call(f"{IMAGES}/ListJobs")["jobs"]]
-    assert kinds == ["download", "download"]
+    assert kinds == [kind, kind]
+    assert again["status"]["trust"] == image["status"]["trust"]

@@ -111,7 +111,8 @@ def _measured(published: PublishedImage) -> bool:
 def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrder) -> Image:
     """The image with its whole, verified copy on the job's node."""
     evidence = believed(published.evidence, order, job)
-    if order.library_digest and image.evidence is not None:
+    same = order.library_digest or (job.kind is JobKind.IMPORT and published.digest == image.digest)
+    if same and image.evidence is not None:
         # These are the very bytes that were proved when they came into the library.
         evidence = image.evidence
     source = published.converted_from or (image.converted_from if image.digest == published.digest else None)

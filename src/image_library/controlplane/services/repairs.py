@@ -9,11 +9,12 @@ import structlog
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.copies import Place
 from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.fetch_again import FetchAgain
 from image_library.controlplane.services.inventory import DAMAGED
 from image_library.controlplane.services.placing import Placements, PlacementWish
 from image_library.controlplane.services.waiting import bell_or_time
 from image_library.domain.changes import Changes
-from image_library.domain.errors import LibraryError
+from image_library.domain.errors import ImageNotReady, LibraryError
 from image_library.domain.image import Placement, PlacementState
 from image_library.domain.job import JobState
 
@@ -37,9 +38,18 @@ class _Tries:
 class Repairs:
     """Counts tries since this process began: after a restart each damaged copy has all of them again."""
 
-    def __init__(self, *, database: Database, placements: Placements, changes: Changes, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        placements: Placements,
+        imports: FetchAgain,
+        changes: Changes,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._placements = placements
+        self._imports = imports
         self._changes = changes
         self._clock = clock
         self._tries: dict[Place, _Tries] = {}
@@ -94,14 +104,25 @@ class Repairs:
         pause = FIRST_PAUSE_SECONDS * _LONGER**tries.count
         tries = self._tries[place] = _Tries(count=tries.count + 1, next_at=now + pause)
         try:
-            [result] = await self._placements.place(
-                PlacementWish(image=place.image_id, nodes=(place.node_id,))
-            )
+            job_id = await self._begun(place)
         except LibraryError as error:
             log.warning("copy_not_repaired", image_id=place.image_id, node_id=place.node_id, code=error.code)
             return
-        self._tries[place] = replace(tries, job_id=result.job_id)
-        refused = result.error.code if result.error else ""
-        log.info(
-            "copy_repair", image_id=place.image_id, node_id=place.node_id, job=result.job_id, refused=refused
-        )
+        self._tries[place] = replace(tries, job_id=job_id)
+        log.info("copy_repair", image_id=place.image_id, node_id=place.node_id, job=job_id)
+
+    async def _begun(self, place: Place) -> str:
+        """The id of the job that brings the copy again."""
+        try:
+            [result] = await self._placements.place(
+                PlacementWish(image=place.image_id, nodes=(place.node_id,))
+            )
+        except ImageNotReady:
+            # No node has it, and no publisher of the catalogue.
+            job = await self._imports.begin(place)
+            if job is None:
+                raise
+            return job.id
+        if result.error is not None:
+            raise result.error
+        return result.job_id

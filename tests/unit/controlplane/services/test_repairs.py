@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from image_library.controlplane.services.fetch_again import FetchAgain
+from image_library.controlplane.services.import_wish import Description, ImportWish
 from image_library.controlplane.services.inventory import DAMAGED
 from image_library.controlplane.services.placement_conductor import Conductor
 from image_library.controlplane.services.placing import Placements
 from image_library.controlplane.services.repairs import FIRST_PAUSE_SECONDS, MOST_TRIES, Repairs
 from image_library.domain.image import Failure, Image, ImagePhase, Placement, PlacementState
 from image_library.domain.job import JobKind, JobState
+from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.node import NodePhase
 from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import Evidence, TrustLevel
@@ -55,7 +58,11 @@ class RepairPlane(Plane):
     def fresh(self) -> Repairs:
         """As after a restart."""
         return Repairs(
-            database=self.database, placements=self.placements, changes=self.changes, clock=self.clock
+            database=self.database,
+            placements=self.placements,
+            imports=FetchAgain(database=self.database, runs=self.runs, clock=self.clock, new_id=self.new_id),
+            changes=self.changes,
+            clock=self.clock,
         )
 
     async def look(self) -> list[str]:
@@ -213,3 +220,45 @@ async def test_what_a_node_reports_is_begun_at_once(plane: RepairPlane) -> None:
         async with asyncio.timeout(10):
             while not plane.nodes.journal:
                 await settle()
+
+
+async def imported(plane: RepairPlane, **changes: Any) -> Image:
+    """The only copy of an import that nothing vouched for, damaged since."""
+    _, image = await plane.imports.start(
+        ImportWish(url="https://example.org/golden.qcow2", image=Description())
+    )
+    await settle()
+    proof = an_evidence(level=TrustLevel.UNVERIFIED, algorithm="sha256", expected="", actual=DIGEST[7:])
+    published = a_published_image(evidence=proof, **changes)
+    plane.nodes.say(list(plane.nodes.journal)[-1], state=JobState.READY, published=published)
+    await settle()
+    image = await plane.image(image.id)
+    assert (image.phase, image.digest) == (ImagePhase.READY, DIGEST)
+    await plane.know(image.with_placement(broken(image.placements[0].node_id)))
+    return await plane.image(image.id)
+
+
+async def test_the_only_copy_of_an_import_comes_from_where_it_came(plane: RepairPlane) -> None:
+    image = await imported(plane)
+    first, again = await plane.look()
+    job, order = await plane.stored_job(again), plane.nodes.journal[again].order
+    assert (job.kind, job.image_id, order.url) == (
+        JobKind.IMPORT,
+        image.id,
+        plane.nodes.journal[first].order.url,
+    )
+    # Exactly the bytes that were here, and no more trust than they had.
+    assert (order.checksum_algorithm, order.digest, order.unverified) == ("sha256", DIGEST[7:], True)
+    proof = an_evidence(level=TrustLevel.PINNED, algorithm="sha256", expected=DIGEST[7:], actual=DIGEST[7:])
+    plane.nodes.say(again, state=JobState.READY, published=a_published_image(evidence=proof))
+    await settle()
+    whole = await plane.image(image.id)
+    assert (whole.phase, whole.evidence) == (ImagePhase.READY, image.evidence)
+    assert [copy.state for copy in whole.placements] == [PlacementState.READY]
+
+
+async def test_what_was_made_of_an_imported_file_is_not_made_again(plane: RepairPlane) -> None:
+    source = ConvertedFrom(format="vmdk", digest=DIGEST, size_bytes=7)
+    image = await imported(plane, converted_from=source)
+    assert len(await plane.look()) == 1
+    assert (await plane.image(image.id)).placements[0].state is PlacementState.DAMAGED
