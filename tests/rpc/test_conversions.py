@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.lineage import ConvertedFrom
@@ -16,7 +17,10 @@ from tests.fakes.node_daemon import FakeNodeDaemon
 from tests.rpc.conftest import IMAGES, Caller
 from tests.support.rpc import Json
 
-SOURCE = ConvertedFrom(format="qcow2", digest=DIGEST, size_bytes=9, shape="raw", trust=TrustLevel.CHECKSUM)
+MACHINE = Hardware(cpus=2, memory_mib=4096, firmware="efi", os_type="Debian", network_cards=1)
+SOURCE = ConvertedFrom(
+    format="qcow2", digest=DIGEST, size_bytes=9, shape="raw", trust=TrustLevel.CHECKSUM, hardware=MACHINE
+)
 MADE = replace(
     a_published_image(
         digest=OTHER_DIGEST,
@@ -63,6 +67,13 @@ async def test_a_new_image_comes_of_it_and_tells_what_it_was(call: Caller, node:
     assert status["trust"] == "TRUST_LEVEL_UNVERIFIED"
     assert status["convertedFrom"]["digest"] == DIGEST
     assert status["convertedFrom"]["trust"] == "TRUST_LEVEL_CHECKSUM"
+    assert status["convertedFrom"]["hardware"] == {
+        "cpus": 2,
+        "memoryMib": "4096",
+        "firmware": "efi",
+        "osType": "Debian",
+        "networkCards": 1,
+    }
     old = await call(f"{IMAGES}/GetImage", {"id": "debian-12"})
     assert old["status"]["digest"] == DIGEST
     refused = await call.refused(f"{IMAGES}/ConvertImage", {"image": "debian-12", "format": "raw"})

@@ -17,7 +17,7 @@ from limiquantix.storage.v1.image_pb import (
     ImageStatus,
     OsInfo,
 )
-from limiquantix.storage.v1.trust_pb import TrustLevel
+from limiquantix.storage.v1.trust_pb import ApplianceHardware, TrustLevel
 
 
 def catalog_rows(
@@ -165,7 +165,23 @@ def _lineage(status: ImageStatus) -> list[tuple[str, str]]:
     return [
         ("converted from", f"{source.format}{packing}, {shown(source.size_bytes)}{proved}"),
         ("its digest", source.digest),
+        ("its machine", _machine(source.hardware)),
     ]
+
+
+def _machine(hardware: ApplianceHardware | None) -> str:
+    """What an appliance says of the machine that it was exported from."""
+    if hardware is None:
+        return ""
+    memory = shown(hardware.memory_mib << 20) if hardware.memory_mib else ""
+    said = (
+        ("CPUs", hardware.cpus),
+        ("memory", memory),
+        ("firmware", hardware.firmware),
+        ("network cards", hardware.network_cards),
+        ("system", hardware.os_type),
+    )
+    return ", ".join(f"{name} {value}" for name, value in said if value)
 
 
 def _words(image: Image) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from image_library.domain.hardware import Hardware
 from image_library.domain.trust import TrustLevel
 
 
@@ -24,3 +25,5 @@ class ConvertedFrom:
     shape: str = ""
     # Of another image: how far that was proved. It proves nothing of this one.
     trust: TrustLevel | None = None
+    # Of an appliance (OVA): the machine that it describes.
+    hardware: Hardware | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from image_library.domain.guest_facts import tidy
+from image_library.domain.hardware import Hardware
 from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.enums import known
@@ -70,6 +71,7 @@ def source_to_wire(source: ConvertedFrom | None) -> trust_pb.ConvertedFrom | Non
         sha512=source.sha512,
         shape=source.shape,
         trust=trust_to_wire(source.trust) if source.trust else trust_pb.TrustLevel.UNSPECIFIED,
+        hardware=_hardware_to_wire(source.hardware),
     )
 
 
@@ -85,4 +87,31 @@ def source_from_wire(message: trust_pb.ConvertedFrom | None) -> ConvertedFrom | 
         sha512=tidy(message.sha512),
         shape=tidy(message.shape),
         trust=_LEVELS.get(int(message.trust)),
+        hardware=_hardware_from_wire(message.hardware),
+    )
+
+
+def _hardware_to_wire(hardware: Hardware | None) -> trust_pb.ApplianceHardware | None:
+    if hardware is None:
+        return None
+    return trust_pb.ApplianceHardware(
+        cpus=hardware.cpus,
+        memory_mib=hardware.memory_mib,
+        firmware=hardware.firmware,
+        disk_capacity_bytes=hardware.disk_capacity_bytes,
+        os_type=hardware.os_type,
+        network_cards=hardware.network_cards,
+    )
+
+
+def _hardware_from_wire(message: trust_pb.ApplianceHardware | None) -> Hardware | None:
+    if message is None:
+        return None
+    return Hardware(
+        cpus=message.cpus,
+        memory_mib=message.memory_mib,
+        firmware=tidy(message.firmware),
+        disk_capacity_bytes=message.disk_capacity_bytes,
+        os_type=tidy(message.os_type),
+        network_cards=message.network_cards,
     )

@@ -173,6 +173,11 @@ async def test_the_disk_of_an_appliance_is_converted_and_its_hardware_kept(
         assert image.facts.hardware.cpus == 2
         assert image.converted_from is not None
         assert image.converted_from.format == "ova"
+        assert image.converted_from.hardware == image.facts.hardware
+    # Also as the journal tells it after a restart.
+    async with bench_at(tmp_path, mirror) as bench:
+        [kept], _ = await bench.store.published()
+        assert kept.converted_from == image.converted_from
 
 
 async def test_one_layer_only(tmp_path: Path, mirror: Mirror) -> None:

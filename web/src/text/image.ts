@@ -99,6 +99,10 @@ export const imageText = {
     storedDigest: 'Digest of what is stored',
     sourceSize: 'Size of what came',
     sourceTrust: 'Trust of what came',
+    sourceMachine: 'Its machine',
+    machine: (said: { cpus: number; memoryMib: bigint; firmware: string; osType: string }): string =>
+      [said.cpus && `${said.cpus} CPUs`, said.memoryMib && `${said.memoryMib} MiB of memory`, said.firmware, said.osType]
+        .filter(Boolean).join(', '),
     packedWith: (format: string, packing: string) => `${format}, compressed with ${packing}`,
     verifiedAt: 'Verified at',
     verifiedOn: 'Verified on',

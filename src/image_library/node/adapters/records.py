@@ -131,14 +131,26 @@ def _load_shape(raw: Json | None) -> Shape | None:
 def _source(source: ConvertedFrom | None) -> Json | None:
     if source is None:
         return None
-    return {**vars(source), "trust": source.trust.name.lower() if source.trust else None}
+    return {
+        **vars(source),
+        "trust": source.trust.name.lower() if source.trust else None,
+        "hardware": vars(source.hardware) if source.hardware else None,
+    }
 
 
 def _load_source(raw: Json | None) -> ConvertedFrom | None:
     if raw is None:
         return None
-    known: Json = {**raw, "trust": TrustLevel[raw["trust"].upper()] if raw["trust"] else None}
+    known: Json = {
+        **raw,
+        "trust": TrustLevel[raw["trust"].upper()] if raw["trust"] else None,
+        "hardware": _load_hardware(raw.get("hardware")),
+    }
     return ConvertedFrom(**known)
+
+
+def _load_hardware(raw: Json | None) -> Hardware | None:
+    return Hardware(**raw) if raw else None
 
 
 def _facts(facts: ImageFacts) -> Json:
@@ -148,12 +160,11 @@ def _facts(facts: ImageFacts) -> Json:
 
 
 def _load_facts(raw: Json) -> ImageFacts:
-    hardware = raw.get("hardware")
     known: Json = {
         **raw,
         "format": ImageFormat(raw["format"]),
         "guest": _load_guest(raw.get("guest")),
-        "hardware": Hardware(**hardware) if hardware else None,
+        "hardware": _load_hardware(raw.get("hardware")),
     }
     return ImageFacts(**known)
 

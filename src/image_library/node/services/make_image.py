@@ -218,6 +218,7 @@ class ImageMaking:
             sha512=given.digests.sha512,
             shape=str(attempt.wanted or Shape(format=facts.format)),
             trust=given.trust,
+            hardware=inside.hardware,
         )
         return Made(output=output, digests=digests, facts=facts, converted_from=source)
 

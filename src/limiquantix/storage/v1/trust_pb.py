@@ -110,7 +110,7 @@ class TrustEvidence(Message[_TrustEvidenceFields]):
         node_id: str
         key_owner: str
 
-_ConvertedFromFields: TypeAlias = Literal["format", "packing", "digest", "size_bytes", "sha512", "shape", "trust"]
+_ConvertedFromFields: TypeAlias = Literal["format", "packing", "digest", "size_bytes", "sha512", "shape", "trust", "hardware"]
 
 class ConvertedFrom(Message[_ConvertedFromFields]):
     """
@@ -161,9 +161,15 @@ class ConvertedFrom(Message[_ConvertedFromFields]):
             ```proto
             limiquantix.storage.v1.TrustLevel trust = 7;
             ```
+        hardware:
+            Of an appliance (OVA): the machine that it describes.
+
+            ```proto
+            optional limiquantix.storage.v1.ApplianceHardware hardware = 8;
+            ```
     """
 
-    __slots__ = ("format", "packing", "digest", "size_bytes", "sha512", "shape", "trust")
+    __slots__ = ("format", "packing", "digest", "size_bytes", "sha512", "shape", "trust", "hardware")
 
     if TYPE_CHECKING:
 
@@ -177,6 +183,7 @@ class ConvertedFrom(Message[_ConvertedFromFields]):
             sha512: str = "",
             shape: str = "",
             trust: TrustLevel | None = None,
+            hardware: ApplianceHardware | None = None,
         ) -> None:
             pass
 
@@ -187,6 +194,71 @@ class ConvertedFrom(Message[_ConvertedFromFields]):
         sha512: str
         shape: str
         trust: TrustLevel
+        hardware: ApplianceHardware | None
+
+_ApplianceHardwareFields: TypeAlias = Literal["cpus", "memory_mib", "firmware", "disk_capacity_bytes", "os_type", "network_cards"]
+
+class ApplianceHardware(Message[_ApplianceHardwareFields]):
+    """
+    Zero or empty where the appliance says nothing.
+
+    ```proto
+    message limiquantix.storage.v1.ApplianceHardware
+    ```
+
+    Attributes:
+        cpus:
+            ```proto
+            uint32 cpus = 1;
+            ```
+        memory_mib:
+            ```proto
+            uint64 memory_mib = 2;
+            ```
+        firmware:
+            "bios" or "efi".
+
+            ```proto
+            string firmware = 3;
+            ```
+        disk_capacity_bytes:
+            ```proto
+            uint64 disk_capacity_bytes = 4;
+            ```
+        os_type:
+            The exporter's own words.
+
+            ```proto
+            string os_type = 5;
+            ```
+        network_cards:
+            ```proto
+            uint32 network_cards = 6;
+            ```
+    """
+
+    __slots__ = ("cpus", "memory_mib", "firmware", "disk_capacity_bytes", "os_type", "network_cards")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            cpus: int = 0,
+            memory_mib: int = 0,
+            firmware: str = "",
+            disk_capacity_bytes: int = 0,
+            os_type: str = "",
+            network_cards: int = 0,
+        ) -> None:
+            pass
+
+        cpus: int
+        memory_mib: int
+        firmware: str
+        disk_capacity_bytes: int
+        os_type: str
+        network_cards: int
 
 class TrustLevel(Enum):
     """
@@ -235,13 +307,14 @@ class TrustLevel(Enum):
 
 
 _DESC = file_desc(
-    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner"\xe0\x01\n\rConvertedFrom\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n\x07packing\x18\x02 \x01(\tR\x07packing\x12\x16\n\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12\x16\n\x06sha512\x18\x05 \x01(\tR\x06sha512\x12\x14\n\x05shape\x18\x06 \x01(\tR\x05shape\x128\n\x05trust\x18\x07 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
+    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner"\xa7\x02\n\rConvertedFrom\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n\x07packing\x18\x02 \x01(\tR\x07packing\x12\x16\n\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12\x16\n\x06sha512\x18\x05 \x01(\tR\x06sha512\x12\x14\n\x05shape\x18\x06 \x01(\tR\x05shape\x128\n\x05trust\x18\x07 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12E\n\x08hardware\x18\x08 \x01(\x0b2).limiquantix.storage.v1.ApplianceHardwareR\x08hardware"\xd0\x01\n\x11ApplianceHardware\x12\x12\n\x04cpus\x18\x01 \x01(\rR\x04cpus\x12\x1d\n\nmemory_mib\x18\x02 \x01(\x04R\tmemoryMib\x12\x1a\n\x08firmware\x18\x03 \x01(\tR\x08firmware\x12.\n\x13disk_capacity_bytes\x18\x04 \x01(\x04R\x11diskCapacityBytes\x12\x17\n\x07os_type\x18\x05 \x01(\tR\x06osType\x12#\n\rnetwork_cards\x18\x06 \x01(\rR\x0cnetworkCards*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
     [
         timestamp_pb.desc(),
     ],
     {
         "TrustEvidence": TrustEvidence,
         "ConvertedFrom": ConvertedFrom,
+        "ApplianceHardware": ApplianceHardware,
         "TrustLevel": TrustLevel,
     },
 )

@@ -125,6 +125,7 @@ export function Conversion({ image }: { image: Image }): ReactNode {
           ['sha512', source.sha512 && <code key="sha512">{source.sha512}</code>],
           [words.storedDigest, <code key="stored">{image.status?.digest}</code>],
           [words.sourceTrust, ofImage ? text.trust.level[source.trust] : ''],
+          [words.sourceMachine, source.hardware && words.machine(source.hardware)],
         ]}
       />
     </>

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/storage/v1/trust.proto.
  */
 export const file_limiquantix_storage_v1_trust: GenFile = /*@__PURE__*/
-  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAkipgEKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsKo8BCgpUcnVzdExldmVsEhsKF1RSVVNUX0xFVkVMX1VOU1BFQ0lGSUVEEAASGgoWVFJVU1RfTEVWRUxfVU5WRVJJRklFRBABEhgKFFRSVVNUX0xFVkVMX0NIRUNLU1VNEAISFgoSVFJVU1RfTEVWRUxfUElOTkVEEAMSFgoSVFJVU1RfTEVWRUxfU0lHTkVEEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAki4wEKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEjsKCGhhcmR3YXJlGAggASgLMikubGltaXF1YW50aXguc3RvcmFnZS52MS5BcHBsaWFuY2VIYXJkd2FyZSKMAQoRQXBwbGlhbmNlSGFyZHdhcmUSDAoEY3B1cxgBIAEoDRISCgptZW1vcnlfbWliGAIgASgEEhAKCGZpcm13YXJlGAMgASgJEhsKE2Rpc2tfY2FwYWNpdHlfYnl0ZXMYBCABKAQSDwoHb3NfdHlwZRgFIAEoCRIVCg1uZXR3b3JrX2NhcmRzGAYgASgNKo8BCgpUcnVzdExldmVsEhsKF1RSVVNUX0xFVkVMX1VOU1BFQ0lGSUVEEAASGgoWVFJVU1RfTEVWRUxfVU5WRVJJRklFRBABEhgKFFRSVVNUX0xFVkVMX0NIRUNLU1VNEAISFgoSVFJVU1RfTEVWRUxfUElOTkVEEAMSFgoSVFJVU1RfTEVWRUxfU0lHTkVEEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * What was compared with what, stored with the image in the same step that made it READY.
@@ -137,6 +137,13 @@ export type ConvertedFrom = Message<"limiquantix.storage.v1.ConvertedFrom"> & {
    * @generated from field: limiquantix.storage.v1.TrustLevel trust = 7;
    */
   trust: TrustLevel;
+
+  /**
+   * Of an appliance (OVA): the machine that it describes.
+   *
+   * @generated from field: limiquantix.storage.v1.ApplianceHardware hardware = 8;
+   */
+  hardware?: ApplianceHardware | undefined;
 };
 
 /**
@@ -145,6 +152,54 @@ export type ConvertedFrom = Message<"limiquantix.storage.v1.ConvertedFrom"> & {
  */
 export const ConvertedFromSchema: GenMessage<ConvertedFrom> = /*@__PURE__*/
   messageDesc(file_limiquantix_storage_v1_trust, 1);
+
+/**
+ * Zero or empty where the appliance says nothing.
+ *
+ * @generated from message limiquantix.storage.v1.ApplianceHardware
+ */
+export type ApplianceHardware = Message<"limiquantix.storage.v1.ApplianceHardware"> & {
+  /**
+   * @generated from field: uint32 cpus = 1;
+   */
+  cpus: number;
+
+  /**
+   * @generated from field: uint64 memory_mib = 2;
+   */
+  memoryMib: bigint;
+
+  /**
+   * "bios" or "efi".
+   *
+   * @generated from field: string firmware = 3;
+   */
+  firmware: string;
+
+  /**
+   * @generated from field: uint64 disk_capacity_bytes = 4;
+   */
+  diskCapacityBytes: bigint;
+
+  /**
+   * The exporter's own words.
+   *
+   * @generated from field: string os_type = 5;
+   */
+  osType: string;
+
+  /**
+   * @generated from field: uint32 network_cards = 6;
+   */
+  networkCards: number;
+};
+
+/**
+ * Describes the message limiquantix.storage.v1.ApplianceHardware.
+ * Use `create(ApplianceHardwareSchema)` to create a new message.
+ */
+export const ApplianceHardwareSchema: GenMessage<ApplianceHardware> = /*@__PURE__*/
+  messageDesc(file_limiquantix_storage_v1_trust, 2);
 
 /**
  * How far an image's bytes were proved to be the publisher's. Higher proves more.
