@@ -18,6 +18,22 @@ test('a signed level names the key and its owner, another one does not', () => {
   expect(provedHow(TrustLevel.CHECKSUM, { keyOwner: 'Ubuntu', keyFingerprint: KEY })).not.toContain('Ubuntu');
 });
 
+test('a digest that was given with an import is no publisher’s file', () => {
+  const nobody = { keyOwner: '', keyFingerprint: '' };
+  expect(provedHow(TrustLevel.CHECKSUM, { ...nobody, source: 'import' })).toContain('given with it');
+  expect(provedHow(TrustLevel.CHECKSUM, { ...nobody, source: 'https://example.org/SUMS' })).toContain('the publisher serves');
+});
+
+test('an appliance tells of its machine', () => {
+  const made = image('1', 'made');
+  if (made.status) {
+    const hardware = { cpus: 4, memoryMib: 2048n, osType: 'Debian' };
+    made.status.convertedFrom = create(ConvertedFromSchema, { format: 'ova', digest: 'sha256:came', hardware });
+  }
+  rendered(<Conversion image={made} />, transport(new Stream()));
+  expect(screen.getByText('4 CPUs, 2048 MiB of memory, Debian')).toBeTruthy();
+});
+
 test('the evidence of a signed image shows owner and fingerprint', () => {
   const signed = image('1', 'ubuntu');
   if (signed.status) {

@@ -9,7 +9,7 @@ interface Props {
   /** Whether bytes were compared already; else it is what a download will prove at best. */
   verified: boolean;
   /** Who signed, where that is known: of what is here, or of what a download will ask for. */
-  evidence?: Pick<TrustEvidence, 'keyOwner' | 'keyFingerprint'> | undefined;
+  evidence?: (Pick<TrustEvidence, 'keyOwner' | 'keyFingerprint'> & Partial<Pick<TrustEvidence, 'source'>>) | undefined;
 }
 
 /** Verified is said of what is verified, and how, and of nothing else. */
@@ -26,9 +26,15 @@ export function TrustBadge({ level = TrustLevel.UNSPECIFIED, verified, evidence 
   );
 }
 
+/** How the level is proved; of a digest that came with the bytes themselves, that it did. */
+export function provedBy(level: TrustLevel, source: string): string {
+  const given = level === TrustLevel.CHECKSUM && (source === 'import' || source === 'upload');
+  return given ? text.trust.given : text.trust.how[level] ?? '';
+}
+
 /** How the level is proved, and by whose key where one signed. */
 export function provedHow(level: TrustLevel, evidence: Props['evidence']): string {
-  const how = text.trust.how[level] ?? '';
+  const how = provedBy(level, evidence?.source ?? '');
   if (level !== TrustLevel.SIGNED || !evidence?.keyFingerprint) return how;
   return `${how} ${text.trust.signedBy(evidence.keyOwner, inGroups(evidence.keyFingerprint))}`;
 }

@@ -180,6 +180,7 @@ export const text = {
       'Its digest stands in the catalog itself.',
       'The publisher’s checksum file is signed by a key that the catalog pins.',
     ],
+    given: 'Its digest is the one that was given with it when it was imported or uploaded.',
     signedBy: (owner: string, fingerprint: string) => `Signed by ${owner || 'a key'} (${fingerprint}).`,
     promise: 'A download of it is checked this way:',
   },

@@ -1,6 +1,6 @@
 import { Alert, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { inGroups } from '@/components/TrustBadge';
+import { inGroups, provedBy } from '@/components/TrustBadge';
 import { type Image, ImageSpec_Format } from '@/gen/limiquantix/storage/v1/image_pb';
 import { TrustLevel } from '@/gen/limiquantix/storage/v1/trust_pb';
 import { formatMoment } from '@/hooks/format';
@@ -92,7 +92,7 @@ export function Evidence({ image }: { image: Image }): ReactNode {
   if (!evidence?.expected) return <Text c="dimmed">{words.noEvidence}</Text>;
   return (
     <>
-      <Text size="sm" mb="sm">{text.trust.how[level]}</Text>
+      <Text size="sm" mb="sm">{provedBy(level, evidence.source)}</Text>
       <Facts
         facts={[
           [words.level, text.trust.level[level]],
