@@ -93,7 +93,7 @@ async def test_another_file_in_its_place_is_not_given(bench: Workbench, reading:
     other.write_bytes(IMAGE)
     os.utime(other, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     other.replace(blob(bench))
-    with pytest.raises(ImageFileMissing):
+    with pytest.raises(ImageChanged):
         await read(reading)
 
 

@@ -40,7 +40,7 @@ class StoreChanged(LibraryError):
 
 
 class ImageFileMissing(LibraryError):
-    """A published image file is gone or changed behind our back."""
+    """A published image file is gone behind our back."""
 
     code = "image.missing"
     kind = Kind.DATA_LOSS
