@@ -153,7 +153,7 @@ class UnknownImage(LibraryError):
     @classmethod
     def named(cls, name: str, known: Iterable[str]) -> UnknownImage:
         """The error for ``name``, with the closest known names in its remedy."""
-        close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.5)
         remedy = f"Did you mean {' or '.join(close)}?" if close else ""
         return cls(f"There is no image '{printable(name)}'.", remedy=remedy, field="image")
 
