@@ -14,6 +14,12 @@ from tests.support.mirror_faults import Corrupt, HoldAt
 from tests.support.processes import Program
 from tests.support.publisher import Publication
 
+OPEN_PALETTE = """() => {
+  const pressed = new KeyboardEvent('keydown', { key: 'k', code: 'KeyK', ctrlKey: true, bubbles: true });
+  document.body.dispatchEvent(pressed);
+  return document.activeElement.getAttribute('placeholder');
+}"""
+
 
 def test_a_download_is_watched_to_its_end(person: Visitor, mirror: Mirror, debian: Publication) -> None:
     hold = HoldAt(8 * MIB)
@@ -207,7 +213,8 @@ def test_everything_is_reached_by_keyboard_alone(
     page.keyboard.press("Enter")
     card = page.get_by_role("article", name="Debian 12")
     expect(card.get_by_text("Verified: checksum")).to_be_visible()
-    page.keyboard.press("Control+k")
+    # Whatever is typed after it is for the palette, however fast: its field has the focus before the event is over.
+    assert page.evaluate(OPEN_PALETTE) == "Search images, VMs and actions…"
     page.keyboard.type("nodes")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1, name="Nodes")).to_be_visible()

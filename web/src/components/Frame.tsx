@@ -3,6 +3,7 @@ import { useClickOutside, useDisclosure, useHotkeys } from '@mantine/hooks';
 import { IconActivity, IconArrowsShuffle, IconDatabase, IconDeviceDesktop, IconDeviceLaptop, IconDisc, IconDownload, IconMoon, IconPlugConnectedX, IconSearch, IconServer2, IconSettings, IconStack2, IconSun } from '@tabler/icons-react';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { useConnection, useWatch } from '@/api/library';
 import { JobProgress } from '@/components/JobProgress';
 import { tip, Tips } from '@/components/Tips';
@@ -43,7 +44,8 @@ export function Frame(): ReactNode {
   const [palette, setPalette] = useState(0);
   const { pathname } = useLocation();
   const main = useRef<HTMLElement>(null);
-  const open = (): void => setPalette((count) => count + 1);
+  // Before the next key is read, so that none of what is typed gets lost.
+  const open = (): void => flushSync(() => setPalette((count) => count + 1));
   useHotkeys([['mod+K', open]], []);
   useHotkeys([['/', () => main.current?.querySelector<HTMLInputElement>('input[type="search"]')?.focus()]]);
   useEffect(close, [pathname, close]);

@@ -28,7 +28,9 @@ export default function Palette({ asked }: { asked: number }): ReactNode {
       scrollable
       maxHeight={420}
       highlightQuery
-      searchProps={{ placeholder: text.palette.placeholder, 'aria-label': text.palette.placeholder, leftSection: <IconSearch size={18} aria-hidden /> }}
+      // There at once, and taking what is typed: keys that follow Ctrl-K belong to it.
+      transitionProps={{ duration: 0 }}
+      searchProps={{ autoFocus: true, placeholder: text.palette.placeholder, 'aria-label': text.palette.placeholder, leftSection: <IconSearch size={18} aria-hidden /> }}
     />
   );
 }
