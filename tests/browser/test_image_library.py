@@ -213,7 +213,7 @@ def test_everything_is_reached_by_keyboard_alone(
     page.keyboard.press("Enter")
     card = page.get_by_role("article", name="Debian 12")
     expect(card.get_by_text("Verified: checksum")).to_be_visible()
-    # Whatever is typed after it is for the palette, however fast: its field has the focus before the event is over.
+    # What is typed after it is the palette's, however fast: its field has the focus before the event is over.
     assert page.evaluate(OPEN_PALETTE) == "Search images, VMs and actions…"
     page.keyboard.type("nodes")
     page.keyboard.press("Enter")

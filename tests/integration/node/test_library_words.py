@@ -36,7 +36,7 @@ class Nothing:
     async def expect(self, total: int, validator: str) -> None:
         raise AssertionError(f"{total} bytes came with {validator!r}")
 
-    async def write(self, block: bytes) -> None:
+    async def write(self, block: bytes | memoryview) -> None:
         raise AssertionError(f"{len(block)} bytes came")
 
     async def restart(self) -> None:

@@ -51,8 +51,8 @@ class Receiver(Protocol):
         """
         ...
 
-    async def write(self, block: bytes) -> None:
-        """Take the next bytes; waits while the disk is behind."""
+    async def write(self, block: bytes | memoryview) -> None:
+        """Take the next bytes, which are not used after it; waits while the disk is behind."""
         ...
 
     async def restart(self) -> None:

@@ -247,9 +247,9 @@ class _Judged:
     async def expect(self, total: int, validator: str) -> None:
         await self._part.expect(total, validator)
 
-    async def write(self, block: bytes) -> None:
+    async def write(self, block: bytes | memoryview) -> None:
         if self._part.offset == len(self._beginning) < _ENOUGH_TO_JUDGE:
-            self._beginning += block[: _ENOUGH_TO_JUDGE - len(self._beginning)]
+            self._beginning += bytes(block[: _ENOUGH_TO_JUDGE - len(self._beginning)])
             if len(self._beginning) in (_ENOUGH_TO_JUDGE, self._part.total):
                 _judge(self._inspector, self._beginning, name=self._name, declared=self._declared)
         await self._part.write(block)

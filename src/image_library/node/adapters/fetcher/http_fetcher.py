@@ -26,6 +26,7 @@ from image_library.domain.errors import (
 from image_library.node.adapters.fetcher.access import SourceAccess
 from image_library.node.adapters.fetcher.answers import Answer, read_answer
 from image_library.node.adapters.fetcher.attempts import Attempt, Attempts
+from image_library.node.adapters.fetcher.bodies import BUFFER, body_of
 from image_library.node.adapters.fetcher.failures import TryAgain, from_exception, from_status
 from image_library.node.adapters.fetcher.policy import Hop, Routes, Way
 from image_library.node.adapters.fetcher.retries import RetryRules
@@ -35,8 +36,6 @@ from image_library.node.ports.fetching import Receiver, Source, Tell
 from image_library.wire.errors import from_plain
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Small enough to stay in the processor's cache: larger ones were measured to be slower.
-_READ_BUFFER = 256 << 10
 # An answer of unknown length is held against the free space this often.
 _LOOK_AGAIN = 256 << 20
 _LONGEST_WORDS = 64 << 10
@@ -50,7 +49,7 @@ def open_session(connector: aiohttp.BaseConnector, *, authorization: str = "") -
     return aiohttp.ClientSession(
         connector=connector,
         auto_decompress=False,
-        read_bufsize=_READ_BUFFER,
+        read_bufsize=BUFFER,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={
             "User-Agent": f"limiquantix/{__version__}",
@@ -235,31 +234,27 @@ class HttpFetcher:
             raise TryAgain(SourceUnreachable(f"The connection to {hop.host} broke.")) from error
         return bytes(found)
 
-    async def _blocks(self, hop: Hop, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    async def _blocks(self, hop: Hop, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes | memoryview]:
         """The body as it comes; ends the connection when it hardly comes any more."""
-        rules, content, loop = self._rules, response.content, asyncio.get_running_loop()
+        rules, body, loop = self._rules, body_of(response), asyncio.get_running_loop()
         enough = round(rules.slowest_rate * rules.patience)
         came, window_ends = 0, loop.time() + rules.patience
         while True:
             try:
                 async with asyncio.timeout_at(window_ends):
-                    block, _ = await content.readchunk()
+                    block = await body.read()
             except TimeoutError:
                 kept = f"{rules.slowest_rate} bytes a second for {rules.patience:g} s"
                 raise TryAgain(SourceStalled(f"{hop.host} sent less than {kept}.")) from None
-            except RuntimeError as error:
-                # The HTTP library's word for a connection that it closed itself over a broken chunk.
-                raise aiohttp.ClientPayloadError(str(error)) from error
-            if not block and content.at_eof():
+            if not block:
                 return
             came += len(block)
             if came >= enough:
                 came, window_ends = 0, loop.time() + rules.patience
-            if block:
-                asked = loop.time()
-                yield block
-                # Waiting for our own disk is not the source's fault.
-                window_ends += loop.time() - asked
+            asked = loop.time()
+            yield block
+            # Waiting for our own disk is not the source's fault.
+            window_ends += loop.time() - asked
 
 
 def _check_size(hop: Hop, answer: Answer, size: int) -> None:

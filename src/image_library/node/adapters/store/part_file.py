@@ -79,7 +79,7 @@ class PartFile:
         self._reserve(self)
         await self._records.save(self._record)
 
-    async def write(self, block: bytes) -> None:
+    async def write(self, block: bytes | memoryview) -> None:
         self._received += len(block)
         try:
             with disk_errors("writing a part"):

@@ -93,7 +93,7 @@ class Pieces:
         self._lanes = [Lane(work, name=name, done=self._is_done) for name, work in lanes]
         self._writing = self._lanes[0]
 
-    async def put(self, block: bytes) -> None:
+    async def put(self, block: bytes | memoryview) -> None:
         """Take bytes, all of them.
 
         Raises:
