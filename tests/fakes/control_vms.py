@@ -8,6 +8,7 @@ from typing import Any
 
 from image_library.controlplane.adapters.cloud_init_schema import CloudInitSchema
 from image_library.controlplane.adapters.system_clock import new_salt
+from image_library.controlplane.adapters.xml_answer_files import XmlAnswerFiles
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import ConsolePiece
@@ -22,6 +23,7 @@ from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import VmSources
 from image_library.controlplane.services.vms import VmService
+from image_library.controlplane.services.windows_answers import AnswerFileRenderer
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
 from image_library.domain.errors import LibraryError, NodeUnreachable, UnknownVm
@@ -173,7 +175,11 @@ class VmPlane(Plane):
             records=self.records,
             sources=sources,
             trust=trust,
-            seeds=VmSeeds(renderer=SeedRenderer(YamlDocuments()), new_salt=new_salt),
+            seeds=VmSeeds(
+                renderer=SeedRenderer(YamlDocuments()),
+                answers=AnswerFileRenderer(XmlAnswerFiles()),
+                new_salt=new_salt,
+            ),
             preflight=VmPreflight(
                 catalog=catalog or a_catalog(),
                 documents=YamlDocuments(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,35 @@ async def test_a_password_in_plain_is_nowhere_once_it_was_read(
     seed = door.node.orders[made["id"]].seed
     assert "hashed_passwd: $6$rounds=" in seed.user_data
     assert "canary-8" not in seed.user_data
+
+
+async def test_windows_setups_answers_reach_the_node_and_nobody_else(
+    door: Door, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = wish()
+    asked["spec"]["provisioning"] = {
+        "sysprep": {
+            "administratorPassword": "canary-10",
+            "domain": "example.com",
+            "domainUser": "joiner",
+            "domainPassword": "canary-11",
+        }
+    }
+    preview = await door.call("PreviewProvisioning", asked)
+    assert preview["datasource"] == "DATASOURCE_ANSWER_FILE"
+    assert preview["paths"] == {"user_data": "Unattend.xml"}
+    assert (preview["user"], preview["userData"].count("(hidden)")) == ("Administrator", 2)
+    report = await door.call("PreflightVM", asked)
+    assert report["findings"][0]["code"] == "windows.image"
+    assert (await door.refused("CreateVM", asked))[1] == "VM_PREFLIGHT_FAILED"
+
+    made = await door.call("CreateVM", {**asked, "force": True})
+    seen = [preview, report, made, await door.call("GetVM", {"id": "web"}), await door.call("ListVMs")]
+    assert "canary" not in json.dumps(seen) + "".join(capfd.readouterr())
+    assert "<Password>canary-11</Password>" in door.node.orders[made["id"]].seed.user_data
+    # Once the node has it, no row has.
+    with closing(sqlite3.connect(tmp_path / "controlplane.db")) as database:
+        assert not any("canary" in line for line in database.iterdump())
 
 
 async def test_get_and_list_find_it(door: Door) -> None:

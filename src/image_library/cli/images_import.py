@@ -70,6 +70,15 @@ def import_image(
     os_user: Annotated[
         str, typer.Option("--os-user", metavar="USER", help="Who logs in.", rich_help_panel=_OS)
     ] = "",
+    os_provisioning: Annotated[
+        str,
+        typer.Option(
+            "--os-provisioning",
+            metavar="METHOD",
+            help="By what it is told on a first boot: cloud_init, sysprep, ignition or none.",
+            rich_help_panel=_OS,
+        ),
+    ] = "",
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Only start it; 'jobs watch' follows it.")
     ] = False,
@@ -77,7 +86,7 @@ def import_image(
     """Import an image from a URL. Without a checksum nothing proves what it is: it stays unverified."""
     from image_library.cli.importing import OsWords, import_from, request_for
 
-    os = OsWords(os_family, os_distribution, os_version, os_architecture, os_user)
+    os = OsWords(os_family, os_distribution, os_version, os_architecture, os_user, os_provisioning)
     request = request_for(url=url, name=name, labels=label or [], visibility=visibility, os=os)
     request.checksum, request.checksum_url = checksum, checksum_file_url
     request.size_bytes = size

@@ -30,6 +30,7 @@ class OsWords(NamedTuple):
     version: str
     architecture: str
     user: str
+    provisioning: str
 
 
 def request_for(
@@ -89,6 +90,9 @@ def _os(said: OsWords) -> OsInfo:
         version=said.version,
         architecture=said.architecture,
         default_user=said.user,
+        provisioning_method=_chosen(
+            OsInfo.ProvisioningMethod, said.provisioning or "provisioning_unknown", "os-provisioning"
+        ),
     )
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from protobuf import Oneof
 
 from image_library.cli import keys, provisioning_file, sizes
 from image_library.domain.cloud_init import Provisioning, identity_of
-from image_library.domain.errors import DiskTooSmall, InvalidPassword, InvalidUserData, printable
+from image_library.domain.errors import (
+    DiskTooSmall,
+    InvalidGuestSetting,
+    InvalidPassword,
+    InvalidUserData,
+    printable,
+)
 from image_library.domain.identity import valid_name
 from image_library.domain.os_info import GuestTraits
 from image_library.domain.user_data import checked_text
@@ -20,6 +27,7 @@ from limiquantix.compute.v1.vm_pb import (
     GuestUser,
     MemoryConfig,
     ProvisioningConfig,
+    SysprepConfig,
     VmSpec,
 )
 from limiquantix.storage.v1.image_pb import Image, ImageCatalogEntry, ImageRequirements
@@ -81,6 +89,13 @@ def told(wish: Wish) -> Told:
     user_data = _user_data(wish.user_data)
     if user_data and provisioned.config.user_data:
         raise InvalidUserData("There is user-data in both files; give one of them.", field="user_data")
+    cloud_init = (wish.user, wish.packages, wish.commands, user_data, wish.password_file)
+    if provisioned.sysprep and any(cloud_init):
+        raise InvalidGuestSetting(
+            "The file is for Windows, and options for cloud-init are given as well.",
+            remedy="Write all of it under [sysprep].",
+            field="provisioning",
+        )
     return Told(
         user_data=user_data or provisioned.config.user_data,
         provisioned=provisioned,
@@ -108,6 +123,8 @@ def judge(wish: Wish, key: keys.Key | None, said: Told) -> None:
     """Raises what the server would raise, after the download."""
     if wish.name:
         valid_name(wish.name)
+    if said.provisioned.sysprep:
+        return
     asked = Provisioning(
         user_data=said.user_data,
         default_user=wish.user,
@@ -126,8 +143,15 @@ def spec_of(wish: Wish, found: Found, image: Image | None, key: keys.Key | None,
         nics=list(said.provisioned.nics),
         vlans=list(said.provisioned.vlans),
         bonds=list(said.provisioned.bonds),
-        provisioning=ProvisioningConfig(method=Oneof("cloud_init", _cloud_init(wish, key, said))),
+        provisioning=ProvisioningConfig(method=_method(wish, key, said)),
     )
+
+
+def _method(
+    wish: Wish, key: keys.Key | None, said: Told
+) -> Oneof[Literal["cloud_init"], CloudInitConfig] | Oneof[Literal["sysprep"], SysprepConfig]:
+    sysprep = said.provisioned.sysprep
+    return Oneof("sysprep", sysprep) if sysprep else Oneof("cloud_init", _cloud_init(wish, key, said))
 
 
 def _cloud_init(wish: Wish, key: keys.Key | None, said: Told) -> CloudInitConfig:

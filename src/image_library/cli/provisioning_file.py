@@ -17,7 +17,14 @@ from protobuf import Message
 from image_library.domain.errors import InvalidGuestSetting, InvalidPassword, LibraryError, printable
 from image_library.domain.password import SALT_CHARACTERS, SALT_LENGTH, hashed
 from image_library.domain.secret import Secret
-from limiquantix.compute.v1.vm_pb import Bond, CloudInitConfig, GuestUser, NetworkInterface, Vlan
+from limiquantix.compute.v1.vm_pb import (
+    Bond,
+    CloudInitConfig,
+    GuestUser,
+    NetworkInterface,
+    SysprepConfig,
+    Vlan,
+)
 
 M = TypeVar("M", bound=Message)
 _NETWORK = ("nics", "vlans", "bonds")
@@ -27,6 +34,8 @@ FIELD = "provisioning"
 @dataclass(frozen=True, kw_only=True)
 class Provisioned:
     config: CloudInitConfig = field(default_factory=CloudInitConfig, repr=False)
+    # For Windows, instead of ``config``.
+    sysprep: SysprepConfig | None = field(default=None, repr=False)
     nics: tuple[NetworkInterface, ...] = ()
     vlans: tuple[Vlan, ...] = ()
     bonds: tuple[Bond, ...] = ()
@@ -51,11 +60,15 @@ def read(path: Path | None) -> Provisioned:
             f"'{name}' is not valid TOML.", remedy="Check it: 'python3 -m tomllib' is one way.", field=FIELD
         ) from None
     network = {key: said.pop(key, []) for key in _NETWORK}
+    sysprep = said.pop("sysprep", None)
+    if sysprep is not None and said:
+        raise _unfit(name, f"it has both [sysprep], for Windows, and {', '.join(sorted(said))}")
     config = _message(CloudInitConfig, said, name)
     for user in config.users:
         hide_password(user)
     return Provisioned(
         config=config,
+        sysprep=None if sysprep is None else _message(SysprepConfig, sysprep, name),
         nics=_messages(NetworkInterface, network["nics"], name),
         vlans=_messages(Vlan, network["vlans"], name),
         bonds=_messages(Bond, network["bonds"], name),

@@ -12,6 +12,7 @@ from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImag
 from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
 from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
 from image_library.controlplane.adapters.system_clock import new_id, new_salt
+from image_library.controlplane.adapters.xml_answer_files import XmlAnswerFiles
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
@@ -52,6 +53,7 @@ from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import VmSources
 from image_library.controlplane.services.vms import VmService
+from image_library.controlplane.services.windows_answers import AnswerFileRenderer
 from image_library.controlplane.settings import Settings
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
@@ -221,7 +223,11 @@ def vm_service(world: World, records: VmRecords, parts: ImageParts, trust: Trust
                 adoptions=parts.adoptions,
             ),
             trust=trust,
-            seeds=VmSeeds(renderer=SeedRenderer(YamlDocuments()), new_salt=new_salt),
+            seeds=VmSeeds(
+                renderer=SeedRenderer(YamlDocuments()),
+                answers=AnswerFileRenderer(XmlAnswerFiles()),
+                new_salt=new_salt,
+            ),
             preflight=VmPreflight(
                 database=database,
                 catalog=world.catalog,

@@ -174,7 +174,7 @@ def user_data_document(identity: GuestIdentity) -> dict[str, Any]:
     document |= _users(identity)
     document["ssh_pwauth"] = identity.ssh_password_login
     if identity.boot_commands:
-        document["bootcmd"] = [["sh", "-c", line] for line in identity.boot_commands]
+        document["bootcmd"] = [[*traits.shell_words, line] for line in identity.boot_commands]
     for items in identity.items:
         _join(document, items)
     document["package_update"] = True
@@ -183,7 +183,10 @@ def user_data_document(identity: GuestIdentity) -> dict[str, Any]:
     packages = dict.fromkeys((*_own_packages(traits), *identity.packages))
     if packages:
         document["packages"] = list(packages)
-    commands = [*map(list, traits.agent_commands), *(["sh", "-c", line] for line in identity.run_commands)]
+    commands = [
+        *map(list, traits.agent_commands),
+        *([*traits.shell_words, line] for line in identity.run_commands),
+    ]
     if commands:
         document["runcmd"] = commands
     return document

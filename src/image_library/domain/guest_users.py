@@ -134,7 +134,7 @@ def expiring(accounts: tuple[Account, ...]) -> list[dict[str, str]]:
 def _account(
     wish: UserWish, name: str, *, keys: tuple[str, ...], traits: GuestTraits, usual: Privilege
 ) -> Account:
-    valid_user(name)
+    valid_user(name, traits.user_names)
     if wish.password:
         raise InvalidPassword("The password was not hashed.", field="users.password")
     if wish.must_change_password and not wish.password_hash:

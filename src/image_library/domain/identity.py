@@ -10,7 +10,10 @@ _EXTENSIONS = re.compile(r"(\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|vdi|iso|ova))+$"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+# useradd's own rule, and that of Windows' local accounts.
+LINUX_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_WINDOWS_NEVER = r'"/\\\[\]:;|=,+*?<>@\x00-\x1f'
+WINDOWS_USER = re.compile(rf"(?=[^\s.])[^{_WINDOWS_NEVER}]{{1,20}}(?<![\s.])")
 
 
 def valid_name(name: str) -> str:
@@ -42,12 +45,12 @@ def valid_hostname(hostname: str) -> str:
     return hostname
 
 
-def valid_user(user: str) -> str:
-    """``user`` if it can be a Linux user's name (useradd's own rule).
+def valid_user(user: str, rule: re.Pattern[str] = LINUX_USER) -> str:
+    """``user`` if it can be the name of an account by ``rule``.
 
     Raises:
         InvalidUser: it cannot.
     """
-    if not _USER.fullmatch(user):
+    if not rule.fullmatch(user):
         raise InvalidUser(f"'{printable(user)}' is not a valid user name.", field="default_user")
     return user

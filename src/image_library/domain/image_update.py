@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from image_library.domain.errors import ImageChanged, InvalidRequest, printable
-from image_library.domain.identity import valid_name, valid_user
+from image_library.domain.identity import LINUX_USER, WINDOWS_USER, valid_name, valid_user
 from image_library.domain.image import Deprecation, Image, Requirements
-from image_library.domain.os_info import OsInfo
+from image_library.domain.os_info import OsFamily, OsInfo
 from image_library.domain.texts import named, readable
 
 T = TypeVar("T", OsInfo, Requirements)
@@ -105,7 +105,7 @@ def _os(os: OsInfo) -> OsInfo:
     for name in ("distribution", "version", "architecture"):
         readable(getattr(os, name), field=f"os.{name}", most=_LONGEST_WORD)
     if os.default_user:
-        valid_user(os.default_user)
+        valid_user(os.default_user, WINDOWS_USER if os.family is OsFamily.WINDOWS else LINUX_USER)
     return os
 
 

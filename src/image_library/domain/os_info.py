@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+
+from image_library.domain.identity import LINUX_USER
 
 
 class OsFamily(Enum):
@@ -54,3 +57,6 @@ class GuestTraits:
     sudo_package: str = ""
     # A row of ``repositories.MANAGERS``; empty where it is not known.
     package_manager: str = ""
+    # What a line of a shell is run by.
+    shell_words: tuple[str, ...] = ("sh", "-c")
+    user_names: re.Pattern[str] = LINUX_USER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from image_library.domain.vm import Datasource, SeedDocuments
 
@@ -15,6 +15,8 @@ class SeedLayout:
     paths: Mapping[str, str]
     # Fields whose file is there even when it is empty.
     always: frozenset[str] = frozenset()
+    # Further paths of the same file.
+    also: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 _LAYOUTS = {
@@ -39,6 +41,12 @@ _LAYOUTS = {
         },
         always=frozenset({"meta_data"}),
     ),
+    # Setup reads the one on a first boot, and the other when it installs.
+    Datasource.ANSWER_FILE: SeedLayout(
+        label="UNATTEND",
+        paths={"user_data": "Unattend.xml"},
+        also={"user_data": "Autounattend.xml"},
+    ),
 }
 
 
@@ -49,7 +57,6 @@ def seed_layout(datasource: Datasource) -> SeedLayout:
 def seed_files(documents: SeedDocuments) -> dict[str, bytes]:
     """The seed's files by their paths."""
     layout = seed_layout(documents.datasource)
-    texts = {name: getattr(documents, name) for name in layout.paths}
-    return {
-        layout.paths[name]: text.encode() for name, text in texts.items() if text or name in layout.always
-    }
+    texts = {name: getattr(documents, name).encode() for name in layout.paths}
+    files = {layout.paths[name]: text for name, text in texts.items() if text or name in layout.always}
+    return files | {path: texts[name] for name, path in layout.also.items()}

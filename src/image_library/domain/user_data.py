@@ -36,6 +36,8 @@ _PART_TYPES = (
     ("#include", "text/x-include-url"),
     ("#part-handler", "text/part-handler"),
     ("#!", "text/x-shellscript"),
+    # Cloudbase-Init's: "#ps1" and "#ps1_sysnative".
+    ("#ps1", "text/x-shellscript"),
 )
 # cloud-init's own pattern, in any case.
 _TEMPLATE = re.compile(r"##\s*template:\s*jinja", re.IGNORECASE)

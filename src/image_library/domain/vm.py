@@ -49,6 +49,8 @@ class Datasource(Enum):
     NOCLOUD = "nocloud"
     # A disk labelled "config-2" in OpenStack's layout; meta-data and network are JSON.
     CONFIG_DRIVE = "config_drive"
+    # A disk with the answer file of Windows Setup.
+    ANSWER_FILE = "answer_file"
 
 
 @dataclass(frozen=True, kw_only=True)

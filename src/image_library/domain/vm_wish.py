@@ -12,6 +12,7 @@ from image_library.domain.image import Requirements
 from image_library.domain.machine import GIB, MAX_CORES, MAX_MEMORY_MIB, MIN_MEMORY_MIB
 from image_library.domain.network_wish import NetworkWish, network_of
 from image_library.domain.vm import Datasource
+from image_library.domain.windows.answers import WindowsWish
 
 DEFAULT_CORES = 2
 DEFAULT_MEMORY_MIB = 2048
@@ -55,7 +56,8 @@ class VmWish:
     # Make it although a look beforehand says that it will not come up.
     force: bool = False
     from_template: bool = False
-    sysprep: bool = False
+    # For Windows, instead of ``provisioning``.
+    windows: WindowsWish | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,8 @@ def judge(wish: VmWish) -> DiskWish:
         NotImplementedYet: it asks for what this version does not make.
     """
     valid_name(wish.name)
-    if wish.from_template or wish.sysprep:
-        raise NotImplementedYet("VMs from templates and Windows guests are not made by this version.")
+    if wish.from_template:
+        raise NotImplementedYet("VMs from templates are not made by this version.")
     if len(wish.description) > LONGEST_DESCRIPTION:
         raise InvalidRequest(
             f"The description has more than {LONGEST_DESCRIPTION} characters.", field="description"

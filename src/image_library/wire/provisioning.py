@@ -17,6 +17,7 @@ from image_library.domain.repositories import Repository
 from image_library.domain.secret import Secret
 from image_library.domain.seed_files import seed_layout
 from image_library.domain.vm import Datasource, SeedDocuments
+from image_library.domain.windows.answers import WindowsWish
 from limiquantix.compute.v1 import vm_pb as pb
 
 _PRIVILEGES = {
@@ -32,6 +33,7 @@ _GROWTHS = {
 _DATASOURCES = {
     Datasource.NOCLOUD: pb.Datasource.NOCLOUD,
     Datasource.CONFIG_DRIVE: pb.Datasource.CONFIG_DRIVE,
+    Datasource.ANSWER_FILE: pb.Datasource.ANSWER_FILE,
 }
 _DATASOURCES_BACK = {there: here for here, there in _DATASOURCES.items()}
 
@@ -66,6 +68,22 @@ def provisioning_from_wire(asked: pb.CloudInitConfig) -> Provisioning:
         ssh_password_login=asked.ssh_password_login,
         system=_system(asked),
         allow_templates=asked.allow_templates,
+    )
+
+
+def windows_from_wire(asked: pb.SysprepConfig) -> WindowsWish:
+    return WindowsWish(
+        unattend_xml=asked.unattend_xml,
+        hostname=asked.hostname,
+        administrator_password=Secret(asked.administrator_password),
+        product_key=Secret(asked.product_key),
+        domain=asked.domain,
+        domain_user=asked.domain_user,
+        domain_password=Secret(asked.domain_password),
+        organizational_unit=asked.organizational_unit,
+        locale=asked.locale,
+        timezone=asked.timezone,
+        first_logon_commands=tuple(asked.first_logon_commands),
     )
 
 

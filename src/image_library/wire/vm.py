@@ -5,7 +5,11 @@ from __future__ import annotations
 from image_library.domain.vm import PowerState, Vm
 from image_library.domain.vm_wish import DiskWish, VmWish
 from image_library.wire.network import network_from_wire
-from image_library.wire.provisioning import datasource_from_wire, provisioning_from_wire
+from image_library.wire.provisioning import (
+    datasource_from_wire,
+    provisioning_from_wire,
+    windows_from_wire,
+)
 from image_library.wire.times import time_to_wire
 from limiquantix.compute.v1 import vm_pb
 
@@ -111,7 +115,7 @@ def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
         node=request.node_id,
         force=request.force,
         from_template=bool(request.template_id or template.source_template_id or template.is_template),
-        sysprep=method is not None and method.field == "sysprep",
+        windows=windows_from_wire(method.value) if method and method.field == "sysprep" else None,
     )
 
 

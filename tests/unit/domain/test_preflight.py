@@ -21,10 +21,11 @@ from image_library.domain.network_wish import (
     RouteWish,
     network_of,
 )
-from image_library.domain.os_info import GuestTraits, OsInfo, ProvisioningMethod
+from image_library.domain.os_info import GuestTraits, OsFamily, OsInfo, ProvisioningMethod
 from image_library.domain.preflight import Problem, Severity, Subject, look
 from image_library.domain.secret import Secret
 from image_library.domain.trust import TrustLevel
+from image_library.domain.windows.answers import WindowsWish
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 HASH = Secret("$6$rounds=5000$saltstring$" + "a" * 86)
@@ -176,3 +177,33 @@ def test_each_thing_is_found(seen: Subject, code: str, severity: Severity) -> No
     assert (severity, code) in {(finding.severity, finding.code) for finding in found}
     assert [f.severity for f in found] == sorted((f.severity for f in found), key=[RED, AMBER, GREEN].index)
     assert all(finding.fix for finding in found if finding.severity is not GREEN)
+
+
+WINDOWS = OsInfo(family=OsFamily.WINDOWS, provisioning_method=ProvisioningMethod.SYSPREP)
+PASSWORD = WindowsWish(administrator_password=Secret("p"))
+
+
+@pytest.mark.parametrize(
+    ("os", "asked", "memory_mib", "found"),
+    [
+        (WINDOWS, PASSWORD, 2048, {"windows.setup": GREEN, "login.administrator": GREEN}),
+        (WINDOWS, PASSWORD, 1024, {"windows.memory": AMBER}),
+        (WINDOWS, WindowsWish(), 2048, {"login.nobody": AMBER}),
+        (WINDOWS, WindowsWish(unattend_xml="<unattend/>"), 2048, {"login.unknown": AMBER}),
+        (OsInfo(family=OsFamily.LINUX), PASSWORD, 2048, {"windows.image": RED}),
+        (OsInfo(), PASSWORD, 2048, {"windows.method": AMBER}),
+        (
+            replace(WINDOWS, provisioning_method=ProvisioningMethod.CLOUD_INIT),
+            PASSWORD,
+            2048,
+            {"windows.method": RED},
+        ),
+    ],
+)
+def test_windows_is_told_by_setup(
+    os: OsInfo, asked: WindowsWish, memory_mib: int, found: dict[str, Severity]
+) -> None:
+    findings = look(subject(Provisioning(), os=os, windows=asked, memory_mib=memory_mib))
+    seen = {finding.code: finding.severity for finding in findings}
+    assert found.items() <= seen.items()
+    assert "cloud_init.missing" not in seen

@@ -113,6 +113,14 @@ class ConfigSchema(Protocol):
     def problems(self, document: Mapping[str, Any]) -> tuple[Problem, ...]: ...
 
 
+class AnswerFiles(Protocol):
+    """Answer files of Windows Setup."""
+
+    def judge(self, text: str) -> None:
+        """Raises: InvalidUserData: ``text`` is none, or XML that is not safe to read."""
+        ...
+
+
 class Documents(Protocol):
     """Documents as text, and text as documents."""
 

@@ -12,6 +12,7 @@ from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import ConfigSchema, Documents
 from image_library.controlplane.services.node_choice import find_node
 from image_library.controlplane.services.provisioning import Seed
+from image_library.controlplane.services.vm_seeds import windows_wish
 from image_library.controlplane.services.vm_source import Source
 from image_library.domain.catalog import Catalog
 from image_library.domain.cloud_init import Provisioning
@@ -56,6 +57,7 @@ class VmPreflight:
             identity=seed.identity,
             configs=configs,
             problems=problems,
+            windows=windows_wish(wish, source),
             network=network,
             network_config=self._documents.read(given, field="network_config") if given else {},
             image_name=image.title if image else entry.id if entry else disk.image,

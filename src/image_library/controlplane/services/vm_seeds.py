@@ -8,14 +8,17 @@ from dataclasses import replace
 
 from image_library.controlplane.services.provisioning import Guest, Seed, SeedRenderer
 from image_library.controlplane.services.vm_source import Source
+from image_library.controlplane.services.windows_answers import AnswerFileRenderer
 from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import InvalidPassword
 from image_library.domain.guest_users import UserWish
 from image_library.domain.network_config import Network
+from image_library.domain.os_info import ProvisioningMethod
 from image_library.domain.password import hashed
 from image_library.domain.secret import NOTHING
 from image_library.domain.vm import Datasource
 from image_library.domain.vm_wish import VmWish
+from image_library.domain.windows.answers import WindowsWish
 
 # Larger documents take long enough to hold up everybody else.
 LARGE = 4096
@@ -24,8 +27,11 @@ _DATASOURCES = {"NoCloud": Datasource.NOCLOUD, "ConfigDrive": Datasource.CONFIG_
 
 
 class VmSeeds:
-    def __init__(self, *, renderer: SeedRenderer, new_salt: Callable[[], str]) -> None:
+    def __init__(
+        self, *, renderer: SeedRenderer, answers: AnswerFileRenderer, new_salt: Callable[[], str]
+    ) -> None:
         self._renderer = renderer
+        self._answers = answers
         self._new_salt = new_salt
 
     async def prepared(self, wish: VmWish) -> VmWish:
@@ -43,7 +49,13 @@ class VmSeeds:
     async def seed(
         self, wish: VmWish, source: Source, *, vm_id: str, network: Network, hide_secrets: bool = False
     ) -> Seed:
-        """Raises as ``SeedRenderer.render``."""
+        """Raises as ``SeedRenderer.render`` and ``AnswerFileRenderer.render``."""
+        windows = windows_wish(wish, source)
+        if windows is not None:
+            architecture = source.image.os.architecture if source.image else ""
+            return self._answers.render(
+                windows, vm_name=wish.name, architecture=architecture, hide_secrets=hide_secrets
+            )
         guest = Guest(
             vm_name=wish.name,
             instance_id=f"i-{vm_id}",
@@ -65,6 +77,15 @@ class VmSeeds:
                 "A user has a password and a hash; give one of them.", field="users.password"
             )
         return replace(user, password=NOTHING, password_hash=hashed(user.password, salt=self._new_salt()))
+
+
+def windows_wish(wish: VmWish, source: Source) -> WindowsWish | None:
+    """What Windows Setup is asked to be told; an image that waits for it is told something in any case."""
+    if wish.windows is not None:
+        return wish.windows
+    image = source.image
+    waits = image is not None and image.os.provisioning_method is ProvisioningMethod.SYSPREP
+    return WindowsWish() if waits and wish.provisioning == Provisioning() else None
 
 
 def datasource_of(source: Source) -> Datasource:

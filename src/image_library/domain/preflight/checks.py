@@ -11,6 +11,7 @@ from image_library.domain.os_info import ProvisioningMethod
 from image_library.domain.preflight.finding import Finding, Severity, amber, green, red
 from image_library.domain.preflight.network import network
 from image_library.domain.preflight.subject import Subject
+from image_library.domain.preflight.windows import windows
 from image_library.domain.trust import TrustLevel
 from image_library.domain.user_data import is_known_kind
 
@@ -24,7 +25,8 @@ MOST_PROBLEMS = 20
 
 def look(subject: Subject) -> tuple[Finding, ...]:
     """Every finding, the gravest first."""
-    found = [finding for check in _CHECKS for finding in check(subject)]
+    told = _OF_CLOUD_INIT if subject.windows is None else (windows,)
+    found = [finding for check in (*told, *_OF_ALL) for finding in check(subject)]
     return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
 
 
@@ -244,19 +246,21 @@ def _listed(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
-_CHECKS: tuple[Check, ...] = (
+_OF_CLOUD_INIT: tuple[Check, ...] = (
     _user_data,
     _plain_passwords,
     _login,
     _imports,
     _timezone,
-    network,
     _cloud_init,
+    _agent,
+)
+_OF_ALL: tuple[Check, ...] = (
+    network,
     _disk,
     _memory,
     _firmware,
     _architecture,
-    _agent,
     _support,
     _trust,
     _facts,

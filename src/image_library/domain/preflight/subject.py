@@ -13,6 +13,7 @@ from image_library.domain.image import Requirements
 from image_library.domain.network_config import Network
 from image_library.domain.os_info import GuestTraits, OsInfo
 from image_library.domain.trust import TrustLevel
+from image_library.domain.windows.answers import WindowsWish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class Subject:
     # The caller's own cloud-configs, as data, and what the schema says of them.
     configs: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     problems: tuple[Problem, ...] = ()
+    # What Windows Setup is told instead; None: cloud-init is told.
+    windows: WindowsWish | None = None
     network: Network
     # The caller's own network-config, as data.
     network_config: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
