@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,31 +34,29 @@ from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.receive_upload import Piece, Uploads
 from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.scrub_images import ImageScrub
+from tests.crash.material import IMAGE, IMAGE_URL, PUBLISHED, SHA256
 from tests.crash.seams import Hook, HookedDisk, HookedJournal
-from tests.fakes.node_images import raw_disk
 
-# Of a few pages, each unlike the others: what is lost of it shows.
-IMAGE = raw_disk(512) + random.Random(1).randbytes((5 << 18) - 512)
-SHA256 = hashlib.sha256(IMAGE).hexdigest()
-DIGEST = f"sha256:{SHA256}"
 _BLOCK = 64 << 10
 
 
 class MemoryPublisher:
-    """Fulfils ``Fetcher``: every URL leads to the image, slowly where there is a ``pause``."""
+    """Fulfils ``Fetcher`` for what is published, slowly where there is a ``pause``."""
 
     def __init__(self, pause: float = 0.0) -> None:
         self._pause = pause
 
     async def fetch(self, source: Source, receiver: Receiver, waiting: object) -> None:
-        await receiver.expect(len(IMAGE), '"1"')
-        while receiver.offset < len(IMAGE):
+        data = PUBLISHED[source.url]
+        await receiver.expect(len(data), '"1"')
+        while receiver.offset < len(data):
             at = receiver.offset
-            await receiver.write(IMAGE[at : at + _BLOCK])
+            await receiver.write(data[at : at + _BLOCK])
             await asyncio.sleep(self._pause)
 
     async def announced_size(self, source: Source) -> int:
-        return len(IMAGE)
+        return len(PUBLISHED[source.url])
 
     async def read_small(self, source: Source, *, limit: int, waiting: object) -> bytes:
         raise AssertionError(f"{source.url} is not needed: the digest is pinned")
@@ -87,6 +83,7 @@ class Bench:
     downloads: Downloads
     uploads: Uploads
     scan: ImageScan
+    scrub: ImageScrub
 
     async def finish(self, order: DownloadOrder) -> Download:
         await self.downloads.start(order)
@@ -142,8 +139,17 @@ async def open_bench(
         uploads = Uploads(store=store)
         stack.push_async_callback(uploads.close)
         scan = ImageScan(scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), **shared)
+        scrub = ImageScrub(
+            store=store.scrub, clock=clock, rate=0, interval=timedelta(0), changed=lambda: None
+        )
         yield Bench(
-            layout=layout, journal=journal, store=store, downloads=downloads, uploads=uploads, scan=scan
+            layout=layout,
+            journal=journal,
+            store=store,
+            downloads=downloads,
+            uploads=uploads,
+            scan=scan,
+            scrub=scrub,
         )
 
 
@@ -151,7 +157,7 @@ def order(job_id: str, **changes: Any) -> DownloadOrder:
     values: dict[str, Any] = {
         "job_id": job_id,
         "image_id": "image",
-        "url": "https://cloud.example.org/disk.img",
+        "url": IMAGE_URL,
         "filename": "disk.img",
         "format": ImageFormat.RAW,
         "checksum_algorithm": "sha256",

@@ -36,7 +36,9 @@ _FICLONE = 0x40049409
 _BLKFLSBUF = 0x1261
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MIB = 1 << 20
-WALKS = ("download", "upload", "adopt", "delete", "collect", "replace")
+WALKS = ("download", "upload", "adopt", "convert", "delete", "collect", "replace", "quarantine", "unpack")
+# Seconds between two cuts of one walk, at most; of one that takes longer, as much of it.
+_PAUSE, _SHARE = 0.03, 0.4
 # How each is made without asking, the smallest that it wants to be, and how it is told not to mind a copy.
 KINDS = {
     "ext4": (("mkfs.ext4", "-q", "-F", "-m", "0"), 32 * _MIB, ""),
@@ -81,6 +83,7 @@ class Cuts:
         self._image, self._clone = self._ground / "image", self._ground / "clone"
         self._live = folder / "live"
         self._device = Path()
+        self._took: dict[str, float] = {}
         self._held: list[BinaryIO] = []
         self._mounted: list[Path] = []
         self.done: Counter[str] = Counter()
@@ -97,12 +100,19 @@ class Cuts:
         self._mount(self._attach(self._image), self._live, self._kind)
         self._device = self._attach(self._clone)
         for name in WALKS:
-            status, said = in_child(lambda _, name=name: self._template(name))
+            status, said = in_child(lambda pipe, name=name: self._template(name, pipe))
             if status:
                 raise RuntimeError(f"{name}: {said}")
+            self._took[name] = float(said)
 
-    def _template(self, name: str) -> None:
-        asyncio.run(prepare(NAMED[name], self._folder / name))
+    def _template(self, name: str, pipe: int) -> None:
+        template, tried = self._folder / name, self._live / "tried"
+        asyncio.run(prepare(NAMED[name], template))
+        copy(template, tried)
+        begun = time.monotonic()
+        asyncio.run(walked(NAMED[name], tried, Hook(), lambda _: None))
+        told(pipe, str(time.monotonic() - begun))
+        shutil.rmtree(tried)
 
     def run(self, count: int) -> None:
         """So many cuts, each walk cut a few times; of a planted mistake one proof is enough."""
@@ -119,7 +129,7 @@ class Cuts:
         child = self._child(name, data, writing)
         promised = ""
         for _ in range(cuts):
-            time.sleep(self._random.uniform(0, 0.03))
+            time.sleep(self._random.uniform(0, max(_PAUSE, _SHARE * self._took[name])))
             promised += _said(reading)
             self._cut()
             # Nobody changes anything, or looks for a path, while the copy lies over the original.

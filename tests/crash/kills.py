@@ -26,6 +26,10 @@ import structlog
 from tests.crash.bench import open_bench
 from tests.crash.protocols import PROTOCOLS, Protocol, copy, prepare, recovered
 from tests.crash.seams import Hook
+from tests.support.sizes import size
+
+# Of a slow walk's sites one in so many is taken each time round.
+SLOWLY = size(2, 1)
 
 
 class Kill(Hook):
@@ -108,11 +112,18 @@ class Kills:
             shutil.rmtree(self._data)
 
     def run(self, count: int) -> None:
-        turns = [(protocol, n) for protocol in PROTOCOLS for n in range(len(self._sites[protocol.name]))]
         order: list[tuple[Protocol, int]] = []
+        rounds = 0
         for number in range(count):
             if not order:
+                turns = [
+                    (protocol, site)
+                    for protocol in PROTOCOLS
+                    for site in range(len(self._sites[protocol.name]))
+                    if not protocol.slow or site % SLOWLY == rounds % SLOWLY
+                ]
                 order = self._random.sample(turns, len(turns))
+                rounds += 1
             self._one(*order.pop(), anywhere=number % 4 == 3)
 
     def _one(self, protocol: Protocol, number: int, *, anywhere: bool) -> None:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
+from itertools import product
 from pathlib import PurePosixPath
 
 UNIT = 32 << 10
@@ -128,10 +129,10 @@ class Model:
                     change(names, entry)
             yield {path: inode for path, inode in names.items() if reachable(names, path)}
 
-    def contents(self, inode: int) -> frozenset[Content]:
-        """Everything that may be found in a file."""
-        file = self.files[inode]
-        return possible(file.durable, file.pending)
+    def contents(self, inodes: tuple[int, ...]) -> frozenset[tuple[Content, ...]]:
+        """Everything that may be found in these files."""
+        files = (self.files[inode] for inode in inodes)
+        return together(*((file.durable, file.pending) for file in files))
 
 
 def change(names: Names, entry: Entry) -> None:
@@ -175,6 +176,20 @@ def possible(durable: Content, pending: tuple[Change, ...]) -> frozenset[Content
     return frozenset(found | {(bits, last[1]) for bits, _ in found})
 
 
+@cache
+def together(*files: tuple[Content, tuple[Change, ...]]) -> frozenset[tuple[Content, ...]]:
+    """Each file in all its states, beside the others with nothing or all of what was not synced.
+
+    Rules look at one file at a time: none is broken by what two of them are only together.
+    """
+    ends = [(durable, reduce(changed, pending, durable)) for durable, pending in files]
+    found: set[tuple[Content, ...]] = set()
+    for number, file in enumerate(files):
+        choices = [*ends[:number], tuple(possible(*file)), *ends[number + 1 :]]
+        found.update(product(*choices))
+    return frozenset(found or {()})
+
+
 def without(events: list[Event], wanted: Callable[[Event], bool]) -> list[Event]:
     """The walk of code that forgot these operations."""
     return [event for event in events if not wanted(event)]
@@ -188,3 +203,11 @@ def sooner(
     rest = [event for event in events if event is not early]
     place = next(number for number, event in enumerate(rest) if than(event))
     return [*rest[:place], early, *rest[place:]]
+
+
+def later(events: list[Event], wanted: Callable[[Event], bool], than: Callable[[Event], bool]) -> list[Event]:
+    """The walk of code that did the one right after the other, which it came before."""
+    late = next(event for event in events if wanted(event))
+    rest = [event for event in events if event is not late]
+    place = next(number for number, event in enumerate(rest) if than(event)) + 1
+    return [*rest[:place], late, *rest[place:]]

@@ -4,20 +4,35 @@
 # ruff: noqa: ASYNC240
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from image_library.domain.errors import UnknownJob
+from image_library.domain.conversion import Shape
+from image_library.domain.errors import ImageNotReady, UnknownJob
+from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
+from image_library.domain.store import DownloadOrder, PublishedImage
 from image_library.domain.trust import TrustLevel
 from image_library.node.services.receive_upload import upload_part
-from tests.crash.bench import DIGEST, IMAGE, SHA256, Bench, open_bench, order, pieces, ready
+from image_library.node.services.scrub_images import Verdict
+from tests.crash.bench import Bench, open_bench, order, pieces, ready
+from tests.crash.material import (
+    DIGEST,
+    DISK,
+    IMAGE,
+    PACKED,
+    PACKED_URL,
+    SHA256,
+    VHD,
+    VHD_URL,
+    guest_bytes,
+    sha256_of,
+)
 
 # Tells what was promised to somebody: "NAME" once the call that promises it has returned.
 Promise = Callable[[str], None]
@@ -38,6 +53,11 @@ class Protocol:
     level: TrustLevel = TrustLevel.PINNED
     # Whether the image was there, whole and known, before.
     before: bool = False
+    # What comes, and what a VM sees of the image that it becomes.
+    came: bytes = IMAGE
+    shows: bytes = IMAGE
+    # Whether other programs work in it, each of which takes longer to start than all the rest.
+    slow: bool = False
 
 
 async def _nothing(bench: Bench) -> None:
@@ -45,11 +65,31 @@ async def _nothing(bench: Bench) -> None:
 
 
 async def _download(bench: Bench, promise: Promise) -> None:
-    wanted = order(JOB)
+    await _done(bench, order(JOB), promise)
+
+
+async def _done(bench: Bench, wanted: DownloadOrder, promise: Promise) -> None:
     await bench.downloads.start(wanted)
     promise("started")
     await ready(bench, wanted)
     promise("ready")
+
+
+async def _convert(bench: Bench, promise: Promise) -> None:
+    wanted = order(
+        JOB,
+        url=VHD_URL,
+        filename="disk.vhd",
+        format=ImageFormat.VHD,
+        digest=sha256_of(VHD),
+        wanted=Shape(format=ImageFormat.QCOW2),
+    )
+    await _done(bench, wanted, promise)
+
+
+async def _unpack(bench: Bench, promise: Promise) -> None:
+    wanted = order(JOB, url=PACKED_URL, filename="disk.img.xz", digest=sha256_of(PACKED))
+    await _done(bench, wanted, promise)
 
 
 async def _upload(bench: Bench, promise: Promise) -> None:
@@ -57,11 +97,7 @@ async def _upload(bench: Bench, promise: Promise) -> None:
         offset = await bench.uploads.open(JOB, size=len(IMAGE), algorithm="sha256")
         await bench.uploads.write(JOB, pieces(offset))
         await bench.uploads.release(JOB)
-    wanted = order(JOB, url="", received=True, unverified=True)
-    await bench.downloads.start(wanted)
-    promise("started")
-    await ready(bench, wanted)
-    promise("ready")
+    await _done(bench, order(JOB, url="", received=True, unverified=True), promise)
 
 
 async def _state(bench: Bench) -> JobState | None:
@@ -85,10 +121,7 @@ async def _put_twice(bench: Bench) -> None:
 async def _adopt(bench: Bench, promise: Promise) -> None:
     path = bench.layout.cloud_images / "golden.img"
     wanted = order(JOB, url="", filename=path.name, digest="", unverified=True, adopt_path=str(path))
-    await bench.downloads.start(wanted)
-    promise("started")
-    await ready(bench, wanted)
-    promise("ready")
+    await _done(bench, wanted, promise)
 
 
 async def _publish(bench: Bench) -> None:
@@ -101,11 +134,36 @@ async def _publish_unproved(bench: Bench) -> None:
 
 async def _rot(bench: Bench) -> None:
     await _publish(bench)
-    blob = bench.layout.blob(SHA256)
+    _spoil(bench.layout.blob(SHA256))
+
+
+def _spoil(blob: Path) -> None:
     blob.chmod(0o600)
     with blob.open("r+b") as file:
         file.seek(9000)
         file.write(b"rot")
+
+
+async def _rot_unseen(bench: Bench) -> None:
+    await _publish(bench)
+    rot(bench.layout.blob(SHA256))
+
+
+def rot(blob: Path) -> None:
+    """As a bad disk does it: only who reads the file can know."""
+    seen = blob.stat()
+    _spoil(blob)
+    os.utime(blob, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    blob.chmod(0o444)
+
+
+async def _quarantine(bench: Bench, promise: Promise) -> None:
+    """Read it as a scrub does, and fetch again what has rotted."""
+    with suppress(ImageNotReady):
+        verdict = [reading async for reading in bench.scrub.verify(DIGEST)][-1].verdict
+        assert verdict in (Verdict.DAMAGED, Verdict.WHOLE), verdict
+    promise("judged")
+    await _download(bench, promise)
 
 
 async def _delete(bench: Bench, promise: Promise) -> None:
@@ -144,11 +202,14 @@ async def _spare(bench: Bench, promise: Promise) -> None:
 
 PROTOCOLS = (
     Protocol(name="download", prepare=_nothing, walk=_download),
+    Protocol(name="convert", prepare=_nothing, walk=_convert, came=VHD, shows=DISK, slow=True),
+    Protocol(name="unpack", prepare=_nothing, walk=_unpack, came=PACKED, slow=True),
     Protocol(name="upload", prepare=_nothing, walk=_upload, level=TrustLevel.UNVERIFIED),
     Protocol(name="adopt", prepare=_put, walk=_adopt, level=TrustLevel.UNVERIFIED),
     Protocol(name="adopt-copy", prepare=_put_twice, walk=_adopt, level=TrustLevel.UNVERIFIED),
     Protocol(name="improve", prepare=_publish_unproved, walk=_download, before=True),
     Protocol(name="replace", prepare=_rot, walk=_download),
+    Protocol(name="quarantine", prepare=_rot_unseen, walk=_quarantine),
     Protocol(name="delete", prepare=_publish, walk=_delete, kept=False, before=True),
     Protocol(name="collect", prepare=_orphan, walk=_collect, kept=False),
     Protocol(name="spare", prepare=_publish, walk=_spare, before=True),
@@ -216,28 +277,37 @@ async def _unfinished_end(bench: Bench) -> None:
 
 async def _invariants(protocol: Protocol, bench: Bench, promised: frozenset[str]) -> None:
     images, problems = await bench.store.published()
+    # Nobody can know before it was read.
+    unread = protocol.walk is _quarantine and "judged" not in promised
     for image in images:
-        found = hashlib.sha256(Path(image.blob_path).read_bytes()).hexdigest()
-        assert image.digest == f"sha256:{found}", "I1: a listed image has other bytes"
+        found = sha256_of(Path(image.blob_path).read_bytes())
+        assert image.digest == f"sha256:{found}" or unread, "I1: a listed image has other bytes"
         assert image.evidence.level <= TrustLevel.PINNED, "I5"
-    there = {image.digest for image in images}
+    there = {digest for image in images for digest in _sources(image)}
+    wanted = f"sha256:{sha256_of(protocol.came)}"
     if "ready" in promised or "kept" in promised or (protocol.before and "removing" not in promised):
-        assert DIGEST in there, f"I2: the image is lost: {problems}"
+        assert wanted in there, f"I2: the image is lost: {problems}"
     if "removed" in promised:
-        assert DIGEST not in there, "I2: what was removed is back"
+        assert wanted not in there, "I2: what was removed is back"
     if "started" in promised:
         assert await _state(bench) is JobState.READY, "I2: the job is lost"
+
+
+def _sources(image: PublishedImage) -> tuple[str, ...]:
+    """What it is, and what it was made of."""
+    return (image.digest, image.converted_from.digest if image.converted_from else image.digest)
 
 
 async def _is_final(protocol: Protocol, bench: Bench) -> None:
     layout = bench.layout
     images, problems = await bench.store.published()
-    assert [image.digest for image in images] == ([DIGEST] if protocol.kept else [])
     assert problems == (), problems
-    if protocol.kept:
-        assert images[0].evidence.level is protocol.level, f"I5: {images[0].evidence.level}"
+    assert len(images) == protocol.kept, images
+    for image in images:
+        _is_its_own(protocol, image)
+    names = [image.digest.removeprefix("sha256:") for image in images]
     blobs = [path.name for path in layout.blobs.rglob("*") if path.is_file()]
-    assert blobs == ([SHA256] if protocol.kept else []), f"I6: {blobs}"
+    assert blobs == names, f"I6: {blobs}"
     uploads = {f"{upload_part(JOB, 'sha256').key}.part"}
     left = {path.name for path in layout.parts.iterdir()} - uploads
     assert left == set(), f"I6: {left}"
@@ -245,3 +315,17 @@ async def _is_final(protocol: Protocol, bench: Bench) -> None:
     assert trash == [], f"I6: {trash}"
     dead = [p.name for p in layout.cloud_images.iterdir() if p.is_symlink() and not p.exists()]
     assert dead == [], f"I6: {dead}"
+    aside = list(layout.quarantine.iterdir()) if layout.quarantine.is_dir() else []
+    assert [path for path in aside if path.read_bytes() == IMAGE] == [], "what is whole was put aside"
+
+
+def _is_its_own(protocol: Protocol, image: PublishedImage) -> None:
+    """The image is what was asked for, byte by byte, and says where it is from."""
+    data = Path(image.blob_path).read_bytes()
+    assert image.digest == f"sha256:{sha256_of(data)}", "I1"
+    shown = guest_bytes(data) if image.facts.format is ImageFormat.QCOW2 else data
+    assert shown == protocol.shows, "I1: a VM sees other bytes"
+    assert image.evidence.level is protocol.level, f"I5: {image.evidence.level}"
+    came = sha256_of(protocol.came)
+    assert f"sha256:{came}" in _sources(image), "I5: nobody knows what it was made of"
+    assert image.evidence.actual in ("", came), f"I5: {image.evidence.actual}"

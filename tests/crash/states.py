@@ -7,25 +7,29 @@ import os
 import shutil
 import sqlite3
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from image_library.node.adapters.store.layout import Layout
-from tests.crash.bench import DIGEST, IMAGE, SHA256, open_bench
+from tests.crash.bench import open_bench
+from tests.crash.material import IMAGE, SHA256, sha256_of
 from tests.crash.model import UNIT, Content, Event, File, Model, Names, Rows
 from tests.crash.protocols import Protocol, renumber
 from tests.crash.seams import COMMIT, Hook
 
 BLOB = f"blobs/sha256/{SHA256[:2]}/{SHA256}"
-TRASHED = f"blobs/trash/{SHA256}"
 OPERATORS = "cloud-images/golden.img"
-WHOLE: Content = ((1 << len(IMAGE) // UNIT) - 1, len(IMAGE))
 _DIRECTORY = -1
 # Short walks have few states; as many are recovered anyway.
 _FIRST = 12
 _LINK = -2
+
+
+def whole(data: bytes) -> Content:
+    return (1 << -(-len(data) // UNIT)) - 1, len(data)
 
 
 @dataclass
@@ -38,6 +42,15 @@ class Walk:
     # Inodes of images that the node knows to be changed: nothing relies on them.
     rotten: frozenset[int]
     events: list[Event] = field(default_factory=list[Event])
+    # What each file holds in the end, where that is not the image.
+    bodies: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    # The image's file in the end.
+    blob: str = BLOB
+    whole: Content = field(default_factory=lambda: whole(IMAGE))
+
+    def __post_init__(self) -> None:
+        name = PurePosixPath(self.blob).name
+        self.trashed, self.aside = f"blobs/trash/{name}", f"blobs/quarantine/{name}"
 
     def model(self) -> Model:
         files = {inode: File(file.durable, file.pending) for inode, file in self.files.items()}
@@ -49,12 +62,14 @@ class Walk:
 class Recorder(Hook):
     """Writes events down in their true order, and keeps a copy of the journal after each commit."""
 
-    def __init__(self, root: Path, journals: Path) -> None:
+    def __init__(self, root: Path, journals: Path, digest: str) -> None:
         self._root = root
+        self._digest = digest
         self._journals = journals
         self._lock = threading.RLock()
         self._there = False
         self.events: list[Event] = []
+        self.bodies: dict[int, bytes] = {}
 
     def before(self, operation: str, args: tuple[Any, ...]) -> None:
         self._lock.acquire()
@@ -87,7 +102,9 @@ class Recorder(Hook):
             case "truncate", (fd, size):
                 return Event("truncate", inode=os.fstat(fd).st_ino, size=size)
             case (("sync" | "datasync"), (fd,)):
-                return Event(operation, inode=os.fstat(fd).st_ino)
+                seen = os.fstat(fd)
+                self.bodies[seen.st_ino] = os.pread(fd, seen.st_size, 0)
+                return Event(operation, inode=seen.st_ino)
             case "sync_directory", (path,):
                 return Event("sync_directory", self._name(path))
             case "link", (fd, path):
@@ -110,11 +127,15 @@ class Recorder(Hook):
         number = len(list(self._journals.iterdir()))
         with closing(sqlite3.connect(self._journals / str(number))) as kept:
             connection.backup(kept)
-        return Event("commit", rows=rows_of(connection, number))
+        return Event("commit", rows=rows_of(connection, number, self._digest))
 
 
-def rows_of(connection: sqlite3.Connection, number: int) -> Rows:
-    published = connection.execute("SELECT inode FROM published WHERE digest = ?", (DIGEST,)).fetchone()
+def rows_of(connection: sqlite3.Connection, number: int, digest: str) -> Rows:
+    """``digest`` is of the image, or of what it was made of."""
+    published = connection.execute(
+        "SELECT inode FROM published LEFT JOIN made_of USING (digest) WHERE digest = ?1 OR source = ?1",
+        (digest,),
+    ).fetchone()
     parts = connection.execute("SELECT key, durable FROM parts WHERE durable > 0").fetchall()
     return Rows(
         number=number,
@@ -126,11 +147,28 @@ def rows_of(connection: sqlite3.Connection, number: int) -> Rows:
 async def record(protocol: Protocol, data: Path, journals: Path) -> Walk:
     """Do the walk in the prepared directory, which was copied there."""
     names, files, rotten = _found(data)
-    recorder = Recorder(data, journals)
+    recorder = Recorder(data, journals, f"sha256:{sha256_of(protocol.came)}")
     async with open_bench(data, recorder, pause=0.002) as bench:
         await protocol.walk(bench, recorder.promise)
     assert recorder.events[0].kind == COMMIT, "a start of a whole store writes down that it is the store"
-    return Walk(protocol, names, files, rotten, recorder.events)
+    events = with_foreign_writes(recorder.events, recorder.bodies)
+    if not protocol.kept:
+        return Walk(protocol, names, files, rotten, events, recorder.bodies)
+    [blob] = (path for path in Layout(data).blobs.rglob("*") if path.is_file())
+    name, content = str(blob.relative_to(data)), whole(blob.read_bytes())
+    return Walk(protocol, names, files, rotten, events, recorder.bodies, name, content)
+
+
+def with_foreign_writes(events: list[Event], bodies: Mapping[int, bytes]) -> list[Event]:
+    """What another program wrote into a file of ours, from when it was made; only we sync it."""
+    ours = {event.inode for event in events if event.kind == "write"}
+    found: list[Event] = []
+    for event in events:
+        found.append(event)
+        fresh = event.kind == "link" and event.path.startswith("parts/") and event.inode not in ours
+        if fresh and event.inode in bodies:
+            found.append(Event("write", inode=event.inode, size=len(bodies[event.inode])))
+    return found
 
 
 def _found(data: Path) -> tuple[Names, dict[int, File], frozenset[int]]:
@@ -144,14 +182,14 @@ def _found(data: Path) -> tuple[Names, dict[int, File], frozenset[int]]:
         elif not name.startswith("journal.db"):
             seen = path.stat()
             names[name] = seen.st_ino
-            whole = path.read_bytes() == IMAGE
-            files[seen.st_ino] = File(WHOLE if whole else (0, seen.st_size))
+            sound = path.read_bytes() == IMAGE
+            files[seen.st_ino] = File(whole(IMAGE) if sound else (0, seen.st_size))
             if name == OPERATORS and seen.st_nlink == 1:
                 # Somebody has only just written it.
                 half = len(IMAGE) // UNIT - 16
                 units = (("write", 1 << n, (n + 1) * UNIT) for n in range(half, half + 16))
                 files[seen.st_ino] = File(((1 << half) - 1, half * UNIT), tuple(units))
-            if name == BLOB and not whole:
+            if name == BLOB and not sound:
                 rotten.add(seen.st_ino)
     return names, files, frozenset(rotten)
 
@@ -178,7 +216,7 @@ def materialise(walk: Walk, state: State, template: Path, journals: Path, data: 
         if inode == _DIRECTORY:
             path.mkdir(mode=0o700, exist_ok=True)
         elif inode == _LINK and not path.is_symlink():
-            path.symlink_to(Layout(data).link_target(SHA256))
+            path.symlink_to(Layout(data).link_target(PurePosixPath(walk.blob).name))
         elif inode > 0 and inode in made:
             path.unlink(missing_ok=True)
             path.hardlink_to(made[inode])
@@ -186,25 +224,25 @@ def materialise(walk: Walk, state: State, template: Path, journals: Path, data: 
             made[inode] = path
             if inode in contents and (contents[inode][0] or not path.exists()):
                 path.unlink(missing_ok=True)
-                path.write_bytes(bytes_of(contents[inode]))
+                path.write_bytes(bytes_of(contents[inode], walk.bodies.get(inode, IMAGE)))
     shutil.copy(journals / str(state.rows.number), data / "journal.db")
-    seen = {inode: path.stat() for inode, path in made.items() if inode not in walk.rotten}
-    _after_the_cut(data / "journal.db", seen)
+    _after_the_cut(data / "journal.db", {inode: path.stat() for inode, path in made.items()}, walk.rotten)
 
 
-def bytes_of(content: Content) -> bytes:
+def bytes_of(content: Content, body: bytes) -> bytes:
     bits, size = content
     units = (
-        IMAGE[n * UNIT : (n + 1) * UNIT] if bits >> n & 1 else bytes(UNIT) for n in range(-(-size // UNIT))
+        body[n * UNIT : (n + 1) * UNIT] if bits >> n & 1 else bytes(UNIT) for n in range(-(-size // UNIT))
     )
     return b"".join(units)[:size]
 
 
-def _after_the_cut(journal: Path, seen: dict[int, os.stat_result]) -> None:
+def _after_the_cut(journal: Path, seen: dict[int, os.stat_result], rotten: frozenset[int]) -> None:
     """Files have new inodes and times here, and the machine has started anew."""
     renumber(journal, {inode: status.st_ino for inode, status in seen.items()})
     with closing(sqlite3.connect(journal, isolation_level=None)) as connection:
-        for status in seen.values():
+        # What has rotted kept the time that it had, which tells or does not tell.
+        for status in (status for inode, status in seen.items() if inode not in rotten):
             for table in ("published", "adopted"):
                 query = f"UPDATE {table} SET mtime_ns = ? WHERE inode = ?"
                 connection.execute(query, (status.st_mtime_ns, status.st_ino))
@@ -239,16 +277,14 @@ def _explore(
     every: int,
 ) -> None:
     kept = tuple(sorted(names.items()))
-    inodes = sorted({inode for _, inode in kept if inode > 0 and model.files[inode].pending})
-    # Files that nothing happens to are the same in each; of those in motion there is one at a time.
-    assert len(inodes) <= 1, inodes
-    known = seen.setdefault((model.rows, kept, frozenset(model.promised), tuple(inodes)), set())
-    moving = inodes[0] if inodes else 0
-    contents = model.contents(moving) if moving else frozenset({(0, 0)})
-    fixed = {inode: model.files[inode].durable for _, inode in kept if inode > 0 and inode != moving}
-    for content in contents - known:
+    moving = tuple(sorted({inode for _, inode in kept if inode > 0 and model.files[inode].pending}))
+    known = seen.setdefault((model.rows, kept, frozenset(model.promised), moving), set())
+    contents = model.contents(moving)
+    # Files that nothing happens to are the same in each.
+    fixed = {inode: model.files[inode].durable for _, inode in kept if inode > 0 and inode not in moving}
+    for chosen in contents - known:
         found.count += 1
-        here = {**fixed, moving: content} if moving else fixed
+        here = {**fixed, **dict(zip(moving, chosen, strict=True))}
         wrong = violated(walk, model, names, here)
         if wrong or found.count % every == 0 or found.count <= _FIRST:
             state = State(model.rows, kept, tuple(here.items()), frozenset(model.promised))
@@ -261,15 +297,20 @@ def _explore(
 
 def violated(walk: Walk, model: Model, names: Names, contents: dict[int, Content]) -> str:
     """The first rule that does not hold; "" where all do."""
-    rows, at = model.rows, names.get(BLOB, 0)
+    rows, at = model.rows, names.get(walk.blob, 0)
+    if rows.published in walk.rotten:
+        if "judged" in model.promised:
+            return "I1: an image that was found damaged is listed"
+        if walk.aside in names:
+            return "F11: nobody knows why it was put aside"
     if rows.published and rows.published not in walk.rotten:
         if at == rows.published:
             bits, size = contents[at]
-            if size == WHOLE[1] and bits != WHOLE[0]:
+            if size == walk.whole[1] and bits != walk.whole[0]:
                 return "I1: a listed image has other bytes"
-            if size != WHOLE[1]:
+            if size != walk.whole[1]:
                 return "I2: a listed image is cut off"
-        elif names.get(TRASHED, 0) != rows.published and "removing" not in model.promised:
+        elif names.get(walk.trashed, 0) != rows.published and "removing" not in model.promised:
             return "I2: a listed image is lost"
     if "removed" in model.promised and at:
         return "I2: what was removed is back"

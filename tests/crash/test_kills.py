@@ -114,3 +114,10 @@ def test_a_power_cut_loses_nothing(memory: Path, kind: str) -> None:
 @pytest.mark.timeout(600)
 def test_a_node_that_never_syncs_is_found_out(memory: Path) -> None:
     assert cut(memory, "ext4", 300, *SYNCS)["failures"]
+
+
+def test_a_kill_anywhere_in_a_scrub_begins_with_the_same_image(memory: Path) -> None:
+    answer = program("tests.crash.scrubs", memory)
+    assert answer["failures"] == []
+    # Three images in four readings each, and of the one that has rotted four more.
+    assert answer["kills"] == 12 + 16

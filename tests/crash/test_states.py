@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.crash.bench import IMAGE
-from tests.crash.model import Event, sooner, without
+from tests.crash.material import IMAGE
+from tests.crash.model import SYNCS, Event, later, sooner, without
 from tests.crash.protocols import NAMED, PROTOCOLS, copy, prepare, recovered
 from tests.crash.states import BLOB, OPERATORS, Walk, explore, materialise, record
 from tests.support.sizes import size
@@ -19,6 +19,7 @@ from tests.support.sizes import size
 EVERY = size(20_000, 2_000)
 Mistake = Callable[[list[Event]], list[Event]]
 FOLDER = str(PurePosixPath(BLOB).parent)
+ASIDE = "blobs/quarantine"
 
 
 async def walk_of(name: str, folder: Path) -> Walk:
@@ -66,12 +67,26 @@ def publishes(event: Event) -> bool:
     return event.rows is not None and bool(event.rows.published)
 
 
+def folder_of(events: list[Event]) -> str:
+    """Where the image's file gets its name, which nobody knows before."""
+    return next(e.target or e.path for e in events if e.path.count("/") == 3).rpartition("/")[0]
+
+
 def syncs(folder: str) -> Callable[[Event], bool]:
     return lambda event: event.kind == "sync_directory" and event.path == folder
 
 
 def removes_part(event: Event) -> bool:
     return event.kind == "unlink" and event.path.startswith("parts/")
+
+
+def removes_source(event: Event) -> bool:
+    """What something was made of, not what was made."""
+    return removes_part(event) and "-" not in event.path
+
+
+def syncs_bytes(event: Event) -> bool:
+    return event.kind in SYNCS
 
 
 def removes_row(event: Event) -> bool:
@@ -83,6 +98,10 @@ MISTAKES: dict[str, tuple[str, Mistake]] = {
     "no fsync of an operator's file": ("adopt", lambda e: without(e, is_sync)),
     "no fsync of a copy": ("adopt-copy", lambda e: without(e, is_sync)),
     "no fsync of what replaces rot": ("replace", lambda e: without(e, is_sync)),
+    "no fsync after the scrub": ("quarantine", lambda e: without(e, is_sync)),
+    "an exit status for a sync": ("convert", lambda e: without(e, syncs_bytes)),
+    "no fsync of what was unpacked": ("unpack", lambda e: without(e, syncs_bytes)),
+    "no fsync of a converted image's name": ("convert", lambda e: without(e, syncs(folder_of(e)))),
     "no fdatasync of a part": ("download", lambda e: without(e, lambda x: x.kind == "datasync")),
     "no fsync of the folder": ("download", lambda e: without(e, syncs(FOLDER))),
     "no fsync of the folder's own entry": ("upload", lambda e: without(e, syncs("blobs/sha256"))),
@@ -90,8 +109,11 @@ MISTAKES: dict[str, tuple[str, Mistake]] = {
     "no fsync after removing": ("delete", lambda e: without(e, syncs(FOLDER))),
     "no fsync of the trash's own entry": ("spare", lambda e: without(e, syncs("blobs"))),
     "row before data": ("download", lambda e: sooner(e, publishes, is_sync)),
+    "row before what was converted": ("convert", lambda e: sooner(e, publishes, syncs_bytes)),
     "row before the name": ("upload", lambda e: sooner(e, publishes, syncs(FOLDER))),
     "the part goes before the row": ("download", lambda e: sooner(e, removes_part, publishes)),
+    "what was packed goes before the row": ("unpack", lambda e: sooner(e, removes_source, publishes)),
+    "put aside before the row goes": ("quarantine", lambda e: later(e, removes_row, syncs(ASIDE))),
 }
 
 
