@@ -115,10 +115,11 @@ class Cuts:
         shutil.rmtree(tried)
 
     def run(self, count: int) -> None:
-        """So many cuts, each walk cut a few times; of a planted mistake one proof is enough."""
+        """So many cuts, of each walk a few, of a slow one less; of a planted mistake one proof is enough."""
         turn = cycle(WALKS)
         while (done := sum(self.done.values())) < count and not (self._hook.forgets and self.failures):
-            self._walk(next(turn), cuts=min(4, count - done))
+            name = next(turn)
+            self._walk(name, cuts=min(2 if NAMED[name].slow else 4, count - done))
 
     def _walk(self, name: str, *, cuts: int) -> None:
         data = self._live / "data"

@@ -29,7 +29,7 @@ from tests.crash.seams import Hook
 from tests.support.sizes import size
 
 # Of a slow walk's sites one in so many is taken each time round.
-SLOWLY = size(2, 1)
+SLOWLY = size(4, 1)
 
 
 class Kill(Hook):
@@ -85,6 +85,7 @@ class Kills:
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
         self._random = random.Random(seed)
+        self._seed = seed
         self._data = folder / "data"
         self._sites: dict[str, list[str]] = {}
         self._took: dict[str, float] = {}
@@ -113,7 +114,8 @@ class Kills:
 
     def run(self, count: int) -> None:
         order: list[tuple[Protocol, int]] = []
-        rounds = 0
+        # Those who begin with other seeds begin with other sites.
+        rounds = self._seed
         for number in range(count):
             if not order:
                 turns = [

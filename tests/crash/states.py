@@ -253,8 +253,9 @@ def _after_the_cut(journal: Path, seen: dict[int, os.stat_result], rotten: froze
 class Found:
     count: int = 0
     violations: dict[str, State] = field(default_factory=dict[str, State])
-    # Some of them, evenly.
+    # Some of them: evenly, and the first after each commit.
     samples: list[State] = field(default_factory=list[State])
+    commits: set[int] = field(default_factory=set[int])
 
 
 def explore(walk: Walk, events: list[Event] | None = None, *, every: int = 10_000) -> Found:
@@ -286,7 +287,9 @@ def _explore(
         found.count += 1
         here = {**fixed, **dict(zip(moving, chosen, strict=True))}
         wrong = violated(walk, model, names, here)
-        if wrong or found.count % every == 0 or found.count <= _FIRST:
+        fresh = model.rows.number not in found.commits
+        if wrong or fresh or found.count % every == 0 or found.count <= _FIRST:
+            found.commits.add(model.rows.number)
             state = State(model.rows, kept, tuple(here.items()), frozenset(model.promised))
             if wrong:
                 found.violations.setdefault(wrong, state)

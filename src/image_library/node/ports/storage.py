@@ -53,6 +53,14 @@ class Part(Receiver, Protocol):
         """
         ...
 
+    async def secure(self) -> None:
+        """Sync all that was written, so that a power cut takes none of it; once it is finished.
+
+        Raises:
+            StorageFull, StorageIo: the disk did not take it.
+        """
+        ...
+
     async def checkpoint(self) -> None:
         """Remember how much is safe on disk, for a start after a power cut."""
         ...
@@ -223,6 +231,8 @@ class Publication:
     evidence: Evidence
     # Where its bytes are not those that came.
     converted_from: ConvertedFrom | None = None
+    # The key of the part that it was made of, which nobody goes on with from the same transaction on.
+    spent: str = ""
     # The job records that become READY in the same transaction as the image.
     complete: Callable[[PublishedImage], tuple[Download, ...]]
 

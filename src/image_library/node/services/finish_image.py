@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+import structlog
+
 from image_library.domain.errors import (
     ConvertKilled,
     ConvertNeedless,
     HypervisorMissing,
     JailMissing,
+    LibraryError,
     StorageFull,
     StoreChanged,
     StoreNotWritable,
@@ -26,6 +29,8 @@ from image_library.node.services.fetch_verified import Verified
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.make_image import Given, ImageMaking, Made
 from image_library.node.services.make_image import Watch as MakingWatch
+
+log = structlog.get_logger()
 
 # The job records that end with an image, which is proved so.
 Complete = Callable[[PublishedImage, Evidence], tuple[Download, ...]]
@@ -70,14 +75,17 @@ class Finishing:
         try:
             async with self._making.making(given, order.wanted, key=key, watch=watch) as made:
                 proof = verified.expected.evidence(now=self._clock.now(), node_id=self._node_id)
-                image = await self._publish(order, part, made, proof, watch=watch, complete=complete)
-            if made.output is not None:
-                await part.discard()
+                spent = key if made.output else ""
+                image = await self._publish(
+                    order, part, made, proof, watch=watch, complete=complete, spent=spent
+                )
         except _KEEPS:
             raise
         except BaseException:
             await part.discard()
             raise
+        if made.output is not None:
+            await _drop(part)
         return image
 
     async def of_another(
@@ -130,6 +138,7 @@ class Finishing:
         *,
         watch: Watch,
         complete: Complete,
+        spent: str = "",
     ) -> PublishedImage:
         watch.publishing()
         await watch.entered(JobState.PUBLISHING)
@@ -139,11 +148,20 @@ class Finishing:
             filename=_renamed(order.filename, made.facts.format),
             evidence=proof,
             converted_from=made.converted_from,
+            spent=spent,
             complete=lambda image: complete(replace(image, converted_from=made.converted_from), proof),
         )
         file = made.output or part
         assert file is not None
         return await self._store.publish(file, publication)
+
+
+async def _drop(part: Part) -> None:
+    """Remove what an image was made of; where that fails, the next start does it."""
+    try:
+        await part.discard()
+    except LibraryError as error:
+        log.warning("part_not_removed", file=part.path.name, code=error.code)
 
 
 def _renamed(filename: str, image_format: ImageFormat) -> str:

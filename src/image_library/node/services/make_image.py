@@ -17,6 +17,7 @@ from image_library.domain.conversion import MAGIC_BYTES, DiskInside, DiskReport,
 from image_library.domain.errors import (
     AllocatedTooLarge,
     ConvertFailed,
+    LibraryError,
     UnsupportedArchive,
 )
 from image_library.domain.image import ImageFormat
@@ -224,8 +225,16 @@ class ImageMaking:
 
     async def _opened(self, attempt: _Attempt, what: str) -> Output:
         output = await self._store.open_output(f"{attempt.key}-{what}")
-        attempt.stack.push_async_callback(output.discard)
+        attempt.stack.push_async_callback(_drop, output)
         return output
+
+
+async def _drop(output: Output) -> None:
+    """Its end is no reason for another one; what stays goes at the next start."""
+    try:
+        await output.discard()
+    except LibraryError as error:
+        log.warning("output_not_removed", file=output.path.name, code=error.code)
 
 
 def _longest(image_format: ImageFormat, size: int, needed: int) -> int:

@@ -90,8 +90,9 @@ class Uploads:
                     raise UploadOffset(f"The upload ends at byte {upload.size}.")
                 await upload.part.write(piece.data)
             if upload.part.offset == upload.size:
-                # Nobody sends more, who could be told of a late error.
+                # Nobody sends more, who could be told of a late error, or asked again after a power cut.
                 await upload.part.finish()
+                await upload.part.secure()
             return upload.part.offset
 
     @asynccontextmanager

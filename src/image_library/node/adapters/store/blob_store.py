@@ -152,7 +152,7 @@ class BlobStore:
                 link=link,
                 sha512=digests.sha512 or (known.sha512 if known else ""),
             )
-            await self._records.save(record, publication.complete(image))
+            await self._records.save(record, publication.complete(image), spent=publication.spent)
         try:
             await part.discard()
         except LibraryError as error:

@@ -102,6 +102,11 @@ class PartFile:
         with disk_errors("writing a part"):
             await self._pieces.settle()
 
+    async def secure(self) -> None:
+        with disk_errors("writing a part"):
+            # A descriptor of its own: whoever is cancelled closes ours under a thread that goes on.
+            await asyncio.to_thread(self._writer.sync, os.dup(self.fd))
+
     async def checkpoint(self) -> None:
         # Not after its end: a part that is gone must not be known again.
         if self.fd >= 0 and self._writer.synced > self._record.durable:

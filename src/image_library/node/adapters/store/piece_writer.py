@@ -39,6 +39,17 @@ class PieceWriter:
             self.doubtful = True
             raise
 
+    def sync(self, fd: int) -> None:
+        """Sync what was written, through another descriptor of the file, which is closed then."""
+        try:
+            self._disk.datasync(fd)
+            self.synced = self.written
+        except OSError:
+            self.doubtful = True
+            raise
+        finally:
+            self._disk.close(fd)
+
     def close(self) -> None:
         self._disk.close(self._direct)
         self._direct = -1

@@ -27,8 +27,10 @@ class PublishedRecords:
     def __init__(self, journal: JournalDatabase) -> None:
         self._journal = journal
 
-    async def save(self, record: PublishedRecord, downloads: tuple[Download, ...] = ()) -> None:
-        """Record an image, and in the same transaction the downloads that end with it."""
+    async def save(
+        self, record: PublishedRecord, downloads: tuple[Download, ...] = (), *, spent: str = ""
+    ) -> None:
+        """Record an image, and in the same transaction the downloads and the part that end with it."""
 
         def work(connection: sqlite3.Connection) -> None:
             image = record.image
@@ -47,6 +49,7 @@ class PublishedRecords:
             _save_source(connection, image)
             # Fresh bytes: they were all read a moment ago.
             connection.execute("DELETE FROM damaged WHERE digest = ?", (image.digest,))
+            connection.execute("DELETE FROM parts WHERE key = ?", (spent,))
             save_downloads(connection, downloads)
 
         await self._journal.run(work)
