@@ -105,13 +105,19 @@ async def told(bench: Bench, protocol: Protocol, promised: set[str]) -> str:
     return ""
 
 
+async def listed(bench: Bench) -> int:
+    return await bench.journal.run(lambda c: len(c.execute("SELECT * FROM published").fetchall()))
+
+
 async def one(protocol: Protocol, template: Path, data: Path, hook: Fail, error: str) -> None:
     copy(template, data)
     promised: set[str] = set()
     disk = ShortDisk(hook) if error == "short" else HookedDisk(hook)
     try:
         async with open_bench(data, hook, disk=disk) as bench:
+            before = await listed(bench)
             code = await told(bench, protocol, promised)
+            assert not code or await listed(bench) <= before, "the image is there, and its job failed"
             if error == "EIO" and code and hook.failed_at in ("write_some", "sync", "datasync"):
                 query = "SELECT * FROM parts WHERE boot_id <> ''"
                 trusted = await bench.journal.run(lambda c: c.execute(query).fetchall())
