@@ -17,7 +17,8 @@ from image_library.domain.errors import ImageChanged, ImageDamaged, ImageFileMis
 from image_library.domain.store import PublishedImage
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.store.scrub import QUARANTINE_SECONDS
-from image_library.node.services.scrub_images import MIB, ImageScrub, Verdict
+from image_library.node.services.scrub_images import ImageScrub, Verdict
+from image_library.node.services.scrub_manners import MIB
 from tests.fakes.node_images import Qcow2
 from tests.fakes.node_workbench import Workbench, content, order, publish, workbench
 from tests.support.mirror import Mirror
@@ -33,6 +34,7 @@ def scrub_of(bench: Workbench, changed: Callable[[], None] = lambda: None) -> Im
         rate=1 << 40,
         interval=timedelta(days=7),
         changed=changed,
+        others_move=lambda: False,
     )
 
 

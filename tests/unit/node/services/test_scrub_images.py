@@ -10,8 +10,10 @@ import pytest
 
 from image_library.domain.errors import ImageFileMissing, ImageNotReady
 from image_library.domain.inventory import DamagedImage
+from image_library.domain.store_health import Damage
 from image_library.node.ports.scrubbing import BlobTurn, RawBlob
-from image_library.node.services.scrub_images import LOOK_SECONDS, MIB, ImageScrub, Verdict
+from image_library.node.services.scrub_images import LOOK_SECONDS, ImageScrub, Verdict
+from image_library.node.services.scrub_manners import MIB
 from tests.fakes.hypervisor import NOON, QuickClock
 
 WEEK = timedelta(days=7)
@@ -46,17 +48,22 @@ class Blobs:
     clock: QuickClock
     blobs: dict[str, Bytes] = field(default_factory=dict[str, Bytes])
     looked: dict[str, float] = field(default_factory=dict[str, float])
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+    damage: Damage | None = None
     done: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def add(self, data: bytes, *, age: timedelta, at_first: bytes = b"") -> str:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        self.blobs[digest] = Bytes(data, at_first=at_first)
+        self.blobs[digest], self.sizes[digest] = Bytes(data, at_first=at_first), len(data)
         self.looked[digest] = -age.total_seconds()
         return digest
 
     async def turns(self) -> tuple[BlobTurn, ...]:
         at = {digest: NOON + timedelta(seconds=seconds) for digest, seconds in self.looked.items()}
-        found = [BlobTurn(digest=d, looked_at=moment, verified_at=moment) for d, moment in at.items()]
+        found = [
+            BlobTurn(digest=d, looked_at=moment, verified_at=moment, name=d[:19], size_bytes=self.sizes[d])
+            for d, moment in at.items()
+        ]
         return tuple(sorted(found, key=lambda turn: turn.looked_at))
 
     async def open(self, digest: str) -> RawBlob:
@@ -76,6 +83,9 @@ class Blobs:
     async def damaged(self) -> tuple[DamagedImage, ...]:
         return ()
 
+    async def last_damage(self) -> Damage | None:
+        return self.damage
+
     async def tidy(self) -> None:
         return
 
@@ -90,8 +100,14 @@ class Bench:
         self.clock = QuickClock()
         self.store = Blobs(self.clock)
         self.told = 0
+        self.others_move = False
         self.scrub = ImageScrub(
-            store=self.store, clock=self.clock, rate=20 * MIB, interval=WEEK, changed=self._tell
+            store=self.store,
+            clock=self.clock,
+            rate=20 * MIB,
+            interval=WEEK,
+            changed=self._tell,
+            others_move=lambda: self.others_move,
         )
 
     def _tell(self) -> None:
