@@ -70,6 +70,7 @@ class StoreHealth:
                 return
             since = self._clock.now()
             self._degraded = Degradation(trouble=trouble, reason=reason, since=since)
+            self._unsaved = trouble is Trouble.FAILING
         log.error("store_degraded", trouble=trouble.value, reason=reason)
         with suppress(RuntimeError):
             # A loop that is closed has nobody to tell.
@@ -131,6 +132,8 @@ class StoreHealth:
     async def close(self) -> None:
         if self._saving:
             await asyncio.wait(self._saving)
+        if self._unsaved:
+            await self._save()
 
     def _turned(self) -> None:
         self._changes.notify(STORE)
@@ -139,14 +142,14 @@ class StoreHealth:
         task.add_done_callback(self._saving.discard)
 
     async def _save(self) -> None:
-        """Remember a disk that failed; a journal on the same disk may fail too, and is told later."""
+        """Remember a disk that failed; a journal on the same disk may fail too, and is told later.
+
+        Whoever starts anew sees for himself whether a file system is read-only.
+        """
         if self._degraded is None or self._degraded.trouble is Trouble.READ_ONLY:
-            # Whoever starts anew sees for himself what the file system is.
             return
-        self._unsaved = True
         try:
             await self._records.save(self._degraded)
+            self._unsaved = False
         except LibraryError as error:
             log.warning("degradation_not_recorded", code=error.code)
-        else:
-            self._unsaved = False
