@@ -49,8 +49,8 @@ async def choose_node(records: Records, entry: CatalogEntry, architecture: str) 
     kept = await _kept(records, entry)
     having = [n for n in native if (n.id, architecture or architecture_of(n)) in kept]
     if having:
-        # Also on a degraded node: nothing new comes to it.
-        return min(having, key=room.load)
+        # At worst on a degraded node: nothing new comes to it.
+        return min(having, key=lambda node: (not node.takes_images, room.load(node)))
     well = _writable(native)
     needed = {n.id: room_needed(n, entry, architecture) for n in well}
     roomy = [n for n in well if room.fits(n, needed[n.id])]
