@@ -153,7 +153,9 @@ async def open_bench(
         await downloads.recover()
         uploads = Uploads(store=store, gate=health)
         stack.push_async_callback(uploads.close)
-        scan = ImageScan(scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), **shared)
+        scan = ImageScan(
+            scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), gate=health, **shared
+        )
         yield Bench(
             layout=layout, journal=journal, store=store, downloads=downloads, uploads=uploads, scan=scan
         )

@@ -177,7 +177,9 @@ async def workbench(
             downloads=downloads,
             folder=folder,
             adoption=adoption,
-            scan=ImageScan(scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), **shared),
+            scan=ImageScan(
+                scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), gate=health, **shared
+            ),
             node_id=identity.node_id,
             health=health,
             replaced=identity.replaced,

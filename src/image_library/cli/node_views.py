@@ -19,7 +19,7 @@ def node_rows(nodes: Iterable[Node]) -> list[Sequence[str]]:
         rows.append(
             (
                 node.hostname,
-                _state(status),
+                node_state(status),
                 can,
                 str(status.running_vm_count),
                 str(status.image_count),
@@ -38,7 +38,7 @@ def node_facts(node: Node) -> list[tuple[str, str]]:
     return [
         ("host name", node.hostname),
         ("id", node.id),
-        ("state", _state(status)),
+        ("state", node_state(status)),
         ("trouble", _trouble(status)),
         ("degraded since", at(status.degraded.since) if status.degraded else ""),
         ("last heard of", f"{ago(status.last_heartbeat)} ({at(status.last_heartbeat)})"),
@@ -61,7 +61,7 @@ def _free(status: NodeStatus) -> str:
     return shown(free) if status.disk_total_bytes else ""
 
 
-def _state(status: NodeStatus) -> str:
+def node_state(status: NodeStatus) -> str:
     """A node that answers and takes nothing new is not simply ready."""
     ready = status.phase == NodeStatus.Phase.READY
     return "degraded" if ready and status.degraded is not None else state(status.phase)

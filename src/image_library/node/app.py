@@ -277,6 +277,7 @@ def _scan(world: World) -> ImageScan:
         folder=world.folder,
         inspector=world.inspector,
         numbers=InventoryNumbers(world.journal),
+        gate=world.health,
         clock=world.clock,
         node_id=world.identity.node_id,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import hashlib
 import os
 import sqlite3
 from pathlib import Path
@@ -24,6 +26,7 @@ from tests.support.mirror import Mirror
 
 MIB = 1 << 20
 IMAGE = Qcow2().file(3 * MIB)
+SHA256 = hashlib.sha256(IMAGE).hexdigest()
 URL = f"{PUBLISHER}/disk.qcow2"
 SYNC_FAILED = "A sync failed (input/output error)."
 
@@ -211,3 +214,17 @@ async def test_what_the_journal_could_not_take_is_told_to_it_later(tmp_path: Pat
         before = bench.health.degraded
     async with workbench(tmp_path / "data") as bench:
         assert bench.health.degraded == before
+
+
+async def test_a_blob_without_a_record_waits_until_the_store_is_well(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "blobs" / "sha256" / SHA256[:2] / SHA256
+    async with workbench(tmp_path / "data") as bench:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(IMAGE)
+        bench.health.failed(Trouble.FAILING, SYNC_FAILED)
+        adopting = asyncio.create_task(bench.scan.adopt_orphans())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(adopting), 1)
+        assert (await bench.store.published())[0] == ()
+        await bench.health.resume()
+        assert await adopting == 1

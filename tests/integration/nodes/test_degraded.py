@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.support.rpc import Json, RpcError, rpc_stream
 VMS = "limiquantix.compute.v1.VMService"
 DEBIAN = "https://cloud.debian.org/images/cloud/bookworm/latest"
 NAME = "debian-12-generic-amd64.qcow2"
-BLOB = Qcow2().file()
+BLOB, OTHER = Qcow2().file(), Qcow2(virtual_size=2 << 30).file()
 # The store on a file system of its own; journal and lock, which stay open for writing, and the VMs elsewhere.
 MOUNTED = """set -e
 data="$LIMIQUANTIX_DATA_DIR" beside="$LIMIQUANTIX_DATA_DIR.beside"
@@ -119,7 +119,7 @@ def test_a_read_only_store_gives_what_it_has_and_takes_nothing(
 
 
 @contextmanager
-def failing_sync(process: Program) -> Iterator[None]:
+def failing_sync(process: Program) -> Generator[None]:
     """The next fsync of the process fails, once."""
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
@@ -146,17 +146,23 @@ def test_one_failed_sync_stops_all_writing_until_an_operator_says_so(site: Site)
     assert list((site.data("alpha") / "parts").iterdir()) == []
     error = refused(site, f"{IMAGES}/DownloadImage", {"catalogId": "debian-12"})
     assert (error.code, error.status) == ("failed_precondition", 400)
-    # It is remembered where it happened.
+    # It is remembered where it happened, and a blob without a record is not taken up meanwhile.
     node.kill9()
+    orphan = hashlib.sha256(OTHER).hexdigest()
+    path = site.data("alpha") / "blobs" / "sha256" / orphan[:2] / orphan
+    path.parent.mkdir(parents=True)
+    path.write_bytes(OTHER)
     site.start_node("alpha")
     assert site.node("alpha")["status"]["degraded"]["trouble"] == "failing"
     retry = refused(site, f"{IMAGES}/RetryImport", {"jobId": job["jobId"]})
     assert "limiquantix nodes resume alpha" in retry.message
+    assert all("digest" not in image["status"] for image in site.call(f"{IMAGES}/ListImages")["images"])
     told = cli(site, "nodes", "resume", "alpha")
     assert (told.returncode, told.stderr.strip()) == (0, "alpha writes to its store again.")
     assert "degraded" not in site.node("alpha")["status"]
     again = site.call(f"{IMAGES}/RetryImport", {"jobId": job["jobId"]})
     assert ended(site, again["jobId"])["status"] == "COMPLETED"
+    site.until("image", lambda image: image["status"].get("digest") == f"sha256:{orphan}")
     # Whoever says it of a node that is well changes nothing.
     assert site.call(f"{NODES}/ResumeNode", {"id": "alpha"})["hostname"] == "alpha"
 

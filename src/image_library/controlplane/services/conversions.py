@@ -55,6 +55,7 @@ class Conversions:
             InvalidRequest, ConvertNeedless: it cannot become that, or is that.
             UnknownImage, AmbiguousImage, UnknownNode: there is none, or several.
             ImageNotReady: no node that is ready holds it.
+            StoreDegraded: those that hold it take nothing new.
             InvalidName, InvalidCharacter, NameTaken
         """
         shape = _shape(wish)

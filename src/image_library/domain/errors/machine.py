@@ -34,7 +34,7 @@ class StoreDegraded(LibraryError):
 
     code = "storage.degraded"
     kind = Kind.PRECONDITION
-    remedy_default = "Name another node, or check the disk and let it be written again: 'nodes resume NODE'."
+    remedy_default = "Name another node, or check the disk and then 'limiquantix nodes resume NODE'."
 
 
 class StoreChanged(LibraryError):

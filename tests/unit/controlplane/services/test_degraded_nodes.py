@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from image_library.controlplane.services.conversions import Conversions, ConversionWish
 from image_library.controlplane.services.download_plan import DownloadWish
 from image_library.controlplane.services.import_wish import Description, ImportWish
 from image_library.controlplane.services.node_choice import choose_beside, roomiest_node
@@ -98,6 +99,18 @@ async def test_adopting_converting_and_repeating_are_refused(plane: Plane) -> No
         await plane.adoptions.start("own")
     with pytest.raises(StoreDegraded):
         await plane.downloads.retry("job-1")
+    conversions = Conversions(
+        database=plane.database,
+        images=plane.images,
+        runs=plane.runs,
+        clock=plane.clock,
+        new_id=plane.new_id,
+    )
+    with pytest.raises(StoreDegraded):
+        await conversions.start(ConversionWish(image="image-1", format="raw"))
+    await plane.know(a_node("node-2"), a_ready_image("image-1", placements=(a_copy(), a_copy("node-2"))))
+    job = await conversions.start(ConversionWish(image="image-1", format="raw"))
+    assert job.node_id == "node-2"
 
 
 async def test_a_queued_job_stays_queued_and_says_what_it_waits_for(plane: Plane) -> None:
