@@ -23,8 +23,10 @@ from image_library.node.adapters.local_folder import LocalImageFolder
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.adapters.qemu_img import QemuImgImages
 from image_library.node.adapters.store.blob_store import BlobStore
+from image_library.node.adapters.store.health_records import StoreHealthRecords
 from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
 from image_library.node.adapters.store.layout import Layout
+from image_library.node.adapters.store.watched_disk import DiskProbe
 from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.ports.fetching import Receiver, Source
 from image_library.node.services.adopt_file import AdoptFile
@@ -35,6 +37,7 @@ from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.receive_upload import Piece, Uploads
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.scrub_images import ImageScrub
+from image_library.node.services.store_health import StoreHealth
 from tests.crash.material import IMAGE, IMAGE_URL, PUBLISHED, SHA256
 from tests.crash.seams import Hook, HookedDisk, HookedJournal
 
@@ -114,6 +117,14 @@ async def open_bench(
             "clock": clock,
             "node_id": identity.node_id,
         }
+        # Told of nothing: what a failure leaves is looked at, not what waits because of it.
+        health = StoreHealth(
+            records=StoreHealthRecords(journal, store_id=identity.store_id),
+            probe=DiskProbe(layout, disk),
+            clock=clock,
+            changes=Changes(),
+            name="bench",
+        )
         jail = Jail(best_wall())
         making = ImageMaking(
             store=store,
@@ -129,6 +140,7 @@ async def open_bench(
             changes=Changes(),
             signatures=OpenPgpSignatures(),
             adoption=AdoptFile(folder=folder, converter=QemuImgImages(jail), **shared),
+            gate=health,
             finishing=Finishing(
                 store=store, making=making, holds=ImageHolds(), clock=clock, node_id=identity.node_id
             ),
@@ -136,11 +148,18 @@ async def open_bench(
         )
         stack.push_async_callback(downloads.close)
         await downloads.recover()
-        uploads = Uploads(store=store)
+        uploads = Uploads(store=store, gate=health)
         stack.push_async_callback(uploads.close)
-        scan = ImageScan(scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), **shared)
+        scan = ImageScan(
+            scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), gate=health, **shared
+        )
         scrub = ImageScrub(
-            store=store.scrub, clock=clock, rate=0, interval=timedelta(0), changed=lambda: None
+            store=store.scrub,
+            clock=clock,
+            rate=0,
+            interval=timedelta(0),
+            changed=lambda: None,
+            others_move=lambda: False,
         )
         yield Bench(
             layout=layout,

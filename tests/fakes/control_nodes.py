@@ -30,6 +30,8 @@ class FakeNodes:
     # What each node finds at itself, and what it was told of what is known there.
     garbage: dict[str, tuple[GarbageItem, ...]] = field(default_factory=dict[str, tuple[GarbageItem, ...]])
     garbage_orders: list[GarbageOrder] = field(default_factory=list[GarbageOrder])
+    resumed: list[str] = field(default_factory=list[str])
+    resume_refusal: LibraryError | None = None
     streams_begun: int = 0
     _changes: Changes = field(default_factory=Changes)
 
@@ -70,6 +72,12 @@ class FakeNodes:
             raise self.cancel_refusal
         if job_id in self.journal and not self.journal[job_id].state.ended:
             self.say(job_id, state=JobState.CANCELLED)
+
+    async def resume_store(self, node: Node) -> None:
+        self._reach(node)
+        if self.resume_refusal is not None:
+            raise self.resume_refusal
+        self.resumed.append(node.id)
 
     async def scan(self, node: Node) -> Inventory:
         self._reach(node)

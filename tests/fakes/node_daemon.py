@@ -43,6 +43,7 @@ class FakeNodeDaemon(NodeDaemonServiceService):
     journal: dict[str, Download] = field(default_factory=dict[str, Download])
     endpoint: str = ""
     removed: list[str] = field(default_factory=list[str])
+    resumed: int = 0
     garbage: list[GarbageItem] = field(default_factory=list[GarbageItem])
     garbage_orders: list[GarbageOrder] = field(default_factory=list[GarbageOrder])
     # What publishers say here; none: the node is too old to ask them.
@@ -123,6 +124,11 @@ class FakeNodeDaemon(NodeDaemonServiceService):
         download = self.journal.get(request.job_id)
         if download and not download.state.ended:
             self.say(download.evolve(state=JobState.CANCELLED))
+        return Empty()
+
+    async def resume_store(self, request: Empty, context: Context) -> Empty:
+        await self._enter(context)
+        self.resumed += 1
         return Empty()
 
     async def scan_images(self, request: Empty, context: Context) -> ScanLocalImagesRequest:

@@ -34,8 +34,10 @@ from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.adapters.qemu_img import QemuImgImages
 from image_library.node.adapters.store.blob_store import BlobStore
 from image_library.node.adapters.store.disk import Disk
+from image_library.node.adapters.store.health_records import StoreHealthRecords
 from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
 from image_library.node.adapters.store.layout import Layout
+from image_library.node.adapters.store.watched_disk import DiskProbe, WatchedDisk
 from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.ports.conversion import Converter
 from image_library.node.services.adopt_file import AdoptFile
@@ -44,6 +46,7 @@ from image_library.node.services.finish_image import Finishing
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.store_health import StoreHealth
 from tests.support.mirror import Mirror
 
 PUBLISHER = "https://cloud.example.org/images"
@@ -62,6 +65,7 @@ class Workbench:
     adoption: AdoptFile
     scan: ImageScan
     node_id: str
+    health: StoreHealth
     # Stores that were given up.
     replaced: tuple[str, ...]
 
@@ -102,14 +106,27 @@ async def workbench(
     layout = Layout(data_dir)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        watched = WatchedDisk(disk or Disk())
         prepare(layout, disk)
         stack.callback(DirectoryLock(layout).release)
         journal = await open_journal(layout.journal)
         stack.push_async_callback(journal.close)
         identity = await StoreIdentity.establish(layout, journal, accept=accept_store, disk=disk)
         store = BlobStore(
-            layout=layout, journal=journal, identity=identity, now=lambda: clock.now() + ahead, disk=disk
+            layout=layout, journal=journal, identity=identity, now=lambda: clock.now() + ahead, disk=watched
         )
+        changes = Changes()
+        health = StoreHealth(
+            records=StoreHealthRecords(journal, store_id=identity.store_id),
+            probe=DiskProbe(layout, watched),
+            clock=clock,
+            changes=changes,
+            name="bench",
+        )
+        stack.push_async_callback(health.close)
+        watched.tell(health.failed)
+        journal.tell(health.failed)
+        await health.recover()
         policy = SourcePolicy(
             mirrors=Mirrors(standing_in=[mirror] if mirror else [], carrying=carriers),
             allowed=AllowedSources.parse(allowed),
@@ -124,7 +141,7 @@ async def workbench(
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}
         shared["node_id"] = identity.node_id
         folder = LocalImageFolder(
-            layout=layout, journal=journal, inspector=inspector, identity=identity, disk=disk
+            layout=layout, journal=journal, inspector=inspector, identity=identity, disk=watched
         )
         jail = Jail(best_wall())
         converter = converter or QemuImgImages(jail)
@@ -140,7 +157,8 @@ async def workbench(
             journal=DownloadRecords(journal),
             fetcher=fetcher,
             library=fetcher,
-            changes=Changes(),
+            changes=changes,
+            gate=health,
             signatures=OpenPgpSignatures(),
             adoption=adoption,
             finishing=Finishing(
@@ -159,8 +177,11 @@ async def workbench(
             downloads=downloads,
             folder=folder,
             adoption=adoption,
-            scan=ImageScan(scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), **shared),
+            scan=ImageScan(
+                scrubbed=store.scrub, folder=folder, numbers=InventoryNumbers(journal), gate=health, **shared
+            ),
             node_id=identity.node_id,
+            health=health,
             replaced=identity.replaced,
         )
 

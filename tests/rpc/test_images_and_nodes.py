@@ -126,6 +126,23 @@ async def test_nodes_register_beat_and_are_shown(call: Caller, node: FakeNodeDae
     assert (unknown.code, reason(unknown)) == ("not_found", "NODE_UNKNOWN")
 
 
+async def test_a_degraded_node_says_why_and_an_operator_ends_it(call: Caller, node: FakeNodeDaemon) -> None:
+    join, since = call.handle.join_token, "2026-11-26T07:00:00Z"
+    said = {"trouble": "failing", "reason": "A sync failed (input/output error).", "since": since}
+    scrub = {"reading": "a.qcow2", "digest": DIGEST, "bytesDone": "1", "bytesTotal": "4", "due": 2}
+    beat = {"nodeId": "node-1", "degraded": said, "scrub": scrub}
+    await call(f"{NODES}/UpdateHeartbeat", beat, token=join)
+    status = (await call(f"{NODES}/GetNode", {"id": "box"}))["status"]
+    assert (status["phase"], status["degraded"], status["scrub"]) == ("READY", said, scrub)
+    refused = await call.refused(f"{IMAGES}/DownloadImage", {"catalogId": "debian-12", "nodeId": "box"})
+    assert (refused.code, reason(refused)) == ("failed_precondition", "STORAGE_DEGRADED")
+    assert "'limiquantix nodes resume box'" in refused.message
+    stranger = await call.refused(f"{NODES}/ResumeNode", {"id": "box"}, token=join)
+    assert stranger.code == "permission_denied"
+    resumed = await call(f"{NODES}/ResumeNode", {"id": "box"})
+    assert (node.resumed, "degraded" in resumed["status"]) == (1, False)
+
+
 async def test_the_phases_of_a_filter_are_nodes_phases(call: Caller, node: FakeNodeDaemon) -> None:
     for phases, count in ((["READY"], 1), (["OFFLINE"], 0), (["UNKNOWN"], 1), (["DRAINING"], 0)):
         found = await call(f"{NODES}/ListNodes", {"phases": phases})

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Nodes: the machines that keep imag
 
 @command(app, "list")
 def list_nodes(session: Session) -> None:
-    """List nodes: whether they are ready, what they can do, what they have and how full they are."""
+    """List nodes: whether they are ready, what they can do and have, how full they are, and what is wrong."""
     from image_library.cli.clients import PAGE, pages
     from image_library.cli.node_views import NODES, node_rows
     from image_library.cli.output import as_json
@@ -35,7 +35,7 @@ def show_node(
     session: Session,
     node: Annotated[str, typer.Argument(metavar="NODE", help="A node's id or host name.")],
 ) -> None:
-    """Show one node: its space, its images and VMs, when it was last heard of, and what is wrong with it."""
+    """Show one node: its space, images and VMs, what is wrong with it, and what it reads again for damage."""
     from image_library.cli.node_views import node_facts
     from image_library.cli.output import as_json
     from limiquantix.compute.v1.node_pb import GetNodeRequest
@@ -45,3 +45,22 @@ def show_node(
         session.out.document({"node": as_json(found)})
     else:
         session.out.facts(node_facts(found))
+
+
+@command(app, "resume")
+def resume_node(
+    session: Session,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A node's id or host name.")],
+) -> None:
+    """Let a node write to its degraded store again, once you have seen to its disk; the node tries it first.
+
+    Work that waited for it begins, and new work may be given to it. Nothing is repaired by this.
+    """
+    from image_library.cli.output import as_json
+    from limiquantix.compute.v1.node_pb import ResumeNodeRequest
+
+    found = session.library.nodes.resume_node(ResumeNodeRequest(id=node))
+    if session.json:
+        session.out.document({"node": as_json(found)})
+    else:
+        session.out.note(f"{found.hostname} writes to its store again.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from image_library.cli.node_views import node_state
 from image_library.cli.output import plain
 from image_library.cli.progress import described as job_line
 from image_library.cli.words import state, trust
@@ -20,7 +21,7 @@ def described(change: LibraryChange) -> str:
         case ImportStatus():
             return f"job {value.job_id[:8]} {job_line(value)}"
         case Node():
-            return f"node {plain(value.hostname)}: {state(value.status.phase) if value.status else '-'}"
+            return f"node {plain(value.hostname)}: {node_state(value.status) if value.status else '-'}"
         case RemovedItem():
             return f"{plain(value.kind)} {plain(value.id)}: gone"
         case _:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from image_library.domain.store_health import Degradation, ScrubState
 from image_library.domain.vm import VmReport
 
 MOST_PAST_EPOCHS = 8
@@ -37,6 +38,10 @@ class Node:
     running_vm_count: int = 0
     disk_used_bytes: int = 0
     disk_total_bytes: int = 0
+    # Its store is read and not written.
+    degraded: Degradation | None = None
+    # None: it reads nothing again, or has not said so.
+    scrub: ScrubState | None = None
     last_heartbeat: datetime | None = None
     # Of the last complete inventory that was reconciled; an older report of the same epoch says nothing new.
     inventory_epoch: str = ""
@@ -51,6 +56,11 @@ class Node:
     @property
     def is_ready(self) -> bool:
         return self.phase is NodePhase.READY
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it is there and its store may be written."""
+        return self.is_ready and self.degraded is None
 
     @property
     def free_bytes(self) -> int:
@@ -111,3 +121,5 @@ class Heartbeat:
     vms_complete: bool = False
     # Why the node cannot be relied on now, in a sentence; empty: nothing is wrong.
     error_message: str = ""
+    degraded: Degradation | None = None
+    scrub: ScrubState | None = None

@@ -1,4 +1,4 @@
-"""A node put together, and taken apart again. The only file that knows all of its parts."""
+"""A node put together, and taken apart again. Only this file and ``world`` know all of its parts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import os
 import platform
 import socket
-from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -16,28 +16,21 @@ import structlog
 from image_library import __version__
 from image_library.domain.changes import Changes
 from image_library.domain.node import Registration
-from image_library.node.adapters.clock import SystemClock
+from image_library.domain.store_health import ScrubState
 from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.grpc_server import Tls, serving
-from image_library.node.adapters.guest_inspector import JailedGuestInspector
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
-from image_library.node.adapters.inspector import HeaderInspector
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
-from image_library.node.adapters.jail import Jail, Wall, best_wall
-from image_library.node.adapters.journal import JournalDatabase
-from image_library.node.adapters.local_folder import LocalImageFolder
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.adapters.qemu_img import QemuImg, QemuImgImages
 from image_library.node.adapters.seed_iso import SeedIso
-from image_library.node.adapters.store.blob_store import BlobStore
-from image_library.node.adapters.store.identity import DirectoryLock, StoreIdentity, prepare
-from image_library.node.adapters.store.layout import Layout
 from image_library.node.adapters.store.part_records import boot_id
 from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
@@ -47,7 +40,6 @@ from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.finish_image import Finishing
 from image_library.node.services.flatten_vm import FlattenVm
-from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
@@ -55,13 +47,15 @@ from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
-from image_library.node.services.scrub_images import MIB, ImageScrub
+from image_library.node.services.scrub_images import ImageScrub
+from image_library.node.services.scrub_manners import MIB
 from image_library.node.services.vm_leftovers import VmLeftovers
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 from image_library.node.settings import Settings
+from image_library.node.world import World, open_world
 
 log = structlog.get_logger()
 
@@ -75,23 +69,6 @@ class NodeHandle:
     endpoint: str
     # Set once the control plane knows it.
     established: asyncio.Event
-
-
-@dataclass(frozen=True, kw_only=True)
-class _World:
-    """What all services share."""
-
-    settings: Settings
-    layout: Layout
-    journal: JournalDatabase
-    identity: StoreIdentity
-    store: BlobStore
-    inspector: HeaderInspector
-    folder: LocalImageFolder
-    changes: Changes
-    clock: SystemClock
-    holds: ImageHolds
-    jail: Jail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +94,7 @@ async def run_node(
     """
     settings = settings.checked()
     async with AsyncExitStack() as stack:
-        world = await _open(stack, settings)
+        world = await open_world(stack, settings)
         downloads, publishers = await _sources(stack, world, environment or os.environ)
         vm_parts = _vms(stack, world)
         stack.push_async_callback(vm_parts.vms.close)
@@ -125,8 +102,9 @@ async def run_node(
         scan = _scan(world)
         await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
         registration = await _registration(world, vm_parts.hypervisor)
-        uploads = Uploads(store=world.store)
-        scrub = _scrub(world)
+        uploads = Uploads(store=world.store, gate=world.health)
+        reading = ImageReading(store=world.store, holds=world.holds)
+        scrub = _scrub(world, lambda: downloads.moving or uploads.moving or reading.moving)
         stack.push_async_callback(uploads.close)
         daemon = NodeDaemon(
             registration=registration,
@@ -135,28 +113,25 @@ async def run_node(
             store=world.store,
             scan=scan,
             removal=_removal(world, vm_parts.vms),
-            garbage=GarbageCollection(
-                sweep=world.store.sweep,
-                leftovers=vm_parts.leftovers,
-                users=vm_parts.vms,
-                holds=world.holds,
-                live_parts=downloads.live_parts,
-                node_id=world.identity.node_id,
-                removed=lambda: world.changes.notify(INVENTORY),
-            ),
+            garbage=_garbage(world, vm_parts, downloads),
             flattening=vm_parts.flattening,
-            reading=ImageReading(store=world.store, holds=world.holds),
+            reading=reading,
+            health=world.health,
             scrub=scrub,
             publishers=publishers,
             vms=vm_parts.vms,
             streams=vm_parts.streams,
         )
         registration = await _serve(stack, settings, daemon, registration)
-        presence = _presence(world, registration, scan, vm_parts.vms)
-        await stack.enter_async_context(_in_background(presence.run(), "presence"))
-        await stack.enter_async_context(_in_background(_adopt(scan, world.changes), "adoption"))
-        if settings.scrub_rate and settings.scrub_interval:
-            await stack.enter_async_context(_in_background(scrub.run(), "scrub"))
+        scrubs = bool(settings.scrub_rate and settings.scrub_interval)
+        presence = _presence(
+            world, registration, scan, vm_parts.vms, lambda: scrub.state() if scrubs else None
+        )
+        await stack.enter_async_context(in_background(presence.run(), "presence"))
+        await stack.enter_async_context(in_background(_adopt(scan, world.changes), "adoption"))
+        await stack.enter_async_context(in_background(world.health.run(), "store health"))
+        if scrubs:
+            await stack.enter_async_context(in_background(scrub.run(), "scrub"))
         log.info("node_serves", node_id=registration.node_id, endpoint=registration.agent_endpoint)
         yield NodeHandle(
             node_id=registration.node_id,
@@ -165,7 +140,19 @@ async def run_node(
         )
 
 
-def _removal(world: _World, vms: Vms) -> ImageRemoval:
+def _garbage(world: World, vm_parts: _VmParts, downloads: Downloads) -> GarbageCollection:
+    return GarbageCollection(
+        sweep=world.store.sweep,
+        leftovers=vm_parts.leftovers,
+        users=vm_parts.vms,
+        holds=world.holds,
+        live_parts=downloads.live_parts,
+        node_id=world.identity.node_id,
+        removed=lambda: world.changes.notify(INVENTORY),
+    )
+
+
+def _removal(world: World, vms: Vms) -> ImageRemoval:
     return ImageRemoval(
         store=world.store,
         users=vms,
@@ -174,34 +161,8 @@ def _removal(world: _World, vms: Vms) -> ImageRemoval:
     )
 
 
-async def _open(stack: AsyncExitStack, settings: Settings) -> _World:
-    layout = Layout(settings.data_dir.absolute())
-    prepare(layout)
-    lock = DirectoryLock(layout)
-    stack.callback(lock.release)
-    journal = await JournalDatabase.open(layout.journal)
-    stack.push_async_callback(journal.close)
-    identity = await StoreIdentity.establish(layout, journal, accept=settings.accept_store)
-    clock = SystemClock()
-    jail = Jail(best_wall() or (Wall.NONE if settings.allow_unjailed else None))
-    inspector = HeaderInspector(guests=JailedGuestInspector(jail), max_virtual_size=settings.max_virtual_size)
-    return _World(
-        settings=settings,
-        layout=layout,
-        journal=journal,
-        identity=identity,
-        store=BlobStore(layout=layout, journal=journal, identity=identity, now=clock.now),
-        inspector=inspector,
-        folder=LocalImageFolder(layout=layout, journal=journal, inspector=inspector, identity=identity),
-        changes=Changes(),
-        clock=clock,
-        holds=ImageHolds(),
-        jail=jail,
-    )
-
-
 async def _sources(
-    stack: AsyncExitStack, world: _World, environment: Mapping[str, str]
+    stack: AsyncExitStack, world: World, environment: Mapping[str, str]
 ) -> tuple[Downloads, AskPublisher]:
     """Those who fetch from publishers: images, and what is said of them."""
     fetchers = open_fetchers(stack, world.settings, clock=world.clock, environment=environment)
@@ -217,6 +178,7 @@ async def _sources(
         clock=world.clock,
         changes=world.changes,
         finishing=_finishing(world),
+        gate=world.health,
         adoption=AdoptFile(
             store=world.store,
             folder=world.folder,
@@ -231,11 +193,11 @@ async def _sources(
     return downloads, publishers
 
 
-def _converter(world: _World) -> QemuImgImages:
+def _converter(world: World) -> QemuImgImages:
     return QemuImgImages(world.jail, max_virtual_size=world.settings.max_virtual_size)
 
 
-def _finishing(world: _World) -> Finishing:
+def _finishing(world: World) -> Finishing:
     most = world.settings.max_virtual_size
     making = ImageMaking(
         store=world.store,
@@ -253,7 +215,7 @@ def _finishing(world: _World) -> Finishing:
     )
 
 
-def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
+def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
     hypervisor = QemuHypervisor(
@@ -297,29 +259,31 @@ def _vms(stack: AsyncExitStack, world: _World) -> _VmParts:
     )
 
 
-def _scrub(world: _World) -> ImageScrub:
+def _scrub(world: World, others_move: Callable[[], bool]) -> ImageScrub:
     return ImageScrub(
         store=world.store.scrub,
         clock=world.clock,
         rate=world.settings.scrub_rate * MIB,
         interval=timedelta(days=world.settings.scrub_interval),
         changed=lambda: world.changes.notify(INVENTORY),
+        others_move=others_move,
     )
 
 
-def _scan(world: _World) -> ImageScan:
+def _scan(world: World) -> ImageScan:
     return ImageScan(
         store=world.store,
         scrubbed=world.store.scrub,
         folder=world.folder,
         inspector=world.inspector,
         numbers=InventoryNumbers(world.journal),
+        gate=world.health,
         clock=world.clock,
         node_id=world.identity.node_id,
     )
 
 
-async def _registration(world: _World, hypervisor: QemuHypervisor) -> Registration:
+async def _registration(world: World, hypervisor: QemuHypervisor) -> Registration:
     """All but where the node is reached, which is known once it serves."""
     return Registration(
         node_id=world.identity.node_id,
@@ -355,7 +319,13 @@ async def _serve(
     )
 
 
-def _presence(world: _World, registration: Registration, scan: ImageScan, vms: Vms) -> Presence:
+def _presence(
+    world: World,
+    registration: Registration,
+    scan: ImageScan,
+    vms: Vms,
+    scrub: Callable[[], ScrubState | None],
+) -> Presence:
     control_plane = ConnectControlPlane(
         world.settings.control_plane_url,
         join_token=world.settings.join_token,
@@ -369,26 +339,11 @@ def _presence(world: _World, registration: Registration, scan: ImageScan, vms: V
         vms=vms,
         changes=world.changes,
         clock=world.clock,
+        degraded=lambda: world.health.degraded,
+        scrub=scrub,
     )
 
 
 async def _adopt(scan: ImageScan, changes: Changes) -> None:
     if await scan.adopt_orphans():
         changes.notify(INVENTORY)
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[object, object, None], name: str) -> AsyncGenerator[None]:
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_tell_of_its_end)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await task
-
-
-def _tell_of_its_end(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("background_work_broke", work=task.get_name(), exc_info=error)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from image_library.domain.node import Heartbeat
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.wire.store_health import (
+    degradation_from_wire,
+    degradation_to_wire,
+    scrub_from_wire,
+    scrub_to_wire,
+)
 from limiquantix.compute.v1.node_pb import UpdateHeartbeatRequest, VMReport
 from limiquantix.compute.v1.vm_pb import VmStatus
 
@@ -30,6 +36,8 @@ def heartbeat_to_wire(heartbeat: Heartbeat) -> UpdateHeartbeatRequest:
         vms=[_report_to_wire(report) for report in heartbeat.vms],
         vms_complete=heartbeat.vms_complete,
         error_message=heartbeat.error_message,
+        degraded=degradation_to_wire(heartbeat.degraded),
+        scrub=scrub_to_wire(heartbeat.scrub),
     )
 
 
@@ -42,6 +50,8 @@ def heartbeat_from_wire(message: UpdateHeartbeatRequest) -> Heartbeat:
         vms=tuple(_report_from_wire(report) for report in message.vms),
         vms_complete=message.vms_complete,
         error_message=message.error_message,
+        degraded=degradation_from_wire(message.degraded),
+        scrub=scrub_from_wire(message.scrub),
     )
 
 

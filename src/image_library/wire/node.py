@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from image_library.domain.node import InventoryMark, Node, NodePhase, Registration
+from image_library.wire.store_health import degradation_to_wire, scrub_to_wire
 from image_library.wire.times import time_to_wire
 from limiquantix.compute.v1 import node_pb
 
@@ -45,6 +46,8 @@ def _status(node: Node, image_count: int | None) -> node_pb.NodeStatus:
         disk_used_bytes=node.disk_used_bytes,
         disk_total_bytes=node.disk_total_bytes,
         image_count=image_count,
+        degraded=degradation_to_wire(node.degraded),
+        scrub=scrub_to_wire(node.scrub),
     )
 
 

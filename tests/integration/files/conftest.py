@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Program, environment
+from tests.support.processes import COMMAND, Program, environment
 
 CONTROL_PLANE = ("controlplane", "--json", "--listen", "127.0.0.1:0")
 
@@ -31,15 +31,16 @@ class Farm:
         """Start it, for the first time or again, then on another port."""
         self.control_plane = self.stack.enter_context(Program.start(CONTROL_PLANE, self.env))
 
-    def start_node(self, name: str, *options: str, through: str = "") -> Program:
+    def start_node(self, name: str, *options: str, through: str = "", inside: Sequence[str] = ()) -> Program:
         """Start it, for the first time or again; it is registered when this returns.
 
-        ``through`` is where it finds the control plane, if not where that is.
+        ``through`` is where it finds the control plane, if not where that is; ``inside`` a program that
+        becomes it.
         """
         env = self._environment(name) | {"LIMIQUANTIX_HOSTNAME": name}
         token = str(self.root / "control-plane" / "data" / "join-token")
         where = ("--control-plane", through or self.control_plane.url, "--join-token-file", token)
-        program = Program.start(("node", "--json", *where, *options), env)
+        program = Program.start(("node", "--json", *where, *options), env, command=(*inside, *COMMAND))
         self.nodes[name] = self.stack.enter_context(program)
         return program
 

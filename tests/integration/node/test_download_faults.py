@@ -294,6 +294,7 @@ async def test_a_failing_disk_publishes_nothing(
             # A failed sync is final: what such a disk holds is not gone on with.
             assert list(bench.layout.parts.iterdir()) == []
     async with workbench(data, mirror=mirror.base_url) as bench:
+        await bench.health.resume()
         done = await bench.finish(order())
         assert done.published is not None, done.failure
         assert content(done.published.blob_path) == IMAGE

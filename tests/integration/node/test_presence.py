@@ -54,6 +54,8 @@ async def presence(data: Path, control_plane: FakeControlPlane) -> AsyncGenerato
             vms=vms,
             changes=changes,
             clock=QuickClock(),
+            degraded=lambda: bench.health.degraded,
+            scrub=lambda: None,
             interval=HOUR,
         )
         running = asyncio.create_task(present.run())

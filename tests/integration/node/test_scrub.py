@@ -7,7 +7,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,9 +18,14 @@ from image_library.domain.errors import ImageChanged, ImageDamaged, ImageFileMis
 from image_library.domain.store import PublishedImage
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.store.scrub import QUARANTINE_SECONDS
-from image_library.node.services.scrub_images import MIB, ImageScrub, Verdict
+from image_library.node.services.image_holds import ImageHolds
+from image_library.node.services.read_image import ImageReading
+from image_library.node.services.receive_upload import Piece, Uploads
+from image_library.node.services.scrub_images import ImageScrub, Verdict
+from image_library.node.services.scrub_manners import MIB
 from tests.fakes.node_images import Qcow2
-from tests.fakes.node_workbench import Workbench, content, order, publish, workbench
+from tests.fakes.node_workbench import PUBLISHER, Workbench, content, order, publish, workbench
+from tests.support import mirror_faults as faults
 from tests.support.mirror import Mirror
 
 IMAGE = Qcow2().file(3 * MIB + 777)
@@ -33,6 +39,7 @@ def scrub_of(bench: Workbench, changed: Callable[[], None] = lambda: None) -> Im
         rate=1 << 40,
         interval=timedelta(days=7),
         changed=changed,
+        others_move=lambda: False,
     )
 
 
@@ -107,6 +114,10 @@ async def test_fresh_bytes_make_it_whole_under_the_same_path(tmp_path: Path, mir
         assert again.blob_path == image.blob_path
         assert content(again.blob_path) == IMAGE
         assert (await bench.scan.inventory()).damaged == ()
+        # That it happened is remembered.
+        last = await bench.store.scrub.last_damage()
+        assert last is not None
+        assert (last.digest, last.name) == (DIGEST, Path(image.link_path).name)
         assert await verdict(bench) is Verdict.WHOLE
 
 
@@ -186,3 +197,40 @@ async def test_an_edited_blob_is_put_aside_and_a_deleted_one_is_missing(
             await verdict(bench)
         with pytest.raises(ImageFileMissing):
             await bench.store.find(DIGEST)
+
+
+async def test_those_who_move_bytes_say_so(tmp_path: Path, mirror: Mirror) -> None:
+    publish(mirror, IMAGE)
+    mirror.fault(f"{PUBLISHER}/disk.qcow2", faults.HoldAt(2 * MIB))
+    async with workbench(tmp_path / "data", mirror=mirror.base_url) as bench:
+        wanted = order()
+        assert not bench.downloads.moving
+        await bench.downloads.start(wanted)
+        await bench.until(wanted.job_id, lambda d: d.progress.done > 0)
+        assert bench.downloads.moving
+        mirror.heal()
+        await bench.downloads.cancel(wanted.job_id)
+        assert not bench.downloads.moving
+        await published(bench)
+        reading = ImageReading(store=bench.store, holds=ImageHolds())
+        async with aclosing(reading.read(DIGEST)) as blocks:
+            await anext(blocks)
+            assert reading.moving
+        assert not reading.moving
+
+
+async def test_an_upload_moves_bytes_while_they_come(tmp_path: Path) -> None:
+    async with workbench(tmp_path / "data") as bench:
+        uploads = Uploads(store=bench.store, gate=bench.health)
+        seen: list[bool] = []
+
+        async def pieces() -> AsyncIterator[Piece]:
+            seen.append(uploads.moving)
+            yield Piece(offset=0, data=IMAGE)
+
+        await uploads.open("upload", size=len(IMAGE), algorithm="sha256")
+        seen.append(uploads.moving)
+        await uploads.write("upload", pieces())
+        seen.append(uploads.moving)
+        assert seen == [False, True, False]
+        await uploads.close()

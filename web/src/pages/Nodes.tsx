@@ -50,12 +50,11 @@ function NodeCard({ node, images }: { node: Node; images: number }): ReactNode {
     <Card withBorder component="article" aria-label={node.hostname} className="card" mih={180}>
       <Group justify="space-between" wrap="nowrap">
         <Title order={2} size="h5" className="clip">{node.hostname}</Title>
-        <Badge variant="light" tt="none" color={phase === NodeStatus_Phase.READY ? 'teal' : phase === NodeStatus_Phase.OFFLINE ? 'red' : 'orange'}>
-          {words.phase[phase]}
-        </Badge>
+        <PhaseBadge node={node} />
       </Group>
       <Text size="sm" c="dimmed">{[facts?.architecture, facts?.accelerator, facts?.version].filter(Boolean).join(' · ')}</Text>
       {status?.errorMessage && <ErrorNote error={status.errorMessage} />}
+      <DegradedNote node={node} />
       <SpaceBar used={used} total={total} label={words.spaceOf(node.hostname)} said={words.space(formatImageSize(total - used), formatImageSize(total))} />
       <Group justify="space-between" mt="auto">
         <Link to="/storage/images" search={{ tab: 'local', node: node.id }} {...tip(words.showImages(node.hostname))}>{words.images(images)}</Link>
@@ -64,4 +63,23 @@ function NodeCard({ node, images }: { node: Node; images: number }): ReactNode {
       {phase !== NodeStatus_Phase.READY && <Text size="xs" c="dimmed">{words.heard(formatAge(status?.lastHeartbeat))}</Text>}
     </Card>
   );
+}
+
+/** What a node is; one that answers and takes nothing new says so. */
+export function PhaseBadge({ node: { status } }: { node: Node }): ReactNode {
+  const phase = status?.phase ?? NodeStatus_Phase.UNKNOWN;
+  const ready = phase === NodeStatus_Phase.READY;
+  const trouble = status?.degraded?.trouble;
+  const color = phase === NodeStatus_Phase.OFFLINE ? 'red' : ready && !trouble ? 'teal' : 'orange';
+  return (
+    <Badge variant="light" tt="none" color={color}>
+      {ready && trouble ? words.degraded(trouble) : words.phase[phase]}
+    </Badge>
+  );
+}
+
+/** Why a node takes nothing new, and what ends it. */
+export function DegradedNote({ node: { hostname, status } }: { node: Node }): ReactNode {
+  const degraded = status?.degraded;
+  return degraded && <ErrorNote title={words.takesNothing} error={`${degraded.reason} ${words.toDo(degraded.trouble, hostname)}`} />;
 }

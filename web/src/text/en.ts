@@ -227,6 +227,11 @@ export const text = {
     spaceOf: (name: string) => `Space used on ${name}`,
     heard: (age: string) => `Last heard of ${age}`,
     showImages: (name: string) => `Images on ${name}`,
+    degraded: (trouble: string) => `Degraded: ${trouble}`,
+    takesNothing: 'Takes nothing new',
+    // What an operator does, by trouble; of troubles that this page does not know, what the worst asks for.
+    toDo: (trouble: string, name: string) =>
+      trouble === 'read-only' ? 'It goes on by itself when the file system is writable again.' : `Check its disk, then: limiquantix nodes resume ${name}`,
   },
   pools: {
     title: 'Storage Pools',

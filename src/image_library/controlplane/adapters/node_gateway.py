@@ -27,6 +27,8 @@ from limiquantix.node.v1.node_daemon_pb_grpc import NodeDaemonServiceClient
 IDENTIFY_SECONDS = 2
 CANCEL_SECONDS = 10
 SCAN_SECONDS = 120
+# A disk that is ill may be slow to say so.
+RESUME_SECONDS = 60
 REMOVE_SECONDS = 30
 # Blobs that nobody recorded are read whole before anything is done about them.
 GARBAGE_SECONDS = 900
@@ -69,6 +71,12 @@ class GrpcNodeGateway:
                 garbage_order_to_wire(order), metadata=self._channels.metadata, timeout=GARBAGE_SECONDS
             )
         return garbage_from_wire(answer.items, node_id=node.id)
+
+    async def resume_store(self, node: Node) -> None:
+        with translated(node.agent_endpoint):
+            await self._channels.client(node.agent_endpoint).resume_store(
+                Empty(), metadata=self._channels.metadata, timeout=RESUME_SECONDS
+            )
 
     async def scan(self, node: Node) -> Inventory:
         with translated(node.agent_endpoint):

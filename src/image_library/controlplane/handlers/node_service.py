@@ -30,6 +30,10 @@ class NodeHandlers(node_connect.NodeService):
         node = await self._nodes.get(request.id)
         return node_to_wire(node, (await self._nodes.image_counts([node]))[node.id])
 
+    async def resume_node(self, request: pb.ResumeNodeRequest, ctx: Context, /) -> pb.Node:
+        node = await self._nodes.resume(request.id)
+        return node_to_wire(node, (await self._nodes.image_counts([node]))[node.id])
+
     async def list_nodes(self, request: pb.ListNodesRequest, ctx: Context, /) -> pb.ListNodesResponse:
         asked = self._tokens.page_request(request)
         phases = phases_from_wire(list(request.phases))

@@ -72,4 +72,5 @@ RIGHTS: dict[str, frozenset[Role]] = {
     f"{_NODES}/GetNode": _OPERATOR,
     f"{_NODES}/ListNodes": _OPERATOR,
     f"{_NODES}/UpdateHeartbeat": _NODE_TOO,
+    f"{_NODES}/ResumeNode": _OPERATOR,
 }

@@ -30,6 +30,10 @@ class NodeGateway(Protocol):
         """Let the node remove what nothing needs there, or only say what that is."""
         ...
 
+    async def resume_store(self, node: Node) -> None:
+        """Let the node write to its degraded store again; it tries that first."""
+        ...
+
     async def scan(self, node: Node) -> Inventory:
         """Let the node look through its image folder now."""
         ...

@@ -9,6 +9,7 @@ from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.image_usage import live_jobs
 from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.node_choice import writable
 from image_library.domain.errors import ImageNotReady, InvalidRequest
 from image_library.domain.image import Image, Placement
 from image_library.domain.job import Job, JobKind
@@ -36,6 +37,7 @@ class Adoptions:
             UnknownImage, AmbiguousImage: there is none, or several.
             InvalidRequest: it is stored by its digest already.
             ImageNotReady: its file is on no node.
+            StoreDegraded: its node takes nothing new.
         """
         async with self._database.write() as records:
             made = await records.calls.made(key)
@@ -60,6 +62,9 @@ class Adoptions:
         if not image.ready_placements:
             raise ImageNotReady(f"The file of '{image.title}' is on no node.", field="image")
         place = image.ready_placements[0]
+        node = await records.nodes.get(place.node_id)
+        if node is not None:
+            writable(node)
         job = self._job(image, place)
         await records.jobs.add(job, _order(job, image, place))
         log.info("adoption_planned", job_id=job.id, image_id=image.id, node_id=job.node_id)

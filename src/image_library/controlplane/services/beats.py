@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from image_library.domain.node import Heartbeat, Node, NodePhase
+from image_library.domain.store_health import Degradation
 
 # A change of the space used by more than one in so many parts of the disk is news.
 _NEWS = 100
@@ -35,6 +36,7 @@ class Beats:
             running_vm_count=node.running_vm_count,
             disk_total_bytes=node.disk_total_bytes,
             error_message=node.error_message if node.phase is NodePhase.NOT_READY else "",
+            degraded=node.degraded,
         )
         if node.last_heartbeat:
             self._stored[node.id] = Beat(said, node.last_heartbeat)
@@ -71,6 +73,7 @@ def with_beat(node: Node, beat: Beat) -> Node:
         running_vm_count=said.running_vm_count,
         disk_used_bytes=said.disk_used_bytes,
         disk_total_bytes=said.disk_total_bytes,
+        scrub=said.scrub,
         last_heartbeat=beat.at,
         updated_at=beat.at,
     )
@@ -82,5 +85,5 @@ def is_news(before: Node, after: Node) -> bool:
     return moved or before.running_vm_count != after.running_vm_count
 
 
-def _facts(said: Heartbeat) -> tuple[int, int, str]:
-    return said.running_vm_count, said.disk_total_bytes, said.error_message
+def _facts(said: Heartbeat) -> tuple[int, int, str, Degradation | None]:
+    return said.running_vm_count, said.disk_total_bytes, said.error_message, said.degraded

@@ -12,7 +12,7 @@ from image_library.controlplane.services.download_outcome import underway
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.image_copies import holders, readable_name
 from image_library.controlplane.services.images import ImageService
-from image_library.controlplane.services.node_choice import find_node
+from image_library.controlplane.services.node_choice import find_node, writable
 from image_library.domain.conversion import SAME, Shape, wished_shape
 from image_library.domain.errors import ConvertNeedless, ImageNotReady, InvalidRequest, NameTaken
 from image_library.domain.identity import valid_name
@@ -55,6 +55,7 @@ class Conversions:
             InvalidRequest, ConvertNeedless: it cannot become that, or is that.
             UnknownImage, AmbiguousImage, UnknownNode: there is none, or several.
             ImageNotReady: no node that is ready holds it.
+            StoreDegraded: those that hold it take nothing new.
             InvalidName, InvalidCharacter, NameTaken
         """
         shape = _shape(wish)
@@ -152,7 +153,7 @@ async def _node(records: Records, source: Image, named: str) -> Node:
         there = tuple(holder for holder in there if holder.id == node.id)
     if not there:
         raise ImageNotReady(f"'{source.title}' is on no node that could convert it.", field="image")
-    return there[0]
+    return next((holder for holder in there if holder.takes_images), None) or writable(there[0])
 
 
 def _order(job: Job, image: Image, source: Image, shape: Shape) -> DownloadOrder:

@@ -15,6 +15,7 @@ from image_library.controlplane.services.node_choice import (
     choose_node,
     find_node,
     no_variant,
+    writable,
 )
 from image_library.controlplane.services.pools import node_of_pool
 from image_library.domain.catalog import CatalogEntry, Variant
@@ -64,7 +65,7 @@ class Planner:
         """Find or add the job and its image.
 
         Raises:
-            UnknownNode, UnknownPool, NoNodeReady, StorageFull: there is no node for it.
+            UnknownNode, UnknownPool, NoNodeReady, StorageFull, StoreDegraded: there is no node for it.
             InvalidRequest: the entry has no image for the architecture.
             InvalidName, NameTaken: the wished name cannot be given.
         """
@@ -115,6 +116,7 @@ class Planner:
         wished_name: str,
     ) -> Plan:
         entry, variant = source
+        writable(node)
         image = next((i for i in versions if wished_name in ("", i.name)), None)
         if image is None:
             image = self._image(entry, variant, await _free_name(records, source, wished_name))

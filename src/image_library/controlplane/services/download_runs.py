@@ -16,7 +16,7 @@ from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_outcome import progressed
 from image_library.controlplane.services.waiting import bell_or_time
 from image_library.domain.changes import Changed, Changes
-from image_library.domain.errors import Internal, LibraryError, NodeUnreachable, UnknownJob
+from image_library.domain.errors import Internal, LibraryError, NodeUnreachable, StoreDegraded, UnknownJob
 from image_library.domain.job import Job
 from image_library.domain.node import Node
 from image_library.domain.progress import Tries
@@ -49,6 +49,13 @@ def node_key(node_id: str) -> str:
 def job_key(job_id: str) -> str:
     """The key under which ``Changes`` tells that a job has moved."""
     return f"job:{job_id}"
+
+
+def _awaited(node: Node, refused: StoreDegraded) -> str:
+    """What a job waits for whose node begins nothing new, by the node's last heartbeat or its answer."""
+    return (
+        node.degraded.awaited(node.hostname) if node.degraded else f"node {node.hostname}: {refused.message}"
+    )
 
 
 class _NotRecorded(Exception):
@@ -192,8 +199,11 @@ class DownloadRuns:
             async with aclosing(self._gateway.download(node, order)) as reports:
                 return await self._listen(run, order, reports)
         except NodeUnreachable:
-            await self._wait_for(run, node)
+            await self._wait_for(run, f"node {node.hostname}, which does not answer")
             self._judge_absence(run, node)
+            return False
+        except StoreDegraded as refused:
+            await self._wait_for(run, _awaited(node, refused))
             return False
 
     async def _load(self, run: _Run) -> tuple[Job, DownloadOrder, Node]:
@@ -233,8 +243,7 @@ class DownloadRuns:
             await self._log.progress(run.job)
             run.saved_at = moment
 
-    async def _wait_for(self, run: _Run, node: Node) -> None:
-        waiting = f"node {node.hostname}, which does not answer"
+    async def _wait_for(self, run: _Run, waiting: str) -> None:
         if run.job.waiting_for != waiting:
             run.job = run.job.evolve(waiting_for=waiting, tries=Tries(), updated_at=self._clock.now())
             self._changes.notify(job_key(run.job.id))

@@ -8,6 +8,7 @@ from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.download_outcome import underway
 from image_library.controlplane.services.download_plan import Plan
+from image_library.controlplane.services.node_choice import writable
 from image_library.domain.errors import (
     ImageNotReady,
     JobNotFailed,
@@ -35,6 +36,7 @@ class RetryPlanner:
             UnknownJob, UnknownImage: the job, or its image, is not there any more.
             JobNotFailed: it is still going on, or has done what it was to do.
             JobNotRepeatable: what it worked on is gone.
+            StoreDegraded: its node takes nothing new.
         """
         job, order = await records.jobs.get(job_id), await records.jobs.order(job_id)
         if job is None or order is None:
@@ -44,6 +46,9 @@ class RetryPlanner:
         known = await self._known(records, job)
         if known is not None:
             return Plan(job=known, image=image, fresh=False)
+        node = await records.nodes.get(job.node_id)
+        if node is not None:
+            writable(node)
         now = self._clock.now()
         retry = Job(
             id=self._new_id(),

@@ -37,23 +37,27 @@ async def choose_node(records: Records, entry: CatalogEntry, architecture: str) 
 
     Raises:
         NoNodeReady: no node is ready, or none of them is of that architecture.
+        StoreDegraded: those that are ready take nothing new.
         StorageFull: no ready node has the space for it.
     """
-    fitting = [
-        n for n in await _ready_nodes(records) if entry.variant_for(architecture or architecture_of(n))
-    ]
+    answering = await _answering(records)
+    fitting = [n for n in answering if entry.variant_for(architecture or architecture_of(n))]
     native = [n for n in fitting if architecture in ("", architecture_of(n))] or fitting
     if not native:
         raise NoNodeReady("No node is ready to take the download.")
     room = await NodeRoom.of(records)
     kept = await _kept(records, entry)
-    having = {n.id for n in native if (n.id, architecture or architecture_of(n)) in kept}
-    needed = {n.id: room_needed(n, entry, architecture) for n in native}
-    roomy = [n for n in native if n.id in having or room.fits(n, needed[n.id])]
+    having = [n for n in native if (n.id, architecture or architecture_of(n)) in kept]
+    if having:
+        # At worst on a degraded node: nothing new comes to it.
+        return min(having, key=lambda node: (not node.takes_images, room.load(node)))
+    well = _writable(native)
+    needed = {n.id: room_needed(n, entry, architecture) for n in well}
+    roomy = [n for n in well if room.fits(n, needed[n.id])]
     if not roomy:
         nobody = f"No ready node has the space for '{entry.id}'"
-        raise room.full(nobody, native, min(needed.values()))
-    return min(roomy, key=lambda node: (node.id not in having, room.load(node)))
+        raise room.full(nobody, well, min(needed.values()))
+    return min(roomy, key=room.load)
 
 
 async def _kept(records: Records, entry: CatalogEntry) -> frozenset[tuple[str, str]]:
@@ -73,9 +77,10 @@ async def choose_beside(records: Records, image: Image, needed: int) -> Node:
 
     Raises:
         NoNodeReady: no node is ready.
+        StoreDegraded: those that are ready take nothing new.
         StorageFull: none of them has the space.
     """
-    ready = await _ready_nodes(records)
+    ready = _writable(await _answering(records))
     holding = {copy.node_id for copy in image.ready_placements}
     candidates = [node for node in ready if node.id in holding] or ready
     return await _roomiest(records, candidates, max(needed, LEAST_ROOM))
@@ -86,13 +91,31 @@ async def roomiest_node(records: Records, needed: int) -> Node:
 
     Raises:
         NoNodeReady: no node is ready.
+        StoreDegraded: those that are ready take nothing new.
         StorageFull: none of them has the space.
     """
-    return await _roomiest(records, await _ready_nodes(records), needed)
+    return await _roomiest(records, _writable(await _answering(records)), needed)
 
 
-async def _ready_nodes(records: Records) -> list[Node]:
+def writable(node: Node) -> Node:
+    """The node, where new work may be given to it; one that is away keeps it for later.
+
+    Raises:
+        StoreDegraded: its store is read and not written.
+    """
+    if node.degraded is not None:
+        raise node.degraded.refusal(node.hostname)
+    return node
+
+
+async def _answering(records: Records) -> list[Node]:
     return [n for n in await records.nodes.all() if n.phase is NodePhase.READY]
+
+
+def _writable(nodes: list[Node]) -> list[Node]:
+    """Those of them whose stores may be written; raises StoreDegraded where all of them may not."""
+    well = [node for node in nodes if node.takes_images]
+    return well or [writable(node) for node in nodes]
 
 
 async def _roomiest(records: Records, ready: list[Node], needed: int) -> Node:
@@ -111,12 +134,13 @@ async def wished_node(records: Records, *, named: str, pool_id: str, needed: int
     Raises:
         UnknownNode, UnknownPool: there is none.
         InvalidRequest: the two names mean different nodes.
+        StoreDegraded: it takes nothing new.
         NoNodeReady, StorageFull: none was named and none fits.
     """
-    node = await find_node(records, named) if named else None
+    node = writable(await find_node(records, named)) if named else None
     if not pool_id:
         return node or await roomiest_node(records, needed)
-    keeper = await node_of_pool(records, pool_id)
+    keeper = writable(await node_of_pool(records, pool_id))
     if node is not None and node.id != keeper.id:
         raise InvalidRequest(
             f"The storage pool '{printable(pool_id)}' is on {keeper.hostname}, not on {node.hostname}.",

@@ -162,14 +162,16 @@ class NodeService:
             now = self._clock.now()
             problem = heartbeat.error_message or (OTHER_STORE if before.error_message == OTHER_STORE else "")
             node = with_beat(before, Beat(heartbeat, now)).evolve(
-                phase=_phase(problem), error_message=problem
+                phase=_phase(problem), error_message=problem, degraded=heartbeat.degraded
             )
             await records.nodes.save(node)
             self._away.discard(node.id)
         self._beats.note(heartbeat, now, stored=True)
         if problem and problem != before.error_message:
             log.warning("node_has_trouble", node_id=node.id, said=problem)
-        if node.phase is NodePhase.READY and before.phase is not NodePhase.READY:
+        if heartbeat.degraded is not None and before.degraded is None:
+            log.warning("node_degraded", node_id=node.id, said=heartbeat.degraded.words)
+        if node.takes_images and not before.takes_images:
             self._here(node.id)
             log.info("node_returned", node_id=node.id)
         return True
@@ -201,6 +203,24 @@ class NodeService:
         """
         async with self._database.read() as records:
             return self._beats.fresh(await find_node(records, named))
+
+    async def resume(self, named: str) -> Node:
+        """Let the node write to its store again, because an operator says that the disk below it is well.
+
+        Raises:
+            UnknownNode, NodeUnreachable, and what the node's disk answers to a try.
+        """
+        node = await self.get(named)
+        await self._gateway.resume_store(node)
+        async with self._database.write() as records:
+            node = (await find_node(records, node.id)).evolve(degraded=None, updated_at=self._clock.now())
+            await records.nodes.save(node)
+        # What its next heartbeat says is compared with this.
+        self._beats.forget(node.id)
+        self._beats.remember(node)
+        self._here(node.id)
+        log.info("node_resumed", node_id=node.id)
+        return node
 
     async def list(self, matching: NodeFilter, page: PageRequest) -> Page[Node]:
         """Newest first."""

@@ -65,9 +65,12 @@ class Scene:
 
     def _answers(self, job: Job) -> bool:
         node = self.nodes.get(job.node_id)
-        return node is not None and node.is_ready
+        return node is not None and node.takes_images
 
     def _away(self, job: Job) -> str:
+        node = self.nodes.get(job.node_id)
+        if node is not None and node.is_ready and node.degraded is not None:
+            return node.degraded.awaited(node.hostname)
         return f"node {self._name(job.node_id)}, which does not answer"
 
     def _name(self, node_id: str) -> str:
@@ -99,7 +102,7 @@ async def scene_of(records: Records, group: str, followed: frozenset[str]) -> Sc
     if not waiting or image is None:
         return None
     nodes = {node.id: node for node in await records.nodes.all()}
-    awake = {node.id for node in nodes.values() if node.is_ready}
+    awake = {node.id for node in nodes.values() if node.takes_images}
     queued = {job.id for job in waiting}
     begun = [job for job in jobs if job.id not in queued and job.node_id in awake]
     to_be_had = bool(await holders(records, image))

@@ -201,6 +201,9 @@ async def _settled(
         elif node.id in coming:
             job_id = coming[node.id]
             results[node.id] = PlacementResult(node=node, outcome=Outcome.STARTED, job_id=job_id)
+        elif node.degraded is not None:
+            refusal = node.degraded.refusal(node.hostname)
+            results[node.id] = PlacementResult(node=node, outcome=Outcome.REFUSED, error=refusal)
         elif not room.fits(node, needed := subject.needed_on(node)):
             full = room.full(f"{node.hostname} has not the space", [node], needed)
             results[node.id] = PlacementResult(node=node, outcome=Outcome.REFUSED, error=full)

@@ -16,7 +16,7 @@ from image_library.controlplane.services.refresh_targets import Subject, Target
 from image_library.controlplane.services.refresh_versions import held_versions
 from image_library.controlplane.services.version_names import point_to, released
 from image_library.domain.catalog import Variant
-from image_library.domain.errors import NoNodeReady, StorageFull
+from image_library.domain.errors import NoNodeReady, StorageFull, StoreDegraded
 from image_library.domain.image import Failure, Image, ImagePhase
 from image_library.domain.job import Job
 from image_library.domain.node import Node
@@ -148,7 +148,7 @@ class RefreshMoves:
         assert answer is not None
         try:
             node = await choose_beside(records, result.image, _size(answer, variant))
-        except (NoNodeReady, StorageFull) as error:
+        except (NoNodeReady, StorageFull, StoreDegraded) as error:
             return replace(result, failure=failure_of(error))
         plan = await self._planner.begin(records, draft, variant, node=node, answer=answer)
         landing = Landing(job_id=plan.job.id, name=draft.name, project_id=draft.project_id, keep=keep)

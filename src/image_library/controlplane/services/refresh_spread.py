@@ -68,7 +68,7 @@ async def lacking(records: Records, image: Image | None) -> Sequence[Node]:
     if image is None:
         return ()
     there = {copy.node_id for copy in image.ready_placements}
-    return [node for node in await having(records, image) if node.id not in there]
+    return [node for node in await having(records, image) if node.id not in there and node.takes_images]
 
 
 async def having(records: Records, image: Image) -> Sequence[Node]:

@@ -70,7 +70,7 @@ class Repairs:
             damaged = await records.copies.in_state(PlacementState.DAMAGED)
             damaged |= await self._failed_again(records, damaged)
             nodes = [await records.nodes.get(place.node_id) for place in damaged]
-            awake = {node.id for node in nodes if node is not None and node.is_ready}
+            awake = {node.id for node in nodes if node is not None and node.takes_images}
         for place in sorted(damaged, key=lambda p: (p.image_id, p.node_id)):
             if place.node_id in awake:
                 await self._repair(place)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
-from image_library.controlplane.services.node_choice import find_node, roomiest_node
+from image_library.controlplane.services.node_choice import wished_node
 from image_library.domain.catalog import Catalog
 from image_library.domain.checksum import parse_digest
 from image_library.domain.conversion import wished_shape
@@ -81,7 +81,7 @@ class UploadPlanner:
         Raises:
             UploadRefused, UploadTooLarge, InvalidDigest, InvalidName, NameTaken: it cannot be uploaded so.
             UnknownImage, ImageNotReady: there is no such image that waits for bytes.
-            UnknownNode, NoNodeReady, StorageFull: no node can keep it.
+            UnknownNode, NoNodeReady, StorageFull, StoreDegraded: no node can keep it.
         """
         format_ = _format(wish)
         wanted = wished_shape(wish.target_format, wish.target_compression, field="target_format")
@@ -91,7 +91,7 @@ class UploadPlanner:
         image = await self._image(records, wish, becomes)
         await self._judge_size(records, wish, image)
         named = wish.node
-        node = await find_node(records, named) if named else await roomiest_node(records, wish.size)
+        node = await wished_node(records, named=named, pool_id="", needed=wish.size)
         job = self._job(image, node, wish)
         order = DownloadOrder(
             job_id=job.id,

@@ -124,7 +124,7 @@ class VmSources:
         if source.image is not None:
             ready = _ready_nodes(source.image, nodes, named)
             if ready:
-                chosen = max(ready, key=lambda n: (n.free_bytes, n.id))
+                chosen = max(ready, key=lambda n: (n.takes_images, n.free_bytes, n.id))
                 return await self._adopted(Place(node_id=chosen.id, image=source.image))
         return await self._fetched(source, named, nodes)
 

@@ -50,6 +50,7 @@ from image_library.domain.errors.machine import (
     StorageFull,
     StorageIo,
     StoreChanged,
+    StoreDegraded,
     StoreNotWritable,
 )
 from image_library.domain.errors.requests import (
@@ -239,6 +240,7 @@ __all__ = [
     "StorageFull",
     "StorageIo",
     "StoreChanged",
+    "StoreDegraded",
     "StoreNotWritable",
     "Unauthenticated",
     "UnknownImage",

@@ -29,6 +29,14 @@ class StoreNotWritable(LibraryError):
     remedy_default = "Give the user who runs limiquantix that directory, or choose another with --data-dir."
 
 
+class StoreDegraded(LibraryError):
+    """A node reads its store and begins no work that writes to it: its disk failed, or is read-only."""
+
+    code = "storage.degraded"
+    kind = Kind.PRECONDITION
+    remedy_default = "Name another node, or check the disk and then 'limiquantix nodes resume NODE'."
+
+
 class StoreChanged(LibraryError):
     """The data directory is another one than the node knew: swapped or not mounted."""
 

@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from image_library.domain.errors import LibraryError, SchemaTooNew, StorageFull, StorageIo, StoreNotWritable
+from image_library.domain.store_health import Trouble
+from image_library.node.ports.health import Failed
 
 T = TypeVar("T")
+
+# What says that the disk below the journal cannot be relied on.
+_TROUBLES = {
+    sqlite3.SQLITE_IOERR_WRITE: Trouble.FAILING,
+    sqlite3.SQLITE_IOERR_FSYNC: Trouble.FAILING,
+    sqlite3.SQLITE_IOERR_DIR_FSYNC: Trouble.FAILING,
+    sqlite3.SQLITE_IOERR_TRUNCATE: Trouble.FAILING,
+    sqlite3.SQLITE_READONLY: Trouble.READ_ONLY,
+}
 
 # Each entry lifts the schema by one version and never changes once it was released.
 MIGRATIONS: tuple[str, ...] = (
@@ -69,6 +80,7 @@ class JournalDatabase:
     def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
         self._connection = connection
         self._thread = thread
+        self._failed: Failed | None = None
 
     @classmethod
     async def open(cls, path: Path) -> JournalDatabase:
@@ -90,6 +102,10 @@ class JournalDatabase:
         """The result of ``work``, committed durably; nothing of it is kept when it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
 
+    def tell(self, failed: Failed) -> None:
+        """``failed`` hears of each write or sync that does not succeed."""
+        self._failed = failed
+
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown()
@@ -106,6 +122,9 @@ class JournalDatabase:
                 raise
             return result
         except sqlite3.Error as error:
+            trouble = _TROUBLES.get(getattr(error, "sqlite_errorcode", 0))
+            if trouble is not None and self._failed is not None:
+                self._failed(trouble, f"Writing the node's journal failed ({error}).")
             raise _translated(error) from error
 
 

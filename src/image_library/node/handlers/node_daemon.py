@@ -20,6 +20,7 @@ from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.scrub_images import ImageScrub
+from image_library.node.services.store_health import StoreHealth
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
@@ -35,6 +36,7 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCal
         scan: ImageScan,
         removal: ImageRemoval,
         garbage: GarbageCollection,
+        health: StoreHealth,
         flattening: FlattenVm,
         reading: ImageReading,
         scrub: ImageScrub,
@@ -47,7 +49,7 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCal
         ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading, scrub=scrub)
         InfoCalls.__init__(self, registration=registration, store=store)
         PublisherCalls.__init__(self, publishers=publishers)
-        UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage)
+        UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage, health=health)
         VmCalls.__init__(
             self, vms=vms, streams=streams, flattening=flattening, architecture=registration.architecture
         )

@@ -1,4 +1,4 @@
-"""The calls of NodeDaemonService that keep a node in order: AdoptFile, CollectGarbage."""
+"""The calls of NodeDaemonService that keep a node in order: AdoptFile, CollectGarbage, ResumeStore."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from contextlib import aclosing
 from typing import Any
 
 from grpc.aio import ServicerContext
+from protobuf.wkt import Empty
 
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.store_health import StoreHealth
 from image_library.wire.garbage import garbage_order_from_wire, garbage_to_wire
 from image_library.wire.node_daemon import adoption_from_wire, download_to_wire
 from limiquantix.node.v1.node_daemon_pb import (
@@ -23,8 +25,9 @@ Context = ServicerContext[Any, Any]
 
 
 class UpkeepCalls:
-    def __init__(self, *, downloads: Downloads, garbage: GarbageCollection) -> None:
+    def __init__(self, *, downloads: Downloads, garbage: GarbageCollection, health: StoreHealth) -> None:
         self._adoptions = downloads
+        self._health = health
         self._garbage = garbage
 
     async def adopt_file(
@@ -40,3 +43,7 @@ class UpkeepCalls:
     ) -> CollectGarbageOnNodeResponse:
         items = await self._garbage.collect(garbage_order_from_wire(request))
         return CollectGarbageOnNodeResponse(items=garbage_to_wire(items))
+
+    async def resume_store(self, request: Empty, context: Context) -> Empty:
+        await self._health.resume()
+        return Empty()

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from image_library.domain.inventory import DamagedImage
+from image_library.domain.store_health import Damage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,9 @@ class BlobTurn:
     digest: str
     looked_at: datetime
     verified_at: datetime
+    # The readable name, and the bytes that will be read.
+    name: str = ""
+    size_bytes: int = 0
 
 
 class RawBlob(Protocol):
@@ -76,6 +80,10 @@ class ScrubbedStore(Protocol):
 
     async def damaged(self) -> tuple[DamagedImage, ...]:
         """What was put aside and has not come again."""
+        ...
+
+    async def last_damage(self) -> Damage | None:
+        """What was put aside last, also where it has come again."""
         ...
 
     async def tidy(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -25,15 +25,16 @@ from image_library.domain.store import Download, DownloadOrder, PublishedImage
 from image_library.domain.trust import Evidence
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Fetcher
+from image_library.node.ports.health import WriteGate
 from image_library.node.ports.inspecting import Inspector
 from image_library.node.ports.journal import DownloadJournal
 from image_library.node.ports.signatures import Signatures
-from image_library.node.ports.storage import ImageStore, Part
+from image_library.node.ports.storage import ImageStore
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.expected_digest import Expected, as_proof, resolve_expected
 from image_library.node.services.fetch_verified import VerifiedFetch
 from image_library.node.services.finish_image import Finishing
-from image_library.node.services.flights import Flight, version_key
+from image_library.node.services.flights import Flight, FlightWatch, version_key
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class Downloads:
         changes: Changes,
         adoption: AdoptFile,
         finishing: Finishing,
+        gate: WriteGate,
         node_id: str,
         published: Callable[[], None] = lambda: None,
     ) -> None:
@@ -70,6 +72,7 @@ class Downloads:
         self._changes = changes
         self._adoption = adoption
         self._finishing = finishing
+        self._gate = gate
         self._node_id = node_id
         self._published = published
         self._verified = VerifiedFetch(
@@ -87,6 +90,7 @@ class Downloads:
         """Start the job, or join it: the same job id is the same job, also when it has ended.
 
         Raises:
+            StoreDegraded: the store takes nothing new.
             StorageFull, StorageIo: it could not be written down; nothing was started.
         """
         # The caller may leave at any moment; what was begun is finished.
@@ -97,6 +101,7 @@ class Downloads:
             known = await self._find(order.job_id)
             if known is not None:
                 return known
+            self._gate.check()
             download = Download(order=order)
             await self._journal.save(download)
             log.info("download_started", job_id=order.job_id, image_id=order.image_id)
@@ -184,6 +189,7 @@ class Downloads:
         try:
             if earlier:
                 await asyncio.wait(earlier)
+            await self._gate.open(lambda what: self._wait(flight, what))
             await self._run(flight)
         except LibraryError as error:
             await self._fail(flight, error)
@@ -195,6 +201,18 @@ class Downloads:
                 await flight.part.close()
             self._land(flight)
 
+    def _wait(self, flight: Flight, what: str) -> None:
+        """Let followers hear what a flight that has not begun waits for."""
+        flight.waiting = Waiting(what=what)
+        if flight.measure(self._clock.monotonic()):
+            for job_id in flight.members:
+                self._changes.notify(_bell(job_id))
+
+    @property
+    def moving(self) -> bool:
+        """Whether some job moves bytes now."""
+        return any(f.state is not JobState.QUEUED and not f.waiting.what for f in self._flights)
+
     async def live_parts(self) -> frozenset[str]:
         """The keys of the parts that somebody is working on, or will go on with."""
         unfinished = await self._journal.unfinished()
@@ -204,7 +222,7 @@ class Downloads:
         if flight.order.adopt_path:
             await self._adopt(flight)
             return
-        watch = _FlightWatch(flight, self._enter)
+        watch = FlightWatch(flight, self._enter)
 
         def complete(image: PublishedImage, proof: Evidence) -> tuple[Download, ...]:
             return self._completed(flight, image, proof)
@@ -363,29 +381,6 @@ class Downloads:
 
     def _flight_of(self, job_id: str) -> Flight | None:
         return next((f for f in self._flights if job_id in f.members), None)
-
-
-class _FlightWatch:
-    """Lets a flight show what its fetch does."""
-
-    def __init__(self, flight: Flight, enter: Callable[[Flight, JobState], Awaitable[None]]) -> None:
-        self._flight = flight
-        self._enter = enter
-
-    async def entered(self, state: JobState) -> None:
-        await self._enter(self._flight, state)
-
-    def waiting(self, waiting: Waiting) -> None:
-        self._flight.waiting = waiting
-
-    def opened(self, part: Part) -> None:
-        self._flight.part = part
-
-    def worked(self, done: int, total: int) -> None:
-        self._flight.worked = (done, total)
-
-    def publishing(self) -> None:
-        self._flight.publishing = True
 
 
 def _bell(job_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from image_library.domain.job import JobState
@@ -85,3 +85,26 @@ class Flight:
         changed = tuple(download.evolve(**changes) for download in downloads)
         self.members.update({download.order.job_id: download for download in changed})
         return changed
+
+
+class FlightWatch:
+    """Lets a flight show what its fetch does."""
+
+    def __init__(self, flight: Flight, enter: Callable[[Flight, JobState], Awaitable[None]]) -> None:
+        self._flight = flight
+        self._enter = enter
+
+    async def entered(self, state: JobState) -> None:
+        await self._enter(self._flight, state)
+
+    def waiting(self, waiting: Waiting) -> None:
+        self._flight.waiting = waiting
+
+    def opened(self, part: Part) -> None:
+        self._flight.part = part
+
+    def worked(self, done: int, total: int) -> None:
+        self._flight.worked = (done, total)
+
+    def publishing(self) -> None:
+        self._flight.publishing = True

@@ -11,11 +11,13 @@ import structlog
 from image_library.domain.changes import Changed, Changes
 from image_library.domain.errors import LibraryError, StorageIo
 from image_library.domain.node import Heartbeat, Registration
+from image_library.domain.store_health import Degradation, ScrubState
 from image_library.domain.vm import PowerState
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.control_plane import ControlPlane, VmReports
 from image_library.node.ports.storage import ImageStore
 from image_library.node.services.scan_images import ImageScan
+from image_library.node.services.store_health import STORE
 
 log = structlog.get_logger()
 
@@ -39,6 +41,8 @@ class Presence:
         vms: VmReports,
         changes: Changes,
         clock: Clock,
+        degraded: Callable[[], Degradation | None],
+        scrub: Callable[[], ScrubState | None],
         interval: float = 10.0,
     ) -> None:
         self._registration = registration
@@ -48,6 +52,8 @@ class Presence:
         self._vms = vms
         self._changes = changes
         self._clock = clock
+        self._degraded = degraded
+        self._scrub = scrub
         self._interval = interval
         # The control plane has not been told the latest inventory.
         self._report_due = False
@@ -57,11 +63,12 @@ class Presence:
         self.established = asyncio.Event()
 
     async def run(self) -> None:
-        with self._changes.follow(VMS) as vms, self._changes.follow(INVENTORY) as inventory:
+        follow = self._changes.follow
+        with follow(INVENTORY) as inventory, follow(VMS) as vms, follow(STORE) as health:
             while True:
                 await self._until_it_works(self._introduce)
                 self.established.set()
-                await self._stay(vms, inventory)
+                await self._stay(inventory, (vms, health))
 
     async def _introduce(self) -> None:
         await self._scan.compare(await self._control_plane.register(self._registration))
@@ -92,7 +99,7 @@ class Presence:
             log.warning("inventory_not_taken", code=error.code, message=str(error))
         self._trouble = str(error)
 
-    async def _stay(self, vms: Changed, inventory: Changed) -> None:
+    async def _stay(self, inventory: Changed, others: tuple[Changed, ...]) -> None:
         """Beat until the control plane has forgotten this node."""
         while True:
             try:
@@ -112,14 +119,14 @@ class Presence:
                 log.warning("heartbeat_failed", code=error.code)
                 # Whatever was said last may not have arrived.
                 self._report_due = True
-            self._report_due = await self._rest(vms, inventory) or self._report_due
+            self._report_due = await self._rest(inventory, others) or self._report_due
 
-    async def _rest(self, vms: Changed, inventory: Changed) -> bool:
+    async def _rest(self, inventory: Changed, others: tuple[Changed, ...]) -> bool:
         """Wait for the next beat's time or a reason to beat earlier; whether the inventory has changed."""
         wanted = asyncio.ensure_future(inventory.wait())
         reasons = [
             wanted,
-            asyncio.ensure_future(vms.wait()),
+            *(asyncio.ensure_future(other.wait()) for other in others),
             asyncio.ensure_future(self._clock.sleep(self._interval)),
         ]
         try:
@@ -143,6 +150,8 @@ class Presence:
             vms=reports,
             vms_complete=True,
             error_message=self._trouble,
+            degraded=self._degraded(),
+            scrub=self._scrub(),
         )
 
     async def _until_it_works(self, attempt: Callable[[], Awaitable[None]]) -> None:

@@ -15,6 +15,12 @@ class ImageReading:
     def __init__(self, *, store: ImageStore, holds: ImageHolds) -> None:
         self._store = store
         self._holds = holds
+        self._readers = 0
+
+    @property
+    def moving(self) -> bool:
+        """Whether somebody is given bytes now."""
+        return self._readers > 0
 
     async def read(self, digest: str, *, offset: int = 0, length: int = 0) -> AsyncGenerator[bytes]:
         """The bytes of the image "sha256:HEX" from ``offset`` on: ``length`` of them, or (0) all.
@@ -27,6 +33,7 @@ class ImageReading:
         """
         with self._holds.hold(digest):
             blob = await self._store.open(digest)
+            self._readers += 1
             try:
                 end = offset + length if length else blob.size
                 if not offset <= end <= blob.size:
@@ -36,4 +43,5 @@ class ImageReading:
                     offset += len(block)
                     yield block
             finally:
+                self._readers -= 1
                 await blob.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from image_library.domain.errors import InvalidRequest, UnknownUpload, UploadBusy, UploadOffset, printable
+from image_library.node.ports.health import WriteGate
 from image_library.node.ports.storage import ImageStore, Part, PartKey
 
 log = structlog.get_logger()
@@ -40,8 +41,9 @@ def upload_part(job_id: str, algorithm: str) -> PartKey:
 class Uploads:
     """Used from one event loop. A restart forgets which are open, never their bytes."""
 
-    def __init__(self, *, store: ImageStore) -> None:
+    def __init__(self, *, store: ImageStore, gate: WriteGate) -> None:
         self._store = store
+        self._gate = gate
         self._open: dict[str, _Open] = {}
         self._opening = asyncio.Lock()
 
@@ -50,6 +52,7 @@ class Uploads:
 
         Raises:
             InvalidRequest: it is empty, or another size than before.
+            StoreDegraded: the store takes nothing new.
             StorageFull, StorageIo, StoreNotWritable, StoreChanged
         """
         if size <= 0:
@@ -57,6 +60,7 @@ class Uploads:
         async with self._opening:
             known = self._open.get(job_id)
             if known is None:
+                self._gate.check()
                 known = self._open[job_id] = await self._opened(job_id, size, algorithm)
         if known.size != size:
             raise InvalidRequest(f"The upload has {known.size} bytes, not {size}.", field="size_bytes")
@@ -114,6 +118,11 @@ class Uploads:
             raise
         finally:
             upload.busy = False
+
+    @property
+    def moving(self) -> bool:
+        """Whether bytes come now."""
+        return any(upload.busy for upload in self._open.values())
 
     async def release(self, job_id: str) -> None:
         """Let go of it and keep its bytes, for the job that publishes them or for opening it again."""

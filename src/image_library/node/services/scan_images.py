@@ -16,6 +16,7 @@ from image_library.domain.store import LocalFile, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.folder import InventoryNumbering, LocalFolder
+from image_library.node.ports.health import WriteGate
 from image_library.node.ports.inspecting import Inspector
 from image_library.node.ports.scrubbing import ScrubbedStore
 from image_library.node.ports.storage import ImageStore
@@ -32,6 +33,7 @@ class ImageScan:
         folder: LocalFolder,
         inspector: Inspector,
         numbers: InventoryNumbering,
+        gate: WriteGate,
         clock: Clock,
         node_id: str,
     ) -> None:
@@ -40,6 +42,7 @@ class ImageScan:
         self._folder = folder
         self._inspector = inspector
         self._numbers = numbers
+        self._gate = gate
         self._clock = clock
         self._node_id = node_id
         # Two scans at once would only read everything twice.
@@ -88,8 +91,10 @@ class ImageScan:
     async def adopt_orphans(self) -> int:
         """Record whole blobs that the journal does not know, as after its loss; how many they were.
 
-        Nothing vouches for them, so they are unverified until a download proves them again.
+        Nothing vouches for them, so they are unverified until a download proves them again. A degraded store
+        is waited for: what a failed sync left without a record is not synced once more and trusted.
         """
+        await self._gate.open(lambda _: None)
         count = 0
         for digest in await self._store.orphans():
             try:

@@ -14,12 +14,18 @@ from typing import Protocol
 import structlog
 
 from image_library.domain.errors import LibraryError
+from image_library.domain.store_health import ScrubState
 from image_library.node.ports.clock import Clock
-from image_library.node.ports.scrubbing import RawBlob, ScrubbedStore
+from image_library.node.ports.scrubbing import BlobTurn, RawBlob, ScrubbedStore
+from image_library.node.services.scrub_manners import Manners, ScrubProgress
 
 log = structlog.get_logger()
 
-MIB = 1 << 20
+MANNERS = Manners()
+# Bytes per second, never 0.
+Rate = Callable[[], int]
+# Seconds of reading that a pause may be shorter by.
+MOST_BEHIND = 1.0
 # How often it is seen whether one is due, at most and after a fault.
 LOOK_SECONDS = 600.0
 
@@ -58,15 +64,27 @@ class ImageScrub:
         rate: int,
         interval: timedelta,
         changed: Callable[[], None],
+        others_move: Callable[[], bool],
+        manners: Manners = MANNERS,
     ) -> None:
-        """``rate`` in bytes per second; ``changed`` is called when the control plane should hear of it."""
+        """``rate`` in bytes per second; ``changed`` is called when the control plane should hear of it.
+
+        ``others_move``: whether the node moves bytes for somebody now.
+        """
         self._store = store
         self._clock = clock
         self._rate = rate
         self._interval = interval
         self._changed = changed
+        self._others_move = others_move
+        self._manners = manners
+        self._progress = ScrubProgress(rate=rate)
         # Blobs were found whole, and the control plane does not know it yet.
         self._untold = False
+
+    def state(self) -> ScrubState:
+        """What is read and due as of the last look."""
+        return self._progress.state(self._clock.now(), self._interval)
 
     async def run(self) -> None:
         """Never ends by itself."""
@@ -86,26 +104,39 @@ class ImageScrub:
             StorageIo, StoreNotWritable, StorageFull
         """
         await self._store.tidy()
-        turns = await self._store.turns()
+        turns = self._progress.turns = await self._store.turns()
+        self._progress.last_damage = await self._store.last_damage()
         due = (turns[0].looked_at + self._interval - self._clock.now()).total_seconds() if turns else 0.0
         if not turns or due > 0:
             if self._untold:
                 self._untold = False
                 self._changed()
             return min(due, LOOK_SECONDS) if turns else LOOK_SECONDS
-        digest = turns[0].digest
-        try:
-            async with aclosing(self.verify(digest, rate=self._rate)) as readings:
-                async for _ in readings:
-                    self._untold = True
-        except LibraryError as error:
-            # The others come first now.
-            log.warning("blob_not_read", digest=digest, code=error.code, message=str(error))
-            await self._store.missed(digest)
+        await self._take_turn(turns[0])
         return 0.0
 
-    async def verify(self, digest: str, *, rate: int = 0) -> AsyncGenerator[Reading]:
-        """Read the blob "sha256:HEX", ``rate`` bytes a second (0: as fast as it goes), and judge it.
+    async def _take_turn(self, turn: BlobTurn) -> None:
+        self._progress.reading = turn
+        try:
+            async with aclosing(self.verify(turn.digest, rate=lambda: self._rate_for(turn))) as readings:
+                async for reading in readings:
+                    self._untold, self._progress.done = True, reading.done
+        except LibraryError as error:
+            # The others come first now.
+            log.warning("blob_not_read", digest=turn.digest, code=error.code, message=str(error))
+            await self._store.missed(turn.digest)
+        finally:
+            self._progress.reading, self._progress.done = None, 0
+
+    def _rate_for(self, turn: BlobTurn) -> int:
+        """Bytes per second now."""
+        late = self._clock.now() - turn.looked_at - self._interval
+        rate = self._manners.rate(self._rate, others_move=self._others_move(), late=late)
+        self._progress.rate, self._progress.gives_way = rate, rate < self._rate
+        return rate
+
+    async def verify(self, digest: str, *, rate: Rate | None = None) -> AsyncGenerator[Reading]:
+        """Read the blob "sha256:HEX", ``rate`` bytes a second (none: as fast as it goes), and judge it.
 
         Wrong bytes are read once more before they are believed to be wrong.
 
@@ -125,7 +156,7 @@ class ImageScrub:
                 if actual == digest:
                     break
             verdict = await self._judge(digest, blob, actual)
-            if verdict is Verdict.DAMAGED or not rate:
+            if verdict is Verdict.DAMAGED or rate is None:
                 self._changed()
             yield Reading(done=blob.size, total=blob.size, verdict=verdict)
         finally:
@@ -138,13 +169,16 @@ class ImageScrub:
         await self._store.condemn(digest, blob, actual)
         return Verdict.DAMAGED
 
-    async def _read(self, blob: RawBlob, hasher: Hasher, rate: int) -> AsyncGenerator[int]:
+    async def _read(self, blob: RawBlob, hasher: Hasher, rate: Rate | None) -> AsyncGenerator[int]:
         """How many bytes have been hashed, after each block."""
-        began, offset = self._clock.monotonic(), 0
+        offset, next_at = 0, self._clock.monotonic()
         while block := await blob.read(offset):
             await asyncio.to_thread(hasher.update, block)
             offset += len(block)
             yield offset
-            ahead = began + offset / rate - self._clock.monotonic() if rate else 0.0
+            if rate is not None:
+                # The rate may change with each block; what a slow disk lost is not made up for.
+                next_at = max(next_at, self._clock.monotonic() - MOST_BEHIND) + len(block) / rate()
+            ahead = next_at - self._clock.monotonic()
             if ahead > 0:
                 await self._clock.sleep(ahead)

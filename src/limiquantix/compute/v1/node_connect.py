@@ -19,7 +19,7 @@ from connectrpc.server import ConnectASGIApplication, ConnectWSGIApplication, DE
 from protobuf import DescService
 
 from . import node_pb
-from .node_pb import GetNodeRequest, ListNodesRequest, ListNodesResponse, Node, RegisterNodeRequest, UpdateHeartbeatRequest, UpdateHeartbeatResponse
+from .node_pb import GetNodeRequest, ListNodesRequest, ListNodesResponse, Node, RegisterNodeRequest, ResumeNodeRequest, UpdateHeartbeatRequest, UpdateHeartbeatResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -44,6 +44,13 @@ class NodeService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def update_heartbeat(self, request: UpdateHeartbeatRequest, ctx: RequestContext[UpdateHeartbeatRequest, UpdateHeartbeatResponse], /) -> UpdateHeartbeatResponse:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def resume_node(self, request: ResumeNodeRequest, ctx: RequestContext[ResumeNodeRequest, Node], /) -> Node:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     @classmethod
@@ -107,6 +114,17 @@ class NodeServiceASGIApplication(ConnectASGIApplication[NodeService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.update_heartbeat,
+                ),
+                "/limiquantix.compute.v1.NodeService/ResumeNode": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ResumeNode",
+                        service_name="limiquantix.compute.v1.NodeService",
+                        input=ResumeNodeRequest,
+                        output=Node,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.resume_node,
                 ),
             },
             interceptors=interceptors,
@@ -205,6 +223,30 @@ class NodeServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def resume_node(
+        self,
+        request: ResumeNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Node:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ResumeNode",
+                service_name="limiquantix.compute.v1.NodeService",
+                input=ResumeNodeRequest,
+                output=Node,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class NodeServiceSync(Protocol):
     def register_node(self, request: RegisterNodeRequest, ctx: RequestContext[RegisterNodeRequest, Node], /) -> Node:
@@ -220,6 +262,13 @@ class NodeServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def update_heartbeat(self, request: UpdateHeartbeatRequest, ctx: RequestContext[UpdateHeartbeatRequest, UpdateHeartbeatResponse], /) -> UpdateHeartbeatResponse:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def resume_node(self, request: ResumeNodeRequest, ctx: RequestContext[ResumeNodeRequest, Node], /) -> Node:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     @classmethod
@@ -281,6 +330,17 @@ class NodeServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.update_heartbeat,
+                ),
+                "/limiquantix.compute.v1.NodeService/ResumeNode": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ResumeNode",
+                        service_name="limiquantix.compute.v1.NodeService",
+                        input=ResumeNodeRequest,
+                        output=Node,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.resume_node,
                 ),
             },
             interceptors=interceptors,
@@ -373,6 +433,30 @@ class NodeServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.compute.v1.NodeService",
                 input=UpdateHeartbeatRequest,
                 output=UpdateHeartbeatResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def resume_node(
+        self,
+        request: ResumeNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Node:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ResumeNode",
+                service_name="limiquantix.compute.v1.NodeService",
+                input=ResumeNodeRequest,
+                output=Node,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

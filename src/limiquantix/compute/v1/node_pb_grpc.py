@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from grpc import StatusCode, method_handlers_generic_handler, unary_unary_rpc_method_handler
 
-from .node_pb import GetNodeRequest, ListNodesRequest, ListNodesResponse, Node, RegisterNodeRequest, UpdateHeartbeatRequest, UpdateHeartbeatResponse
+from .node_pb import GetNodeRequest, ListNodesRequest, ListNodesResponse, Node, RegisterNodeRequest, ResumeNodeRequest, UpdateHeartbeatRequest, UpdateHeartbeatResponse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,15 @@ class NodeServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def resume_node(self, request: ResumeNodeRequest, context: aio.ServicerContext) -> Node:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -67,6 +76,11 @@ class NodeServiceService:
                 self.update_heartbeat,
                 request_deserializer=UpdateHeartbeatRequest.from_binary,
                 response_serializer=UpdateHeartbeatResponse.to_binary,
+            ),
+            "ResumeNode": unary_unary_rpc_method_handler(
+                self.resume_node,
+                request_deserializer=ResumeNodeRequest.from_binary,
+                response_serializer=Node.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -97,6 +111,11 @@ class NodeServiceClient:
             "/limiquantix.compute.v1.NodeService/UpdateHeartbeat",
             request_serializer=UpdateHeartbeatRequest.to_binary,
             response_deserializer=UpdateHeartbeatResponse.from_binary,
+        )
+        self._resume_node = channel.unary_unary(
+            "/limiquantix.compute.v1.NodeService/ResumeNode",
+            request_serializer=ResumeNodeRequest.to_binary,
+            response_deserializer=Node.from_binary,
         )
 
     def register_node(
@@ -150,6 +169,22 @@ class NodeServiceClient:
     ) -> aio.UnaryUnaryCall[UpdateHeartbeatRequest, UpdateHeartbeatResponse]:
         return self._update_heartbeat(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def resume_node(
+        self,
+        request: ResumeNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[ResumeNodeRequest, Node]:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
+        return self._resume_node(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class NodeServiceServiceSync:
     def register_node(self, request: RegisterNodeRequest, context: ServicerContext) -> Node:
@@ -171,6 +206,15 @@ class NodeServiceServiceSync:
         raise NotImplementedError("Method not implemented!")
 
     def update_heartbeat(self, request: UpdateHeartbeatRequest, context: ServicerContext) -> UpdateHeartbeatResponse:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def resume_node(self, request: ResumeNodeRequest, context: ServicerContext) -> Node:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -197,6 +241,11 @@ class NodeServiceServiceSync:
                 self.update_heartbeat,
                 request_deserializer=UpdateHeartbeatRequest.from_binary,
                 response_serializer=UpdateHeartbeatResponse.to_binary,
+            ),
+            "ResumeNode": unary_unary_rpc_method_handler(
+                self.resume_node,
+                request_deserializer=ResumeNodeRequest.from_binary,
+                response_serializer=Node.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -227,6 +276,11 @@ class NodeServiceClientSync:
             "/limiquantix.compute.v1.NodeService/UpdateHeartbeat",
             request_serializer=UpdateHeartbeatRequest.to_binary,
             response_deserializer=UpdateHeartbeatResponse.from_binary,
+        )
+        self._resume_node = channel.unary_unary(
+            "/limiquantix.compute.v1.NodeService/ResumeNode",
+            request_serializer=ResumeNodeRequest.to_binary,
+            response_deserializer=Node.from_binary,
         )
 
     def register_node(
@@ -279,3 +333,19 @@ class NodeServiceClientSync:
         compression: Compression | None = None,
     ) -> UpdateHeartbeatResponse:
         return self._update_heartbeat(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def resume_node(
+        self,
+        request: ResumeNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Node:
+        """
+        An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+        begins the work that waits. A node that is not degraded is left as it is.
+        """
+        return self._resume_node(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -131,6 +131,12 @@ class NodeDaemonService(Protocol):
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
+    async def resume_store(self, request: Empty, ctx: RequestContext[Empty, Empty], /) -> Empty:
+        """
+        Begins to write to a degraded store again, if it can be written.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
     async def collect_garbage(self, request: CollectGarbageOnNodeRequest, ctx: RequestContext[CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse], /) -> CollectGarbageOnNodeResponse:
         """
         What nothing needs on this node; removed unless dry_run.
@@ -399,6 +405,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ResumeStore": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ResumeStore",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=Empty,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.resume_store,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/CollectGarbage": Endpoint.unary(
                     method=MethodInfo(
@@ -918,6 +935,29 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def resume_store(
+        self,
+        request: Empty,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Begins to write to a degraded store again, if it can be written.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ResumeStore",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=Empty,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def collect_garbage(
         self,
         request: CollectGarbageOnNodeRequest,
@@ -1148,6 +1188,12 @@ class NodeDaemonServiceSync(Protocol):
     def flatten_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, Empty], /) -> Empty:
         """
         Gives a stopped VM a disk that needs no backing file any more.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def resume_store(self, request: Empty, ctx: RequestContext[Empty, Empty], /) -> Empty:
+        """
+        Begins to write to a degraded store again, if it can be written.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1417,6 +1463,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ResumeStore": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ResumeStore",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=Empty,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.resume_store,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/CollectGarbage": EndpointSync.unary(
                     method=MethodInfo(
@@ -1929,6 +1986,29 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 name="FlattenVM",
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=VMIdRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def resume_store(
+        self,
+        request: Empty,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Begins to write to a degraded store again, if it can be written.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ResumeStore",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=Empty,
                 output=Empty,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,

@@ -162,6 +162,14 @@ class NodeDaemonServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def resume_store(self, request: Empty, context: aio.ServicerContext) -> Empty:
+        """
+        Begins to write to a degraded store again, if it can be written.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     async def collect_garbage(self, request: CollectGarbageOnNodeRequest, context: aio.ServicerContext) -> CollectGarbageOnNodeResponse:
         """
         What nothing needs on this node; removed unless dry_run.
@@ -308,6 +316,11 @@ class NodeDaemonServiceService:
                 request_deserializer=VMIdRequest.from_binary,
                 response_serializer=Empty.to_binary,
             ),
+            "ResumeStore": unary_unary_rpc_method_handler(
+                self.resume_store,
+                request_deserializer=Empty.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
             "CollectGarbage": unary_unary_rpc_method_handler(
                 self.collect_garbage,
                 request_deserializer=CollectGarbageOnNodeRequest.from_binary,
@@ -449,6 +462,11 @@ class NodeDaemonServiceClient:
         self._flatten_vm = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
             request_serializer=VMIdRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._resume_store = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
+            request_serializer=Empty.to_binary,
             response_deserializer=Empty.from_binary,
         )
         self._collect_garbage = channel.unary_unary(
@@ -757,6 +775,21 @@ class NodeDaemonServiceClient:
         """
         return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def resume_store(
+        self,
+        request: Empty,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[Empty, Empty]:
+        """
+        Begins to write to a degraded store again, if it can be written.
+        """
+        return self._resume_store(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def collect_garbage(
         self,
         request: CollectGarbageOnNodeRequest,
@@ -982,6 +1015,14 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def resume_store(self, request: Empty, context: ServicerContext) -> Empty:
+        """
+        Begins to write to a degraded store again, if it can be written.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def collect_garbage(self, request: CollectGarbageOnNodeRequest, context: ServicerContext) -> CollectGarbageOnNodeResponse:
         """
         What nothing needs on this node; removed unless dry_run.
@@ -1128,6 +1169,11 @@ class NodeDaemonServiceServiceSync:
                 request_deserializer=VMIdRequest.from_binary,
                 response_serializer=Empty.to_binary,
             ),
+            "ResumeStore": unary_unary_rpc_method_handler(
+                self.resume_store,
+                request_deserializer=Empty.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
             "CollectGarbage": unary_unary_rpc_method_handler(
                 self.collect_garbage,
                 request_deserializer=CollectGarbageOnNodeRequest.from_binary,
@@ -1269,6 +1315,11 @@ class NodeDaemonServiceClientSync:
         self._flatten_vm = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
             request_serializer=VMIdRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._resume_store = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
+            request_serializer=Empty.to_binary,
             response_deserializer=Empty.from_binary,
         )
         self._collect_garbage = channel.unary_unary(
@@ -1576,6 +1627,21 @@ class NodeDaemonServiceClientSync:
         Gives a stopped VM a disk that needs no backing file any more.
         """
         return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def resume_store(
+        self,
+        request: Empty,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Empty:
+        """
+        Begins to write to a degraded store again, if it can be written.
+        """
+        return self._resume_store(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def collect_garbage(
         self,

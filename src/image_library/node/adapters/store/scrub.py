@@ -11,6 +11,7 @@ from pathlib import Path
 
 from image_library.domain.errors import ImageFileMissing, ImageNotReady
 from image_library.domain.inventory import DamagedImage
+from image_library.domain.store_health import Damage
 from image_library.node.adapters.store.direct_reader import DirectReader
 from image_library.node.adapters.store.disk import Disk, disk_errors
 from image_library.node.adapters.store.layout import Layout
@@ -60,6 +61,8 @@ class StoreScrub:
                     digest=image.digest,
                     looked_at=_moment(max(looked, born)),
                     verified_at=_moment(max(verified, born)),
+                    name=record.link,
+                    size_bytes=image.size_bytes,
                 )
             )
         return tuple(sorted(found, key=lambda turn: (turn.looked_at, turn.digest)))
@@ -92,13 +95,17 @@ class StoreScrub:
                 # Fresh bytes came in its place.
                 return False
             # The journal first: what has no record is never used, wherever its file lies.
-            await self._records.condemn(DamagedImage(checksum=digest, actual=actual), self._now())
+            damage = DamagedImage(checksum=digest, actual=actual)
+            await self._records.condemn(damage, self._now(), name=record.link)
             await asyncio.to_thread(self._links.remove, record.link, sha256)
             await asyncio.to_thread(self._put_aside, path)
             return True
 
     async def damaged(self) -> tuple[DamagedImage, ...]:
         return await self._records.damaged()
+
+    async def last_damage(self) -> Damage | None:
+        return await self._records.last_damage()
 
     async def tidy(self) -> None:
         await asyncio.to_thread(self._tidy)

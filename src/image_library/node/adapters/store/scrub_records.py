@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import UTC, datetime
 
 from image_library.domain.inventory import DamagedImage
+from image_library.domain.store_health import Damage
 from image_library.node.adapters.journal import JournalDatabase
+
+_LAST_DAMAGE = "last_damage"
 
 
 class ScrubRecords:
@@ -30,7 +34,7 @@ class ScrubRecords:
 
         await self._journal.run(work)
 
-    async def condemn(self, damaged: DamagedImage, at: datetime) -> None:
+    async def condemn(self, damaged: DamagedImage, at: datetime, *, name: str) -> None:
         """In one transaction: it is no image of this node any more, and it is known to be damaged."""
 
         def work(connection: sqlite3.Connection) -> None:
@@ -38,6 +42,8 @@ class ScrubRecords:
                 "INSERT OR REPLACE INTO damaged (digest, actual, found_at) VALUES (?, ?, ?)",
                 (damaged.checksum, damaged.actual, at.timestamp()),
             )
+            kept = json.dumps({"digest": damaged.checksum, "name": name, "found_at": at.isoformat()})
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_LAST_DAMAGE, kept))
             for table in ("published", "scrubbed"):
                 connection.execute(f"DELETE FROM {table} WHERE digest = ?", (damaged.checksum,))  # noqa: S608
 
@@ -48,6 +54,15 @@ class ScrubRecords:
             lambda c: c.execute("SELECT * FROM damaged ORDER BY digest").fetchall()
         )
         return tuple(_damaged(row) for row in rows)
+
+    async def last_damage(self) -> Damage | None:
+        query = "SELECT value FROM meta WHERE name = ?"
+        row = await self._journal.run(lambda c: c.execute(query, (_LAST_DAMAGE,)).fetchone())
+        kept: dict[str, str] = json.loads(row["value"]) if row else {}
+        if not kept:
+            return None
+        found_at = datetime.fromisoformat(kept["found_at"])
+        return Damage(digest=kept["digest"], name=kept["name"], found_at=found_at)
 
     async def find(self, digest: str) -> DamagedImage | None:
         query = "SELECT * FROM damaged WHERE digest = ?"

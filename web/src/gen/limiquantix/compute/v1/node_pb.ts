@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/compute/v1/node.proto.
  */
 export const file_limiquantix_compute_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("CiFsaW1pcXVhbnRpeC9jb21wdXRlL3YxL25vZGUucHJvdG8SFmxpbWlxdWFudGl4LmNvbXB1dGUudjEi6gIKBE5vZGUSCgoCaWQYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSFQoNbWFuYWdlbWVudF9pcBgDIAEoCRI4CgZsYWJlbHMYBCADKAsyKC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGUuTGFiZWxzRW50cnkSMgoGc3RhdHVzGAcgASgLMiIubGltaXF1YW50aXguY29tcHV0ZS52MS5Ob2RlU3RhdHVzEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKBWZhY3RzGGQgASgLMiEubGltaXF1YW50aXguY29tcHV0ZS52MS5Ob2RlRmFjdHMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLwAgoKTm9kZVN0YXR1cxI3CgVwaGFzZRgBIAEoDjIoLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTm9kZVN0YXR1cy5QaGFzZRIyCg5sYXN0X2hlYXJ0YmVhdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNZXJyb3JfbWVzc2FnZRgHIAEoCRIYChBydW5uaW5nX3ZtX2NvdW50GGQgASgNEhcKD2Rpc2tfdXNlZF9ieXRlcxhlIAEoBBIYChBkaXNrX3RvdGFsX2J5dGVzGGYgASgEEhgKC2ltYWdlX2NvdW50GGcgASgNSACIAQEiZwoFUGhhc2USCwoHVU5LTk9XThAAEgsKB1BFTkRJTkcQARIJCgVSRUFEWRACEg0KCU5PVF9SRUFEWRADEg8KC01BSU5URU5BTkNFEAQSDAoIRFJBSU5JTkcQBRILCgdPRkZMSU5FEAZCDgoMX2ltYWdlX2NvdW50IqYBCglOb2RlRmFjdHMSFAoMYXJjaGl0ZWN0dXJlGAEgASgJEhMKC2FjY2VsZXJhdG9yGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSFgoOYWdlbnRfZW5kcG9pbnQYBCABKAkSEAoIc3RvcmVfaWQYBSABKAkSFwoPaW52ZW50b3J5X2Vwb2NoGAYgASgJEhoKEmludmVudG9yeV9zZXF1ZW5jZRgHIAEoBCLJAgoTUmVnaXN0ZXJOb2RlUmVxdWVzdBIQCghob3N0bmFtZRgBIAEoCRIVCg1tYW5hZ2VtZW50X2lwGAIgASgJEkcKBmxhYmVscxgDIAMoCzI3LmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUmVnaXN0ZXJOb2RlUmVxdWVzdC5MYWJlbHNFbnRyeRIWCg5hZ2VudF9lbmRwb2ludBgGIAEoCRIPCgdub2RlX2lkGGQgASgJEhQKDGFyY2hpdGVjdHVyZRhlIAEoCRITCgthY2NlbGVyYXRvchhmIAEoCRIPCgd2ZXJzaW9uGGcgASgJEhAKCHN0b3JlX2lkGGggASgJEhoKEnJlcGxhY2VzX3N0b3JlX2lkcxhpIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhwKDkdldE5vZGVSZXF1ZXN0EgoKAmlkGAEgASgJIugBChBMaXN0Tm9kZXNSZXF1ZXN0EkQKBmxhYmVscxgBIAMoCzI0LmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTGlzdE5vZGVzUmVxdWVzdC5MYWJlbHNFbnRyeRI4CgZwaGFzZXMYAiADKA4yKC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGVTdGF0dXMuUGhhc2USEQoJcGFnZV9zaXplGAogASgFEhIKCnBhZ2VfdG9rZW4YCyABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJuChFMaXN0Tm9kZXNSZXNwb25zZRIrCgVub2RlcxgBIAMoCzIcLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTm9kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEwoLdG90YWxfY291bnQYAyABKAUi0gEKFlVwZGF0ZUhlYXJ0YmVhdFJlcXVlc3QSDwoHbm9kZV9pZBgBIAEoCRIYChBydW5uaW5nX3ZtX2NvdW50GAUgASgNEhcKD2Rpc2tfdXNlZF9ieXRlcxgGIAEoBBIYChBkaXNrX3RvdGFsX2J5dGVzGAcgASgEEi0KA3ZtcxhkIAMoCzIgLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVk1SZXBvcnQSFAoMdm1zX2NvbXBsZXRlGGUgASgIEhUKDWVycm9yX21lc3NhZ2UYZiABKAki6wEKCFZNUmVwb3J0Eg0KBXZtX2lkGAEgASgJEjoKBXN0YXRlGAIgASgOMisubGltaXF1YW50aXguY29tcHV0ZS52MS5WbVN0YXR1cy5Qb3dlclN0YXRlEg0KBXN0YWdlGAMgASgJEhAKCHNzaF9ob3N0GAQgASgJEhAKCHNzaF9wb3J0GAUgASgNEhQKDGlwX2FkZHJlc3NlcxgGIAMoCRIZChFjbG91ZF9pbml0X3N0YXR1cxgHIAEoCRIZChFjbG91ZF9pbml0X2Vycm9ycxgIIAMoCRIVCg1lcnJvcl9tZXNzYWdlGAkgASgJImoKF1VwZGF0ZUhlYXJ0YmVhdFJlc3BvbnNlEhQKDGFja25vd2xlZGdlZBgBIAEoCBIfChdoZWFydGJlYXRfaW50ZXJ2YWxfc2VjcxgDIAEoDRIYChBpbnZlbnRvcnlfd2FudGVkGGQgASgIMo8DCgtOb2RlU2VydmljZRJZCgxSZWdpc3Rlck5vZGUSKy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlJlZ2lzdGVyTm9kZVJlcXVlc3QaHC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGUSTwoHR2V0Tm9kZRImLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuR2V0Tm9kZVJlcXVlc3QaHC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGUSYAoJTGlzdE5vZGVzEigubGltaXF1YW50aXguY29tcHV0ZS52MS5MaXN0Tm9kZXNSZXF1ZXN0GikubGltaXF1YW50aXguY29tcHV0ZS52MS5MaXN0Tm9kZXNSZXNwb25zZRJyCg9VcGRhdGVIZWFydGJlYXQSLi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlVwZGF0ZUhlYXJ0YmVhdFJlcXVlc3QaLy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlVwZGF0ZUhlYXJ0YmVhdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_limiquantix_compute_v1_vm]);
+  fileDesc("CiFsaW1pcXVhbnRpeC9jb21wdXRlL3YxL25vZGUucHJvdG8SFmxpbWlxdWFudGl4LmNvbXB1dGUudjEi6gIKBE5vZGUSCgoCaWQYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSFQoNbWFuYWdlbWVudF9pcBgDIAEoCRI4CgZsYWJlbHMYBCADKAsyKC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGUuTGFiZWxzRW50cnkSMgoGc3RhdHVzGAcgASgLMiIubGltaXF1YW50aXguY29tcHV0ZS52MS5Ob2RlU3RhdHVzEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKBWZhY3RzGGQgASgLMiEubGltaXF1YW50aXguY29tcHV0ZS52MS5Ob2RlRmFjdHMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLfAwoKTm9kZVN0YXR1cxI3CgVwaGFzZRgBIAEoDjIoLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTm9kZVN0YXR1cy5QaGFzZRIyCg5sYXN0X2hlYXJ0YmVhdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNZXJyb3JfbWVzc2FnZRgHIAEoCRIYChBydW5uaW5nX3ZtX2NvdW50GGQgASgNEhcKD2Rpc2tfdXNlZF9ieXRlcxhlIAEoBBIYChBkaXNrX3RvdGFsX2J5dGVzGGYgASgEEhgKC2ltYWdlX2NvdW50GGcgASgNSACIAQESOgoIZGVncmFkZWQYbiABKAsyKC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlN0b3JlRGVncmFkYXRpb24SMQoFc2NydWIYbyABKAsyIi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlNjcnViU3RhdGUiZwoFUGhhc2USCwoHVU5LTk9XThAAEgsKB1BFTkRJTkcQARIJCgVSRUFEWRACEg0KCU5PVF9SRUFEWRADEg8KC01BSU5URU5BTkNFEAQSDAoIRFJBSU5JTkcQBRILCgdPRkZMSU5FEAZCDgoMX2ltYWdlX2NvdW50Il4KEFN0b3JlRGVncmFkYXRpb24SDwoHdHJvdWJsZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSKQoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIooCCgpTY3J1YlN0YXRlEg8KB3JlYWRpbmcYASABKAkSDgoGZGlnZXN0GAIgASgJEhIKCmJ5dGVzX2RvbmUYAyABKAQSEwoLYnl0ZXNfdG90YWwYBCABKAQSEQoJZ2l2ZXNfd2F5GAUgASgIEgsKA2R1ZRgGIAEoDRIrCgdkb25lX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgduZXh0X2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI4CgtsYXN0X2RhbWFnZRgJIAEoCzIjLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuRGFtYWdlRm91bmQiWQoLRGFtYWdlRm91bmQSDgoGZGlnZXN0GAEgASgJEgwKBG5hbWUYAiABKAkSLAoIZm91bmRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqYBCglOb2RlRmFjdHMSFAoMYXJjaGl0ZWN0dXJlGAEgASgJEhMKC2FjY2VsZXJhdG9yGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSFgoOYWdlbnRfZW5kcG9pbnQYBCABKAkSEAoIc3RvcmVfaWQYBSABKAkSFwoPaW52ZW50b3J5X2Vwb2NoGAYgASgJEhoKEmludmVudG9yeV9zZXF1ZW5jZRgHIAEoBCLJAgoTUmVnaXN0ZXJOb2RlUmVxdWVzdBIQCghob3N0bmFtZRgBIAEoCRIVCg1tYW5hZ2VtZW50X2lwGAIgASgJEkcKBmxhYmVscxgDIAMoCzI3LmxpbWlxdWFudGl4LmNvbXB1dGUudjEuUmVnaXN0ZXJOb2RlUmVxdWVzdC5MYWJlbHNFbnRyeRIWCg5hZ2VudF9lbmRwb2ludBgGIAEoCRIPCgdub2RlX2lkGGQgASgJEhQKDGFyY2hpdGVjdHVyZRhlIAEoCRITCgthY2NlbGVyYXRvchhmIAEoCRIPCgd2ZXJzaW9uGGcgASgJEhAKCHN0b3JlX2lkGGggASgJEhoKEnJlcGxhY2VzX3N0b3JlX2lkcxhpIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhwKDkdldE5vZGVSZXF1ZXN0EgoKAmlkGAEgASgJIh8KEVJlc3VtZU5vZGVSZXF1ZXN0EgoKAmlkGAEgASgJIugBChBMaXN0Tm9kZXNSZXF1ZXN0EkQKBmxhYmVscxgBIAMoCzI0LmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTGlzdE5vZGVzUmVxdWVzdC5MYWJlbHNFbnRyeRI4CgZwaGFzZXMYAiADKA4yKC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGVTdGF0dXMuUGhhc2USEQoJcGFnZV9zaXplGAogASgFEhIKCnBhZ2VfdG9rZW4YCyABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJuChFMaXN0Tm9kZXNSZXNwb25zZRIrCgVub2RlcxgBIAMoCzIcLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuTm9kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEwoLdG90YWxfY291bnQYAyABKAUiwQIKFlVwZGF0ZUhlYXJ0YmVhdFJlcXVlc3QSDwoHbm9kZV9pZBgBIAEoCRIYChBydW5uaW5nX3ZtX2NvdW50GAUgASgNEhcKD2Rpc2tfdXNlZF9ieXRlcxgGIAEoBBIYChBkaXNrX3RvdGFsX2J5dGVzGAcgASgEEi0KA3ZtcxhkIAMoCzIgLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuVk1SZXBvcnQSFAoMdm1zX2NvbXBsZXRlGGUgASgIEhUKDWVycm9yX21lc3NhZ2UYZiABKAkSOgoIZGVncmFkZWQYbiABKAsyKC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlN0b3JlRGVncmFkYXRpb24SMQoFc2NydWIYbyABKAsyIi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlNjcnViU3RhdGUi6wEKCFZNUmVwb3J0Eg0KBXZtX2lkGAEgASgJEjoKBXN0YXRlGAIgASgOMisubGltaXF1YW50aXguY29tcHV0ZS52MS5WbVN0YXR1cy5Qb3dlclN0YXRlEg0KBXN0YWdlGAMgASgJEhAKCHNzaF9ob3N0GAQgASgJEhAKCHNzaF9wb3J0GAUgASgNEhQKDGlwX2FkZHJlc3NlcxgGIAMoCRIZChFjbG91ZF9pbml0X3N0YXR1cxgHIAEoCRIZChFjbG91ZF9pbml0X2Vycm9ycxgIIAMoCRIVCg1lcnJvcl9tZXNzYWdlGAkgASgJImoKF1VwZGF0ZUhlYXJ0YmVhdFJlc3BvbnNlEhQKDGFja25vd2xlZGdlZBgBIAEoCBIfChdoZWFydGJlYXRfaW50ZXJ2YWxfc2VjcxgDIAEoDRIYChBpbnZlbnRvcnlfd2FudGVkGGQgASgIMuYDCgtOb2RlU2VydmljZRJZCgxSZWdpc3Rlck5vZGUSKy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlJlZ2lzdGVyTm9kZVJlcXVlc3QaHC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGUSTwoHR2V0Tm9kZRImLmxpbWlxdWFudGl4LmNvbXB1dGUudjEuR2V0Tm9kZVJlcXVlc3QaHC5saW1pcXVhbnRpeC5jb21wdXRlLnYxLk5vZGUSYAoJTGlzdE5vZGVzEigubGltaXF1YW50aXguY29tcHV0ZS52MS5MaXN0Tm9kZXNSZXF1ZXN0GikubGltaXF1YW50aXguY29tcHV0ZS52MS5MaXN0Tm9kZXNSZXNwb25zZRJyCg9VcGRhdGVIZWFydGJlYXQSLi5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlVwZGF0ZUhlYXJ0YmVhdFJlcXVlc3QaLy5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlVwZGF0ZUhlYXJ0YmVhdFJlc3BvbnNlElUKClJlc3VtZU5vZGUSKS5saW1pcXVhbnRpeC5jb21wdXRlLnYxLlJlc3VtZU5vZGVSZXF1ZXN0GhwubGltaXF1YW50aXguY29tcHV0ZS52MS5Ob2RlYgZwcm90bzM", [file_google_protobuf_timestamp, file_limiquantix_compute_v1_vm]);
 
 /**
  * @generated from message limiquantix.compute.v1.Node
@@ -108,6 +108,20 @@ export type NodeStatus = Message<"limiquantix.compute.v1.NodeStatus"> & {
    * @generated from field: optional uint32 image_count = 103;
    */
   imageCount?: number | undefined;
+
+  /**
+   * Set while the node reads its store and begins no work that writes to it. It can be READY all the same.
+   *
+   * @generated from field: limiquantix.compute.v1.StoreDegradation degraded = 110;
+   */
+  degraded?: StoreDegradation | undefined;
+
+  /**
+   * What it reads again to find damage; not set: nothing, or it is too old to say.
+   *
+   * @generated from field: limiquantix.compute.v1.ScrubState scrub = 111;
+   */
+  scrub?: ScrubState | undefined;
 };
 
 /**
@@ -162,6 +176,135 @@ export enum NodeStatus_Phase {
  */
 export const NodeStatus_PhaseSchema: GenEnum<NodeStatus_Phase> = /*@__PURE__*/
   enumDesc(file_limiquantix_compute_v1_node, 1, 0);
+
+/**
+ * @generated from message limiquantix.compute.v1.StoreDegradation
+ */
+export type StoreDegradation = Message<"limiquantix.compute.v1.StoreDegradation"> & {
+  /**
+   * "failing": a write or a sync failed; until ResumeNode. "read-only": until the file system is writable.
+   *
+   * @generated from field: string trouble = 1;
+   */
+  trouble: string;
+
+  /**
+   * A sentence.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 3;
+   */
+  since?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.StoreDegradation.
+ * Use `create(StoreDegradationSchema)` to create a new message.
+ */
+export const StoreDegradationSchema: GenMessage<StoreDegradation> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_node, 2);
+
+/**
+ * @generated from message limiquantix.compute.v1.ScrubState
+ */
+export type ScrubState = Message<"limiquantix.compute.v1.ScrubState"> & {
+  /**
+   * The readable name of the file that is being read; empty: none.
+   *
+   * @generated from field: string reading = 1;
+   */
+  reading: string;
+
+  /**
+   * "sha256:HEX".
+   *
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: uint64 bytes_done = 3;
+   */
+  bytesDone: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_total = 4;
+   */
+  bytesTotal: bigint;
+
+  /**
+   * It reads slowly, since downloads, uploads, conversions or copies run.
+   *
+   * @generated from field: bool gives_way = 5;
+   */
+  givesWay: boolean;
+
+  /**
+   * Images whose turn it is, the one that is being read among them.
+   *
+   * @generated from field: uint32 due = 6;
+   */
+  due: number;
+
+  /**
+   * When these will be read, at the rate of now; only where some are due.
+   *
+   * @generated from field: google.protobuf.Timestamp done_at = 7;
+   */
+  doneAt?: Timestamp | undefined;
+
+  /**
+   * When the next one's turn comes; only where none is due.
+   *
+   * @generated from field: google.protobuf.Timestamp next_at = 8;
+   */
+  nextAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.DamageFound last_damage = 9;
+   */
+  lastDamage?: DamageFound | undefined;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.ScrubState.
+ * Use `create(ScrubStateSchema)` to create a new message.
+ */
+export const ScrubStateSchema: GenMessage<ScrubState> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_node, 3);
+
+/**
+ * @generated from message limiquantix.compute.v1.DamageFound
+ */
+export type DamageFound = Message<"limiquantix.compute.v1.DamageFound"> & {
+  /**
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * The readable name that the file had.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp found_at = 3;
+   */
+  foundAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.DamageFound.
+ * Use `create(DamageFoundSchema)` to create a new message.
+ */
+export const DamageFoundSchema: GenMessage<DamageFound> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_node, 4);
 
 /**
  * What a node says of itself.
@@ -221,7 +364,7 @@ export type NodeFacts = Message<"limiquantix.compute.v1.NodeFacts"> & {
  * Use `create(NodeFactsSchema)` to create a new message.
  */
 export const NodeFactsSchema: GenMessage<NodeFacts> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 2);
+  messageDesc(file_limiquantix_compute_v1_node, 5);
 
 /**
  * @generated from message limiquantix.compute.v1.RegisterNodeRequest
@@ -287,7 +430,7 @@ export type RegisterNodeRequest = Message<"limiquantix.compute.v1.RegisterNodeRe
  * Use `create(RegisterNodeRequestSchema)` to create a new message.
  */
 export const RegisterNodeRequestSchema: GenMessage<RegisterNodeRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 3);
+  messageDesc(file_limiquantix_compute_v1_node, 6);
 
 /**
  * @generated from message limiquantix.compute.v1.GetNodeRequest
@@ -304,7 +447,26 @@ export type GetNodeRequest = Message<"limiquantix.compute.v1.GetNodeRequest"> & 
  * Use `create(GetNodeRequestSchema)` to create a new message.
  */
 export const GetNodeRequestSchema: GenMessage<GetNodeRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 4);
+  messageDesc(file_limiquantix_compute_v1_node, 7);
+
+/**
+ * @generated from message limiquantix.compute.v1.ResumeNodeRequest
+ */
+export type ResumeNodeRequest = Message<"limiquantix.compute.v1.ResumeNodeRequest"> & {
+  /**
+   * Or the host name.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message limiquantix.compute.v1.ResumeNodeRequest.
+ * Use `create(ResumeNodeRequestSchema)` to create a new message.
+ */
+export const ResumeNodeRequestSchema: GenMessage<ResumeNodeRequest> = /*@__PURE__*/
+  messageDesc(file_limiquantix_compute_v1_node, 8);
 
 /**
  * @generated from message limiquantix.compute.v1.ListNodesRequest
@@ -336,7 +498,7 @@ export type ListNodesRequest = Message<"limiquantix.compute.v1.ListNodesRequest"
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 5);
+  messageDesc(file_limiquantix_compute_v1_node, 9);
 
 /**
  * @generated from message limiquantix.compute.v1.ListNodesResponse
@@ -363,7 +525,7 @@ export type ListNodesResponse = Message<"limiquantix.compute.v1.ListNodesRespons
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 6);
+  messageDesc(file_limiquantix_compute_v1_node, 10);
 
 /**
  * @generated from message limiquantix.compute.v1.UpdateHeartbeatRequest
@@ -407,6 +569,16 @@ export type UpdateHeartbeatRequest = Message<"limiquantix.compute.v1.UpdateHeart
    * @generated from field: string error_message = 102;
    */
   errorMessage: string;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.StoreDegradation degraded = 110;
+   */
+  degraded?: StoreDegradation | undefined;
+
+  /**
+   * @generated from field: limiquantix.compute.v1.ScrubState scrub = 111;
+   */
+  scrub?: ScrubState | undefined;
 };
 
 /**
@@ -414,7 +586,7 @@ export type UpdateHeartbeatRequest = Message<"limiquantix.compute.v1.UpdateHeart
  * Use `create(UpdateHeartbeatRequestSchema)` to create a new message.
  */
 export const UpdateHeartbeatRequestSchema: GenMessage<UpdateHeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 7);
+  messageDesc(file_limiquantix_compute_v1_node, 11);
 
 /**
  * What a node says of one of its VMs.
@@ -473,7 +645,7 @@ export type VMReport = Message<"limiquantix.compute.v1.VMReport"> & {
  * Use `create(VMReportSchema)` to create a new message.
  */
 export const VMReportSchema: GenMessage<VMReport> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 8);
+  messageDesc(file_limiquantix_compute_v1_node, 12);
 
 /**
  * @generated from message limiquantix.compute.v1.UpdateHeartbeatResponse
@@ -504,7 +676,7 @@ export type UpdateHeartbeatResponse = Message<"limiquantix.compute.v1.UpdateHear
  * Use `create(UpdateHeartbeatResponseSchema)` to create a new message.
  */
 export const UpdateHeartbeatResponseSchema: GenMessage<UpdateHeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_compute_v1_node, 9);
+  messageDesc(file_limiquantix_compute_v1_node, 13);
 
 /**
  * @generated from service limiquantix.compute.v1.NodeService
@@ -543,6 +715,17 @@ export const NodeService: GenService<{
     methodKind: "unary";
     input: typeof UpdateHeartbeatRequestSchema;
     output: typeof UpdateHeartbeatResponseSchema;
+  },
+  /**
+   * An operator says that the disk below a degraded store is well again: the node tries to write to it, and
+   * begins the work that waits. A node that is not degraded is left as it is.
+   *
+   * @generated from rpc limiquantix.compute.v1.NodeService.ResumeNode
+   */
+  resumeNode: {
+    methodKind: "unary";
+    input: typeof ResumeNodeRequestSchema;
+    output: typeof NodeSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_limiquantix_compute_v1_node, 0);
