@@ -170,10 +170,20 @@ def _extensions(data: bytes, start: int, cluster_bits: int, *, name: str) -> dic
     return found
 
 
+def is_unclosed(beginning: bytes) -> bool:
+    """Whether the dirty bit is set: whoever wrote the qcow2 did not close it, and its tables may be wrong."""
+    if not beginning.startswith(MAGIC) or len(beginning) < _V2.size + _V3.size:
+        return False
+    (version,) = struct.unpack_from(">I", beginning, 4)
+    return version >= 3 and bool(_V3.unpack_from(beginning, _V2.size)[0] & _DIRTY)
+
+
 def check(
     header: Qcow2Header, *, name: str, file_size: int, max_virtual_size: int = MAX_VIRTUAL_SIZE
 ) -> None:
     """Refuse an image that is not plain, safe and whole as far as its header tells.
+
+    One that was not closed is passed on: what its tables are worth, ``qemu-img check`` finds out.
 
     Raises:
         UnsafeBackingFile, UnsafeDataFile, UnsupportedFeature, UnsafeMetadata, VirtualSizeTooLarge,
@@ -196,8 +206,6 @@ def _check_features(header: Qcow2Header, name: str) -> None:
     if header.encryption or _ENCRYPTION in header.extensions:
         cipher = _CIPHERS.get(header.encryption or _LUKS, f"method {header.encryption}")
         raise UnsupportedFeature(f"{name} is encrypted ({cipher}).")
-    if header.incompatible & _DIRTY:
-        raise UnsupportedFeature(f"{name} was not closed properly (qcow2 feature bit 0, dirty, is set).")
     if header.incompatible & _CORRUPT:
         raise UnsupportedFeature(f"{name} is marked as corrupt (qcow2 feature bit 1 is set).")
     unknown = header.incompatible & ~_KNOWN

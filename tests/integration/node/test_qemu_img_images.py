@@ -202,21 +202,6 @@ async def test_a_wrong_format_is_not_guessed(tmp_path: Path) -> None:
             await examined(path, image_format)
 
 
-async def test_an_image_that_was_not_closed_is_checked(tmp_path: Path) -> None:
-    path = made(tmp_path / "a", ImageFormat.QCOW2)
-    content = bytearray(path.read_bytes())
-    content[79] |= 1
-    path.write_bytes(content)
-    assert await examined(path, ImageFormat.QCOW2) == SIZE
-    # A cluster that nothing counts.
-    refcounts = int.from_bytes(content[48:56], "big")
-    block = int.from_bytes(content[refcounts : refcounts + 8], "big")
-    content[block : block + 8] = bytes(8)
-    path.write_bytes(content)
-    with pytest.raises(UnsupportedFeature, match="dirty bit"):
-        await examined(path, ImageFormat.QCOW2)
-
-
 REFUSED: list[tuple[dict[str, object], type[LibraryError]]] = [
     ({"backing-filename": "/x"}, UnsafeBackingFile),
     ({"full-backing-filename": "/x"}, UnsafeBackingFile),

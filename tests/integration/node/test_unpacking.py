@@ -6,7 +6,6 @@ import lzma
 import os
 import random
 import struct
-import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -119,12 +118,9 @@ async def test_a_bomb_stops_at_its_bound(tmp_path: Path, packing: Packing) -> No
         with pytest.raises(DecompressLimit, match=f"more than {most} bytes"):
             await unpacked(content, packing, target, most=most)
         assert target.stat().st_size <= most
-    began = time.monotonic()
     await unpacked(content, packing, target, most=64 * MIB, room=0)
     assert target.stat().st_size == 64 * MIB
     assert target.stat().st_blocks == 0
-    # Ten gigabytes in this pace, and the goal is an end two seconds after the bound: far from tight.
-    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("packing", Packing)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pycdlib
 
 from image_library.domain.image import ImageFormat
-from tests.support.corpus import good
+from tests.support.corpus import good, unclosed
 from tests.support.corpus.patching import patched
 
 DISK = 8 << 20
@@ -202,9 +202,17 @@ _WRITTEN: dict[str, Callable[[], bytes]] = {
     "raw.ova": lambda: good.ova(disk=good.gpt()),
     "manifest.ova": lambda: good.ova(("vm.mf", b"SHA256(vm.ovf)= 0\n"), ("vm.nvram", b"n")),
     "pax.ova": lambda: good.ova((good.member("x", kind=b"x"), b"20 mtime=1700000000\n"), ("vm.mf", b"m")),
+    **{f"unclosed-{name}.qcow2": content for name, content in unclosed.WHOLE.items()},
+    "unclosed.ova": lambda: good.ova(disk=unclosed.WHOLE["flag"]()),
     "dot.ova": lambda: good.tar(("./vm.ovf", good.ovf().encode()), ("./disk.vmdk", good.vmdk_stream())),
 }
-_KINDS = {".iso": ImageFormat.ISO, ".img": ImageFormat.RAW, ".raw": ImageFormat.RAW, ".ova": ImageFormat.OVA}
+_KINDS = {
+    ".iso": ImageFormat.ISO,
+    ".img": ImageFormat.RAW,
+    ".raw": ImageFormat.RAW,
+    ".ova": ImageFormat.OVA,
+    ".qcow2": ImageFormat.QCOW2,
+}
 
 
 def _written(folder: Path, name: str, content: bytes) -> Benign:

@@ -32,6 +32,17 @@ def test_an_old_image_passes() -> None:
     assert header.version == 2
 
 
+def test_one_that_was_not_closed_passes_and_is_called_so() -> None:
+    unclosed = replace(GOOD, incompatible=1)
+    judge(unclosed)
+    said = [qcow2.is_unclosed(image.file()) for image in (unclosed, GOOD, replace(GOOD, incompatible=2))]
+    assert said == [True, False, False]
+    content = unclosed.file()
+    assert not qcow2.is_unclosed(content[:4] + (2).to_bytes(4, "big") + content[8:])
+    assert not qcow2.is_unclosed(content[:100])
+    assert not qcow2.is_unclosed(b"\0" + content)
+
+
 @pytest.mark.parametrize(
     ("image", "error"),
     [
@@ -40,7 +51,7 @@ def test_an_old_image_passes() -> None:
         (replace(GOOD, extensions=((0xE2792ACA, b"raw"),)), errors.UnsafeBackingFile),
         (replace(GOOD, incompatible=4), errors.UnsafeDataFile),
         (replace(GOOD, extensions=((0x44415441, b"/etc/shadow"),)), errors.UnsafeDataFile),
-        (replace(GOOD, incompatible=1), errors.UnsupportedFeature),
+        (replace(GOOD, incompatible=3), errors.UnsupportedFeature),
         (replace(GOOD, incompatible=2), errors.UnsupportedFeature),
         (replace(GOOD, incompatible=1 << 40), errors.UnsupportedFeature),
         (replace(GOOD, encryption=2), errors.UnsupportedFeature),

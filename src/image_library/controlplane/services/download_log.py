@@ -16,11 +16,12 @@ from image_library.controlplane.services.download_outcome import (
     landed,
     next_version,
     underway,
+    whole_again,
 )
 from image_library.controlplane.services.image_copies import copy_order
 from image_library.controlplane.services.version_names import point_to, released
 from image_library.domain.errors import Internal, LibraryError, UnknownJob
-from image_library.domain.image import Image, ImagePhase
+from image_library.domain.image import Image, ImagePhase, PlacementState
 from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.progress import Tries
@@ -98,6 +99,7 @@ class DownloadLog:
         elif not image.current:
             image = await self._known_or(records, image, published)
         await _absorb_found(records, image, job, published)
+        await _make_whole(records, image, job, published)
         image = await released(records, landed(image, job, published, order))
         # Bytes that were deleted are wanted again.
         await records.tombstones.lift(published.digest)
@@ -136,6 +138,14 @@ async def _abandon(records: Records, job: Job) -> None:
     image = await records.images.get(job.image_id)
     if image is not None:
         await records.images.save(abandoned(image, job))
+
+
+async def _make_whole(records: Records, image: Image, job: Job, published: PublishedImage) -> None:
+    """Other images of these very bytes whose copy on the node was damaged: one file is all of theirs."""
+    for other in await records.images.with_digest(published.digest):
+        copy = other.placement_on(job.node_id)
+        if other.id != image.id and copy is not None and copy.state is PlacementState.DAMAGED:
+            await records.images.save(whole_again(other, job, published))
 
 
 async def _absorb_found(records: Records, image: Image, job: Job, published: PublishedImage) -> None:

@@ -116,14 +116,7 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
         # These are the very bytes that were proved when they came into the library.
         evidence = image.evidence
     source = published.converted_from or (image.converted_from if image.digest == published.digest else None)
-    copy = Placement(
-        node_id=job.node_id,
-        pool_id=job.pool_id,
-        path=published.link_path,
-        state=PlacementState.READY,
-        verified_at=published.evidence.verified_at or job.updated_at,
-    )
-    return image.with_placement(copy).evolve(
+    return image.with_placement(_copy(job, published)).evolve(
         phase=ImagePhase.READY if image.phase is not ImagePhase.DELETING else image.phase,
         progress_percent=100,
         size_bytes=published.size_bytes,
@@ -137,6 +130,24 @@ def landed(image: Image, job: Job, published: PublishedImage, order: DownloadOrd
         converted_from=source,
         failure=None,
         updated_at=job.updated_at,
+    )
+
+
+def whole_again(image: Image, job: Job, published: PublishedImage) -> Image:
+    """An image of the very bytes that another one's job has brought."""
+    leaves = image.phase is ImagePhase.DELETING
+    return image.with_placement(_copy(job, published)).evolve(
+        phase=image.phase if leaves else ImagePhase.READY, failure=None, updated_at=job.updated_at
+    )
+
+
+def _copy(job: Job, published: PublishedImage) -> Placement:
+    return Placement(
+        node_id=job.node_id,
+        pool_id=job.pool_id,
+        path=published.link_path,
+        state=PlacementState.READY,
+        verified_at=published.evidence.verified_at or job.updated_at,
     )
 
 

@@ -1,4 +1,4 @@
-"""Fetching the very bytes of an import once more, from where they came, when no node has them any more."""
+"""Fetching the very bytes of an import once more, from where they came, when no node has its image."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class FetchAgain:
         self._new_id = new_id
 
     async def begin(self, place: Place) -> Job | None:
-        """The job that brings the image to the place again; none where it was not imported as it is.
+        """The job that brings the image to the place again; none where it was not imported from a URL.
 
-        What was made of another file is not made again: it might come out with other bytes, and VMs stand
-        on these.
+        What was made of the imported file is made again, of exactly the bytes that came the first time. With
+        the same qemu-img it is the same image; else it is the next version of its name, once.
         """
         async with self._database.write() as records:
             image = await records.images.get(place.image_id)
@@ -61,14 +61,22 @@ class FetchAgain:
 
 
 async def _import_of(records: Records, image: Image) -> tuple[Job, DownloadOrder] | None:
-    """The job that brought the image from a URL as it is, with its order."""
-    if image.evidence is None or not image.evidence.actual or image.converted_from is not None:
+    """The job that brought the image from a URL, with its order."""
+    if image.evidence is None or not image.evidence.actual or await _comes_out_otherwise(records, image):
         return None
     for job in await records.jobs.of_image(image.id):
         order = await records.jobs.order(job.id)
         if job.kind is JobKind.IMPORT and job.state is JobState.READY and order is not None and order.url:
             return job, order
     return None
+
+
+async def _comes_out_otherwise(records: Records, image: Image) -> bool:
+    """Whether the same file has been made into another version, as another qemu-img does."""
+    made = image.converted_from
+    versions = await records.images.versions(image.name, image.project_id) if made else ()
+    others = (v.converted_from for v in versions if v.version > image.version)
+    return made is not None and any(o and (o.digest, o.shape) == (made.digest, made.shape) for o in others)
 
 
 def _pinned(order: DownloadOrder, image: Image, job: Job) -> DownloadOrder:

@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 from image_library.controlplane.ports.node_images import NodeChecks
 from image_library.controlplane.ports.records import Database
+from image_library.controlplane.services.damage import damage
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.node_choice import find_node
 from image_library.domain.errors import (
     ImageChanged,
-    ImageDamaged,
     ImageIsLocal,
     ImageNotReady,
     LibraryError,
@@ -52,7 +52,7 @@ class ImageChecks:
     def _judged(self, last: Check, image: Image, node: Node) -> Check:
         error: LibraryError | None = None
         if last.result == DAMAGED:
-            error = ImageDamaged(f"The bytes of '{image.title}' have changed on the disk of {node.hostname}.")
+            error = damage(image, node)
         if last.result == CHANGED:
             error = ImageChanged(
                 f"The bytes of '{image.title}' on {node.hostname} are right, but somebody touched the file.",

@@ -16,6 +16,7 @@ import structlog
 from image_library.controlplane.ports.clock import NewId
 from image_library.controlplane.ports.copies import Copy
 from image_library.controlplane.ports.records import Records
+from image_library.controlplane.services.damage import damage
 from image_library.controlplane.services.download_outcome import failure_of
 from image_library.controlplane.services.free_names import FreeNames
 from image_library.controlplane.services.local_images import (
@@ -25,7 +26,7 @@ from image_library.controlplane.services.local_images import (
     refreshed,
     seen_again,
 )
-from image_library.domain.errors import ImageDamaged, ImageFileMissing, LibraryError, printable
+from image_library.domain.errors import ImageFileMissing, LibraryError, printable
 from image_library.domain.image import Image, ImagePhase, PlacementState
 from image_library.domain.inventory import Inventory, ReportedImage
 from image_library.domain.node import Node
@@ -279,8 +280,7 @@ class InventoryRound:
         if image.ready_placements or image.phase not in (ImagePhase.READY, ImagePhase.ERROR):
             return image
         if state is PlacementState.DAMAGED:
-            rotten = ImageDamaged(f"The bytes of '{image.name}' have changed on the disk of {node.hostname}.")
-            return image.evolve(phase=ImagePhase.ERROR, failure=failure_of(rotten))
+            return image.evolve(phase=ImagePhase.ERROR, failure=failure_of(damage(image, node)))
         if image.phase is ImagePhase.ERROR:
             return image
         reason = ImageFileMissing(f"No node has '{image.name}' any more.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
+from image_library.controlplane.services.damage import UPLOADED
 from image_library.controlplane.services.node_choice import wished_node
 from image_library.domain.catalog import Catalog
 from image_library.domain.checksum import parse_digest
@@ -106,7 +107,7 @@ class UploadPlanner:
             received=True,
         )
         waiting = image.with_placement(Placement(node_id=node.id, pool_id=node.store_id))
-        waiting = waiting.evolve(phase=ImagePhase.DOWNLOADING, origin="upload", failure=None)
+        waiting = waiting.evolve(phase=ImagePhase.DOWNLOADING, origin=UPLOADED, failure=None)
         await records.images.save(waiting)
         await records.jobs.add(job, order)
         return job, waiting, order

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 import structlog
 
@@ -32,6 +32,7 @@ from image_library.node.ports.storage import Blob, ImageStore, Output, Part, Par
 from image_library.node.services.second_look import second_look
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 # Beyond what was measured, for tables that measuring does not know.
 _SLACK = 64 << 20
@@ -144,11 +145,16 @@ class ImageMaking:
             facts = inside = await self._judged(attempt, given.name, given.declared)
             disk = await self._inspector.disk_in(attempt.fd, facts, name=given.name, size=attempt.size)
             report = await second_look(self._converter, attempt.fd, disk, facts, name=given.name)
+            digests = given.digests
             if wanted is not None and facts.format is not ImageFormat.ISO and not wanted.fits(facts.format):
                 await self._convert(attempt, disk, wanted, report)
-                made = await self._judged_again(attempt, wanted, report)
+                async with _meanwhile(self._hashed(attempt)) as hashing:
+                    made = await self._judged_again(attempt, wanted, report)
+                    digests = await hashing
                 facts = replace(made, hardware=facts.hardware)
-            yield await self._made(attempt, inside, facts)
+            elif attempt.output is not None:
+                digests = await self._hashed(attempt)
+            yield self._made(attempt, digests, inside, facts)
 
     async def _judged(self, attempt: _Attempt, name: str, declared: ImageFormat) -> ImageFacts:
         given = attempt.given
@@ -206,11 +212,14 @@ class ImageMaking:
             raise ConvertFailed(f"{name} is a disk of {sizes}.")
         return facts
 
-    async def _made(self, attempt: _Attempt, inside: ImageFacts, facts: ImageFacts) -> Made:
+    async def _hashed(self, attempt: _Attempt) -> PartDigests:
+        assert attempt.output is not None
+        return await attempt.output.digests(lambda done: attempt.tell(done, until=1.0))
+
+    def _made(self, attempt: _Attempt, digests: PartDigests, inside: ImageFacts, facts: ImageFacts) -> Made:
         given, output = attempt.given, attempt.output
         if output is None:
-            return Made(output=None, digests=given.digests, facts=facts)
-        digests = await output.digests(lambda done: attempt.tell(done, until=1.0))
+            return Made(output=None, digests=digests, facts=facts)
         source = ConvertedFrom(
             format=inside.format.value,
             packing=attempt.packing.value if attempt.packing else "",
@@ -242,15 +251,22 @@ def _longest(image_format: ImageFormat, size: int, needed: int) -> int:
     return needed + _SLACK if image_format is ImageFormat.QCOW2 else size + size // 16 + 2 * _SLACK
 
 
-async def _bounded(doing: Coroutine[object, object, None], output: Output, most: int) -> None:
-    """Wait for the program that writes ``output``, and end it where that takes more space than ``most``."""
+@asynccontextmanager
+async def _meanwhile(doing: Coroutine[object, object, T]) -> AsyncGenerator[asyncio.Task[T]]:
+    """It is done beside the block, and given up with it."""
     task = asyncio.ensure_future(doing)
     try:
-        while not (await asyncio.wait([task], timeout=_WATCH_SECONDS))[0]:
-            if output.offset > most:
-                raise AllocatedTooLarge(f"The image unfolds to more than the {most} bytes that it may.")
-        task.result()
+        yield task
     finally:
         task.cancel()
         with suppress(BaseException):
             await task
+
+
+async def _bounded(doing: Coroutine[object, object, None], output: Output, most: int) -> None:
+    """Wait for the program that writes ``output``, and end it where that takes more space than ``most``."""
+    async with _meanwhile(doing) as task:
+        while not (await asyncio.wait([task], timeout=_WATCH_SECONDS))[0]:
+            if output.offset > most:
+                raise AllocatedTooLarge(f"The image unfolds to more than the {most} bytes that it may.")
+        task.result()

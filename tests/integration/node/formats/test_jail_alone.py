@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import subprocess
 import time
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +15,10 @@ import pytest
 
 from image_library.domain.errors import JailedProgramDied
 from image_library.node.adapters.jail import Jail, JailLimits, JailResult, Wall
-from tests.support.corpus.good import CLUSTER, qcow2
+from tests.support.corpus.bombs import packed_inside
+from tests.support.corpus.good import CLUSTER
 from tests.support.corpus.hostile import HOSTILE
 from tests.support.corpus.hostile_qcow2 import backed
-from tests.support.corpus.patching import be64, patched
 from tests.support.corpus.rows import Hostile
 from tests.support.inotify import Watch, watched
 
@@ -118,24 +116,9 @@ def test_a_backing_file_is_really_read_without_a_jail(bench: Bench) -> None:
     assert target.read_bytes().startswith(MARK)
 
 
-def packed_once(clusters: int) -> bytes:
-    """A qcow2 all of whose clusters are the same few packed bytes (CVE-2013-4463)."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -12)
-    packed = packer.compress(b"A" * CLUSTER) + packer.flush()
-    entry = 1 << 62 | 5 * CLUSTER
-    made = qcow2(virtual_size=clusters * CLUSTER)
-    table = struct.pack(f">{clusters}Q", *([entry] * clusters))
-    return patched(
-        made,
-        (4 * CLUSTER, table),
-        (5 * CLUSTER, packed.ljust(512, b"\0")),
-        (0, made[:24] + be64(clusters * CLUSTER)),
-    )
-
-
 async def test_a_disk_packed_once_fills_no_more_than_it_may(bench: Bench) -> None:
     image, target = bench.folder / "image", bench.folder / "target"
-    image.write_bytes(packed_once(8192))
+    image.write_bytes(packed_inside(8192 * CLUSTER))
     target.touch()
     os.truncate(target, 8192 * CLUSTER)
     limits = JailLimits(wall_seconds=30, cpu_seconds=20, file_size=16 << 20)

@@ -15,7 +15,8 @@ from image_library.controlplane.services.inventory import DAMAGED
 from image_library.controlplane.services.placement_conductor import Conductor
 from image_library.controlplane.services.placing import Placements
 from image_library.controlplane.services.repairs import FIRST_PAUSE_SECONDS, MOST_TRIES, Repairs
-from image_library.domain.image import Failure, Image, ImagePhase, Placement, PlacementState
+from image_library.domain.conversion import Shape
+from image_library.domain.image import Failure, Image, ImageFormat, ImagePhase, Placement, PlacementState
 from image_library.domain.job import JobKind, JobState
 from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.node import NodePhase
@@ -222,13 +223,14 @@ async def test_what_a_node_reports_is_begun_at_once(plane: RepairPlane) -> None:
                 await settle()
 
 
-async def imported(plane: RepairPlane, **changes: Any) -> Image:
+async def imported(plane: RepairPlane, digest_that_came: str = DIGEST, **changes: Any) -> Image:
     """The only copy of an import that nothing vouched for, damaged since."""
     _, image = await plane.imports.start(
         ImportWish(url="https://example.org/golden.qcow2", image=Description())
     )
     await settle()
-    proof = an_evidence(level=TrustLevel.UNVERIFIED, algorithm="sha256", expected="", actual=DIGEST[7:])
+    came = digest_that_came.removeprefix("sha256:")
+    proof = an_evidence(level=TrustLevel.UNVERIFIED, algorithm="sha256", expected="", actual=came)
     published = a_published_image(evidence=proof, **changes)
     plane.nodes.say(list(plane.nodes.journal)[-1], state=JobState.READY, published=published)
     await settle()
@@ -257,8 +259,42 @@ async def test_the_only_copy_of_an_import_comes_from_where_it_came(plane: Repair
     assert [copy.state for copy in whole.placements] == [PlacementState.READY]
 
 
-async def test_what_was_made_of_an_imported_file_is_not_made_again(plane: RepairPlane) -> None:
-    source = ConvertedFrom(format="vmdk", digest=DIGEST, size_bytes=7)
-    image = await imported(plane, converted_from=source)
-    assert len(await plane.look()) == 1
-    assert (await plane.image(image.id)).placements[0].state is PlacementState.DAMAGED
+SOURCE = ConvertedFrom(format="vmdk", digest=f"sha256:{'c' * 64}", size_bytes=7, shape="qcow2")
+
+
+async def made_again(plane: RepairPlane, digest: str) -> Image:
+    """A damaged image that was made of an imported file, after that came and was made into this."""
+    image = await imported(plane, digest_that_came=SOURCE.digest, converted_from=SOURCE)
+    _, again = await plane.look()
+    order = plane.nodes.journal[again].order
+    assert (order.digest, order.wanted) == (SOURCE.digest[7:], Shape(format=ImageFormat.QCOW2))
+    proof = an_evidence(
+        level=TrustLevel.PINNED, algorithm="sha256", expected=order.digest, actual=order.digest
+    )
+    published = a_published_image(digest=digest, evidence=proof, converted_from=SOURCE)
+    plane.nodes.say(again, state=JobState.READY, published=published)
+    await settle()
+    return image
+
+
+async def test_what_was_made_of_an_imported_file_is_made_again(plane: RepairPlane) -> None:
+    before = await made_again(plane, DIGEST)
+    image = await plane.image(before.id)
+    assert (image.phase, image.evidence, image.digest) == (ImagePhase.READY, before.evidence, DIGEST)
+    assert [copy.state for copy in image.placements] == [PlacementState.READY]
+    await plane.clock.advance(TIMES[-1])
+    assert len(await plane.look()) == 2
+
+
+async def test_where_it_comes_out_otherwise_it_is_the_next_version(plane: RepairPlane) -> None:
+    before = await made_again(plane, f"sha256:{NEWER}")
+    jobs = await plane.look()
+    for pause in TIMES:
+        await plane.clock.advance(pause)
+        # Once is enough: it would come out so each time.
+        assert await plane.look() == jobs
+    old = await plane.image(before.id)
+    assert (old.placements[0].state, old.current) == (PlacementState.DAMAGED, False)
+    new = await plane.image((await plane.stored_job(jobs[-1])).image_id)
+    assert (new.name, new.version, new.current) == (old.name, old.version + 1, True)
+    assert (new.digest, new.phase, new.trust) == (f"sha256:{NEWER}", ImagePhase.READY, TrustLevel.UNVERIFIED)

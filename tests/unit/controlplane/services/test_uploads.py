@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,13 +21,22 @@ from image_library.domain.errors import (
     UploadOffset,
     UploadTooLarge,
 )
-from image_library.domain.image import ImagePhase
+from image_library.domain.image import Failure, ImagePhase, PlacementState
 from image_library.domain.job import JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.progress import Progress
+from image_library.domain.trust import TrustLevel
 from tests.fakes.control_clock import settle
 from tests.fakes.control_plane import Plane
-from tests.fakes.control_values import a_catalog, a_node, a_ready_image
+from tests.fakes.control_values import (
+    DIGEST,
+    a_catalog,
+    a_copy,
+    a_node,
+    a_published_image,
+    a_ready_image,
+    an_evidence,
+)
 
 GIB = 1 << 30
 
@@ -105,6 +115,31 @@ async def test_a_whole_upload_stays_whole_while_the_node_measures_it(plane: Uplo
     assert (await plane.stored_job(upload.id)).state is JobState.FETCHING
     found = await plane.uploads.find(upload.id)
     assert (found.offset, found.size) == (6, 6)
+    await plane.runs.close()
+
+
+async def test_the_same_bytes_once_more_make_a_damaged_image_whole(plane: UploadPlane) -> None:
+    rotten = replace(a_copy("node-1"), state=PlacementState.DAMAGED)
+    lost = Failure(code="image.damaged", message="Its bytes have changed.")
+    before = a_ready_image(
+        name="golden",
+        origin="upload",
+        phase=ImagePhase.ERROR,
+        failure=lost,
+        evidence=an_evidence(),
+        placements=(rotten,),
+    )
+    await plane.know(before)
+    upload = await plane.uploads.create(UploadWish(size=6, name="golden-again"))
+    await plane.uploads.write(upload.id, offset=0, blocks=sent(b"abcdef"))
+    await settle()
+    proof = an_evidence(level=TrustLevel.UNVERIFIED, algorithm="sha256", expected="", actual=DIGEST[7:])
+    plane.nodes.say(upload.id, state=JobState.READY, published=a_published_image(evidence=proof))
+    await settle()
+    for image_id in ("image-1", upload.image_id):
+        image = await plane.image(image_id)
+        assert (image.digest, image.phase, image.failure) == (DIGEST, ImagePhase.READY, None)
+        assert [copy.state for copy in image.placements] == [PlacementState.READY]
     await plane.runs.close()
 
 

@@ -87,7 +87,7 @@ def test_judging_holds_little_in_memory() -> None:
         ("vmdk-flat", CANARY),
         ("vmdk-parent-hint", CANARY),
         ("qcow2-feature-17", "feature 17"),
-        ("qcow2-dirty", "dirty"),
+        ("qcow2-dirty-and-corrupt", "corrupt"),
         ("qcow2-size-63-pib", "63.0 PiB; the limit is 2.0 TiB"),
         ("login-page", '"Log in"'),
         ("raw-that-is-qcow2", "should be raw but is qcow2"),

@@ -1,7 +1,8 @@
 """The last steps before a program runs: limits, no new privileges, Landlock, no sockets; then exec.
 
-Started as a script by ``jail.py``, in isolated mode and without "site": it must stay importable alone, and
-fast. Arguments: name=value pairs, "--", the program and its arguments. Sources: landlock(7), seccomp(2).
+Imported and called by what ``jail.py`` starts, in isolated mode and without "site": it must stay importable
+alone, and fast. Arguments: name=value pairs, "--", the program and its arguments.
+Sources: landlock(7), seccomp(2).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import resource
 import stat
 import struct
-import sys
 
 FAILED = 97
 # Its first words on standard error when it could not shut the program in.
@@ -159,7 +159,3 @@ def main(arguments: list[str]) -> None:
     except (OSError, ValueError) as error:
         os.write(2, f"{COMPLAINT}{error}\n".encode())
         os._exit(FAILED)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

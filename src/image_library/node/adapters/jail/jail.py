@@ -24,9 +24,11 @@ from image_library.node.adapters.jail.walls import (
 _CHUNK = 64 << 10
 # What is left in the pipes of a killed process comes at once.
 _DRAIN_SECONDS = 5.0
-_ENTRY = str(Path(entry.__file__).resolve())
+# As a script it would be compiled at each start; imported, it comes from Python's cache of this very source.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); import entry; entry.main(sys.argv[1:])"
+_FOLDER = str(Path(entry.__file__).resolve().parent)
 # "-I -S": no environment, no user's folder, no "site", whose work would take longer than the program's.
-_PYTHON = (sys.executable, "-I", "-S", _ENTRY)
+_PYTHON = (sys.executable, "-I", "-S", "-c", _START, _FOLDER)
 
 
 @dataclass(frozen=True, kw_only=True)

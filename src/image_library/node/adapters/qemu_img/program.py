@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -73,8 +73,11 @@ class QemuImgProgram:
         readable: Sequence[int] = (),
         writable: Sequence[int] = (),
         heard: Callable[[bytes], None] | None = None,
+        good: Container[int] = (0,),
     ) -> bytes:
-        """What it says on stdout, once it has ended well. Killed by a signal, it is run once more.
+        """What it says on stdout, once it has ended well, with a status that is ``good``.
+
+        Killed by a signal, it is run once more.
 
         Raises:
             HypervisorMissing, JailMissing
@@ -95,7 +98,7 @@ class QemuImgProgram:
                 if again:
                     continue
                 raise ConvertKilled(error.message) from error
-            if ended.status != 0:
+            if ended.status not in good:
                 raise refusal(ended.said)
             return ended.output
         raise AssertionError("it ends within two runs")
