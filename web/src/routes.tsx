@@ -65,6 +65,7 @@ const vms = createRoute({
 const newVm = createRoute({
   getParentRoute: () => inside,
   path: '/vms/new',
+  validateSearch: (given: Record<string, unknown>): { image?: string } => (typeof given['image'] === 'string' && given['image'] ? { image: given['image'].slice(0, 200) } : {}),
   component: lazyRouteComponent(() => import('@/components/vm/VMCreationWizard')),
 });
 
