@@ -96,3 +96,14 @@ def types_anew(editor: Locator, text: str) -> None:
     editor.press("Control+a")
     editor.press("Delete")
     editor.press_sequentially(text)
+
+
+def test_the_palette_begins_a_vm_from_an_image(person: Visitor) -> None:
+    page = person.page
+    page.keyboard.press("Control+k")
+    page.keyboard.type("create vm from debian 12")
+    page.get_by_text("Create VM from Debian 12 (Bookworm)").click()
+    expect(page.get_by_role("heading", level=1, name="New virtual machine")).to_be_visible()
+    expect(page.get_by_role("radio", name="Debian 12 (Bookworm)")).to_be_checked()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_label("Name", exact=True)).to_be_visible()

@@ -68,6 +68,7 @@ export const text = {
     pages: 'Go to',
     actions: 'Actions',
     download: (name: string) => `Download ${name}`,
+    createFrom: (name: string) => `Create VM from ${name}`,
     theme: 'Switch between light and dark',
     import: 'Import an image from a URL',
     upload: 'Upload images',
