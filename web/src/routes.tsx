@@ -75,6 +75,12 @@ const vm = createRoute({
   component: lazyRouteComponent(() => import('@/pages/VirtualMachine')),
 });
 
+const vmConsole = createRoute({
+  getParentRoute: () => inside,
+  path: '/vms/$vmId/console',
+  component: lazyRouteComponent(() => import('@/pages/VmConsole')),
+});
+
 const nodes = createRoute({
   getParentRoute: () => inside,
   path: '/nodes',
@@ -95,7 +101,7 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, nodes, jobs, settings]),
+  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, vmConsole, nodes, jobs, settings]),
 ]);
 
 export const router = createRouter({

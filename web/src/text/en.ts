@@ -260,6 +260,7 @@ export const text = {
     emptyHint: 'Make one here, or from the command line: limiquantix launch debian-12',
     columns: { name: 'Name', state: 'State', image: 'Image', node: 'Node', size: 'Size', address: 'Address' },
     state: ['Unknown', 'Running', 'Stopped', 'Paused', 'Suspended', 'Crashed', 'Migrating', 'Being made', 'Lost', 'Gone'],
+    console: 'Console',
     start: 'Start',
     stop: 'Stop',
     startName: (name: string) => `Start ${name}`,
