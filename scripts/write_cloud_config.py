@@ -39,8 +39,8 @@ class Keys:
     def _described(self, schema: Node, depth: int) -> Node:
         kinds, values, below = set[str](), list[Any](), Node()
         for form in self._forms(schema):
-            said = form.get("type", [])
-            kinds |= set(said if isinstance(said, list) else [said])
+            said: list[str] | str = form.get("type", [])
+            kinds |= {said} if isinstance(said, str) else set(said)
             values += [value for value in form.get("enum", []) if value not in values]
             if depth < DEEPEST:
                 below |= self._properties(form, depth)

@@ -1,5 +1,5 @@
 import { useTransport } from '@connectrpc/connect-query';
-import { Badge, Button, CopyButton, Group, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { Anchor, Badge, Button, CopyButton, Group, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { useFullscreenElement } from '@mantine/hooks';
 import { IconArrowLeft, IconCopy, IconDownload, IconMaximize } from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
@@ -49,7 +49,9 @@ function Console({ id, name }: { id: string; name: string }): ReactNode {
   );
   return (
     <Stack gap="sm">
-      <Link to="/vms/$vmId" params={{ vmId: id }}><Group component="span" gap={4} display="inline-flex"><IconArrowLeft size={14} aria-hidden />{words.back}</Group></Link>
+      <Anchor renderRoot={(props) => <Link to="/vms/$vmId" params={{ vmId: id }} {...props} />} size="sm">
+        <Group gap={4}><IconArrowLeft size={14} aria-hidden />{words.back}</Group>
+      </Anchor>
       <Group justify="space-between">
         <Group gap="sm">
           <Title order={1} size="h2">{words.title(name)}</Title>
