@@ -30,7 +30,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from bench.cores import Running, described, hold_load  # noqa: E402
 from bench.load import Measured, load, request  # noqa: E402
 from bench.peers import glance  # noqa: E402
-from bench.server import Server, an_image, filled, serving  # noqa: E402
+from bench.server import Server, filled, serving  # noqa: E402
+from tests.support.full_library import an_image  # noqa: E402
 
 IMAGES, PEER_IMAGES, PAGE = 100_000, 10_000, 100
 CONNECTIONS = 8

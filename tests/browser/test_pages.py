@@ -13,9 +13,9 @@ from tests.support.rpc import rpc
 
 IMAGES = "limiquantix.storage.v1.ImageService"
 VMS = "limiquantix.compute.v1.VMService"
-# Of what moves for ever, such as a progress bar, nothing is waited for.
+# Of what moves for ever, such as a progress bar, nothing is waited for; nor of what is folded away.
 AT_REST = """() => Promise.all(document.getAnimations()
-  .filter(one => one.effect.getTiming().iterations !== Infinity)
+  .filter(one => one.effect.getTiming().iterations !== Infinity && one.effect.target.checkVisibility())
   .map(one => one.finished.catch(() => null)))"""
 PAGES = {
     "catalog": ("/storage/images", "Image Library"),

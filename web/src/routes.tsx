@@ -65,6 +65,7 @@ const vms = createRoute({
 const newVm = createRoute({
   getParentRoute: () => inside,
   path: '/vms/new',
+  validateSearch: (given: Record<string, unknown>): { image?: string } => (typeof given['image'] === 'string' && given['image'] ? { image: given['image'].slice(0, 200) } : {}),
   component: lazyRouteComponent(() => import('@/components/vm/VMCreationWizard')),
 });
 
@@ -72,6 +73,12 @@ const vm = createRoute({
   getParentRoute: () => inside,
   path: '/vms/$vmId',
   component: lazyRouteComponent(() => import('@/pages/VirtualMachine')),
+});
+
+const vmConsole = createRoute({
+  getParentRoute: () => inside,
+  path: '/vms/$vmId/console',
+  component: lazyRouteComponent(() => import('@/pages/VmConsole')),
 });
 
 const nodes = createRoute({
@@ -94,7 +101,7 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, nodes, jobs, settings]),
+  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, vmConsole, nodes, jobs, settings]),
 ]);
 
 export const router = createRouter({

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { cleanup, screen, waitFor } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
 import { afterEach, expect, test } from 'vitest';
 import { EMPTY, keyTrouble, requestOf, userOf, withImage } from '@/components/vm/draft';
 import { ReviewStep } from '@/components/vm/ReviewStep';
@@ -46,13 +47,16 @@ test.each([
   [Finding_Severity.BLOCKER, false],
 ])('a finding of severity %s lets it be made: %s', async (severity, may) => {
   const judged: boolean[] = [];
+  const went: string[] = [];
   const server = transport(new Stream(), (router) => {
     router.rpc(VMService.method.previewProvisioning, () => create(ProvisioningPreviewSchema, { user: 'rocky', userData: '#cloud-config' }));
-    router.rpc(VMService.method.preflightVM, () => create(PreflightReportSchema, { findings: [{ code: 'x', severity, message: 'Too small.', remedy: 'Give more.' }] }));
+    router.rpc(VMService.method.preflightVM, () => create(PreflightReportSchema, { findings: [{ code: 'x', severity, message: 'Too small.', remedy: 'Give more.', field: 'spec.memory.size_mib' }] }));
   });
-  rendered(<ReviewStep draft={withImage(EMPTY, available())} force={false} setForce={() => undefined} judged={(said) => judged.push(said)} />, server);
+  rendered(<ReviewStep draft={withImage(EMPTY, available())} force={false} setForce={() => undefined} judged={(said) => judged.push(said)} goTo={(step) => went.push(step)} />, server);
   expect(await screen.findByText('Too small.')).toBeTruthy();
   expect(await screen.findByText('#cloud-config')).toBeTruthy();
   await waitFor(() => expect(judged.at(-1)).toBe(may));
   expect(screen.queryByRole('checkbox') === null).toBe(may);
+  await userEvent.click(screen.getByRole('button', { name: 'Change it at “Machine”' }));
+  expect(went).toEqual(['machine']);
 });

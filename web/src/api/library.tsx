@@ -44,28 +44,28 @@ function usePoured(watch: LibraryWatch): void {
   useEffect(() => {
     const pour = (): void => {
       const { images, jobs, nodes, connection, complete } = watch.get();
+      // Half of what a new stream tells is no reason to show less than is there already.
+      if (!complete && !images.length) return;
       const before = poured.current;
       poured.current = watch.get();
       const key = { transport, cardinality: 'finite', input: EVERYTHING } as const;
-      if (complete || images.length) {
-        if (images !== before?.images) {
-          client.setQueryData(
-            createConnectQueryKey({ ...key, schema: ImageService.method.listImages }),
-            create(ListImagesResponseSchema, { images: [...images], totalCount: images.length }),
-          );
-        }
-        if (jobs !== before?.jobs) {
-          client.setQueryData(
-            createConnectQueryKey({ ...key, schema: ImageService.method.listJobs }),
-            create(ListJobsResponseSchema, { jobs: [...jobs], totalCount: jobs.length }),
-          );
-        }
-        if (nodes !== before?.nodes) {
-          client.setQueryData(
-            createConnectQueryKey({ ...key, schema: NodeService.method.listNodes }),
-            create(ListNodesResponseSchema, { nodes: [...nodes], totalCount: nodes.length }),
-          );
-        }
+      if (images !== before?.images) {
+        client.setQueryData(
+          createConnectQueryKey({ ...key, schema: ImageService.method.listImages }),
+          create(ListImagesResponseSchema, { images: [...images], totalCount: images.length }),
+        );
+      }
+      if (jobs !== before?.jobs) {
+        client.setQueryData(
+          createConnectQueryKey({ ...key, schema: ImageService.method.listJobs }),
+          create(ListJobsResponseSchema, { jobs: [...jobs], totalCount: jobs.length }),
+        );
+      }
+      if (nodes !== before?.nodes) {
+        client.setQueryData(
+          createConnectQueryKey({ ...key, schema: NodeService.method.listNodes }),
+          create(ListNodesResponseSchema, { nodes: [...nodes], totalCount: nodes.length }),
+        );
       }
       const back = connection === 'live' && before?.connection !== 'live';
       if (back || (connection === 'live' && endedOrChanged(before, watch.get()))) {

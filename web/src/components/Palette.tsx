@@ -5,7 +5,7 @@ import { IconSearch } from '@tabler/icons-react';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import { DistroLogo } from '@/components/DistroLogo';
-import { useDownloadImage, useImageCatalog, useImages } from '@/hooks/useImages';
+import { useAvailableImages, useDownloadImage, useImageCatalog, useImages } from '@/hooks/useImages';
 import { useVms } from '@/hooks/useMachines';
 import { text } from '@/text/en';
 
@@ -39,6 +39,7 @@ function useGroups(query: string): SpotlightActionGroupData[] {
   const go = useNavigate();
   const { images } = useImages({ search: query });
   const { entries } = useImageCatalog();
+  const { images: available } = useAvailableImages();
   const { vms } = useVms();
   const { mutate: download } = useDownloadImage();
   const { toggleColorScheme } = useMantineColorScheme();
@@ -55,9 +56,16 @@ function useGroups(query: string): SpotlightActionGroupData[] {
       { id: 'to-settings', label: text.nav.settings, onClick: () => void go({ to: '/settings' }) },
     ];
     const actions: SpotlightActionData[] = [
+      { id: 'create-vm', label: text.vms.create, onClick: () => void go({ to: '/vms/new' }) },
       { id: 'import', label: text.palette.import, onClick: () => void go({ to: '/storage/images', search: { tab: 'local', dialog: 'import' } }) },
       { id: 'upload', label: text.palette.upload, onClick: () => void go({ to: '/storage/images', search: { tab: 'local', dialog: 'upload' } }) },
       { id: 'theme', label: text.palette.theme, onClick: () => toggleColorScheme() },
+      ...(words.length === 0 ? [] : available).map(({ id, name, os }) => ({
+        id: `create ${id}`,
+        label: text.palette.createFrom(name),
+        leftSection: <DistroLogo distribution={os?.distribution ?? ''} size={22} />,
+        onClick: () => void go({ to: '/vms/new', search: { image: id } }),
+      })),
       ...(words.length === 0 ? [] : entries).map((entry) => ({
         id: `download ${entry.id}`,
         label: text.palette.download(entry.name),
@@ -85,5 +93,5 @@ function useGroups(query: string): SpotlightActionGroupData[] {
       [text.palette.actions, actions.filter(({ label }) => fits(label ?? '')).slice(0, MOST)],
     ];
     return groups.filter(([, found]) => found.length).map(([group, found]) => ({ group, actions: found }));
-  }, [query, images, entries, vms, go, download, toggleColorScheme]);
+  }, [query, images, entries, available, vms, go, download, toggleColorScheme]);
 }

@@ -1,6 +1,7 @@
-import { Badge, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
 import { type FormEvent, type ReactNode, useState } from 'react';
+import { Dialog } from '@/components/Dialog';
 import { ErrorNote } from '@/components/Notes';
 import { type VirtualMachine, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { useVmActions } from '@/hooks/useMachines';
@@ -65,7 +66,7 @@ function DeleteVm({ name, busy, error, close, confirm }: { name: string; busy: b
     confirm();
   };
   return (
-    <Modal opened onClose={close} title={words.deleteName(name)} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog close={close} title={words.deleteName(name)}>
       <form onSubmit={submit}>
         <Stack>
           <Text>{words.warning}</Text>
@@ -77,6 +78,6 @@ function DeleteVm({ name, busy, error, close, confirm }: { name: string; busy: b
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

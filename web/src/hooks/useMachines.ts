@@ -1,9 +1,13 @@
-import { useMutation, useQuery } from '@connectrpc/connect-query';
-import { useQueryClient } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { create, type MessageInitShape, toJsonString } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import { useMutation, useQuery, useTransport } from '@connectrpc/connect-query';
+import { useMutation as usePlainMutation, useQueryClient } from '@tanstack/react-query';
+import { useMemo, useRef } from 'react';
+import { isUnreachable } from '@/api/errors';
+import { newKey } from '@/api/keys';
 import { EVERYTHING, methodOf, useConnection, useLibrary } from '@/api/library';
 import { type Node, NodeService } from '@/gen/limiquantix/compute/v1/node_pb';
-import { type VirtualMachine, VMService, VmStatus_PowerState } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { CreateVMRequestSchema, type VirtualMachine, VMService, VmStatus_PowerState } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { StoragePoolService } from '@/gen/limiquantix/storage/v1/pool_pb';
 
 const POLL = 4_000;
@@ -53,4 +57,28 @@ export function useVmActions() {
     stop: useMutation(VMService.method.stopVM, { onSuccess }),
     remove: useMutation(VMService.method.deleteVM, { onSuccess }),
   };
+}
+
+/**
+ * Making a VM. The same request carries the same key until it is answered: pressed twice, or sent again because
+ * the answer was lost, it makes one.
+ */
+export function useCreateVm() {
+  const transport = useTransport();
+  const client = useQueryClient();
+  const sent = useRef({ request: '', key: '' });
+  return usePlainMutation({
+    mutationFn: (request: MessageInitShape<typeof CreateVMRequestSchema>) => {
+      const said = toJsonString(CreateVMRequestSchema, create(CreateVMRequestSchema, request));
+      if (sent.current.request !== said) sent.current = { request: said, key: newKey() };
+      return createClient(VMService, transport).createVM(request, { headers: { 'Idempotency-Key': sent.current.key } });
+    },
+    retry: (count, error) => count < 4 && isUnreachable(error),
+    retryDelay: (count) => 500 * 2 ** count,
+    onError: (error) => {
+      // A refusal is kept under its key; what is mended meanwhile deserves another answer.
+      if (!isUnreachable(error)) sent.current = { request: '', key: '' };
+    },
+    onSuccess: () => void client.invalidateQueries({ predicate: ({ queryKey }) => VM_READS.has(methodOf(queryKey)) }),
+  });
 }

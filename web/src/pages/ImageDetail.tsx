@@ -1,5 +1,5 @@
 import { Anchor, Badge, Button, Card, Group, Stack, Text, Title } from '@mantine/core';
-import { IconArrowLeft, IconTransform, IconTrash } from '@tabler/icons-react';
+import { IconArrowLeft, IconDeviceDesktop, IconTransform, IconTrash } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { DistroLogo } from '@/components/DistroLogo';
@@ -72,6 +72,7 @@ function Head({ image }: { image: Image }): ReactNode {
         {image.description && <Text c="dimmed" mt={4}>{image.description}</Text>}
       </div>
       <Group gap="xs">
+        {ready && <Button renderRoot={(props) => <Link to="/vms/new" search={{ image: image.id }} {...props} />} leftSection={<IconDeviceDesktop size={16} aria-hidden />}>{text.vms.create}</Button>}
         {ready && (
           <Button variant="default" leftSection={<IconTransform size={16} aria-hidden />} onClick={() => open('convert')}>
             {imageText.converting.open}

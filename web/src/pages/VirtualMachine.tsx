@@ -1,5 +1,5 @@
 import { Alert, Button, Card, Code, CopyButton, Group, Stack, Stepper, Text, Title } from '@mantine/core';
-import { IconCopy } from '@tabler/icons-react';
+import { IconCopy, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { Pending } from '@/components/Edges';
@@ -41,7 +41,10 @@ export default function VirtualMachine(): ReactNode {
           <Title order={1} size="h2">{vm.name}</Title>
           <VmState vm={vm} />
         </Group>
-        <VmActions vm={vm} deleted={() => void go({ to: '/vms' })} />
+        <Group gap="xs" align="flex-start">
+          <Button size="xs" variant="default" leftSection={<IconTerminal2 size={14} aria-hidden />} renderRoot={(props) => <Link to="/vms/$vmId/console" params={{ vmId: vm.id }} {...props} />}>{words.console}</Button>
+          <VmActions vm={vm} deleted={() => void go({ to: '/vms' })} />
+        </Group>
       </Group>
       {status?.errorMessage && <ErrorNote error={`${status.errorMessage} ${status.errorRemedy}`} title={status.errorCode} />}
       {status?.warnings.map((warning) => <Alert key={warning} color="orange" variant="light" title={words.warnings}>{warning}</Alert>)}

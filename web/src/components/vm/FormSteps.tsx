@@ -1,9 +1,14 @@
-import { Alert, Button, FileButton, Group, NativeSelect, Stack, Textarea, TextInput } from '@mantine/core';
-import type { ReactNode } from 'react';
+import { Alert, Button, FileButton, Group, NativeSelect, Skeleton, Stack, Textarea, TextInput } from '@mantine/core';
+import { lazy, type ReactNode, Suspense } from 'react';
 import { CORES, DISK_GIB, type Draft, keyTrouble, MEMORY_MIB, userOf } from '@/components/vm/draft';
-import { formatImageSize } from '@/hooks/useImages';
+import { fetchSeconds } from '@/components/vm/fetching';
+import { formatImageSize, useJobs } from '@/hooks/useImages';
+import { formatSeconds } from '@/hooks/format';
 import { useNodes } from '@/hooks/useMachines';
 import { wizardText as words } from '@/text/wizard';
+
+// The editor is large, and most VMs are made without it.
+const UserData = lazy(() => import('@/components/vm/yaml/UserData'));
 
 export interface StepProps {
   draft: Draft;
@@ -17,8 +22,14 @@ const size = (count: number, unit: bigint): string => formatImageSize(BigInt(cou
 /** Its name, how large it is, and where it runs. */
 export function MachineStep({ draft, change }: StepProps): ReactNode {
   const { nodes } = useNodes();
+  const { jobs } = useJobs();
   const held = new Set(draft.image?.image?.status?.placements.filter(({ state }) => state === 'ready').map(({ nodeId }) => nodeId));
-  const places = nodes.map(({ id, hostname }) => ({ value: id, label: held.has(id) ? words.nodeHas(hostname) : words.nodeFetches(hostname) }));
+  const bytes = draft.image?.sizeBytes ?? 0n;
+  const places = nodes.map(({ id, hostname }) => {
+    if (held.has(id)) return { value: id, label: words.nodeHas(hostname) };
+    const seconds = fetchSeconds(jobs, id, bytes);
+    return { value: id, label: words.nodeFetches(hostname, bytes ? formatImageSize(bytes) : '', seconds === undefined ? '' : formatSeconds(seconds)) };
+  });
   return (
     <Stack>
       <TextInput label={words.name} description={words.nameHint} required withAsterisk={false} value={draft.name} onChange={(event) => change({ ...draft, name: event.currentTarget.value })} />
@@ -48,7 +59,9 @@ export function BootStep({ draft, change }: StepProps): ReactNode {
       <TextInput type="password" autoComplete="new-password" label={words.password} description={words.passwordHint} value={draft.password} onChange={(event) => change({ ...draft, password: event.currentTarget.value })} />
       {!draft.keys.trim() && !draft.password && !draft.userData.trim() && <Alert color="orange" variant="light">{words.noWayIn}</Alert>}
       <TextInput label={words.packages} description={words.packagesHint} value={draft.packages} onChange={(event) => change({ ...draft, packages: event.currentTarget.value })} />
-      <Textarea label={words.userData} description={words.userDataHint} rows={6} spellCheck={false} value={draft.userData} onChange={(event) => change({ ...draft, userData: event.currentTarget.value })} />
+      <Suspense fallback={<Skeleton height={190} />}>
+        <UserData draft={draft} change={change} />
+      </Suspense>
     </Stack>
   );
 }

@@ -1,12 +1,15 @@
-import { Alert, Checkbox, Code, Loader, Stack, Text, Title } from '@mantine/core';
+import { Alert, Button, Checkbox, Code, Loader, Stack, Text, Title } from '@mantine/core';
 import { useMutation } from '@connectrpc/connect-query';
 import { IconCheck } from '@tabler/icons-react';
-import { type ReactNode, useCallback, useEffect } from 'react';
+import { lazy, type ReactNode, Suspense, useCallback, useEffect } from 'react';
 import { ErrorNote } from '@/components/Notes';
 import { requestOf } from '@/components/vm/draft';
+import { type Step, stepOf } from '@/components/vm/steps';
 import type { StepProps } from '@/components/vm/FormSteps';
 import { Finding_Severity as Severity, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { wizardText as words } from '@/text/wizard';
+
+const Highlighted = lazy(() => import('@/components/vm/yaml/Highlighted'));
 
 const COLORS = ['gray', 'teal', 'orange', 'red'];
 const DOCUMENTS = ['userData', 'metaData', 'networkConfig', 'vendorData'] as const;
@@ -15,10 +18,11 @@ interface Props extends Pick<StepProps, 'draft'> {
   force: boolean;
   setForce: (force: boolean) => void;
   judged: (may: boolean) => void;
+  goTo: (step: Step) => void;
 }
 
 /** The server's own rendering and judgement. Asked as mutations: a password in the request stays out of the query cache. */
-export function ReviewStep({ draft, force, setForce, judged }: Props): ReactNode {
+export function ReviewStep({ draft, force, setForce, judged, goTo }: Props): ReactNode {
   const preview = useMutation(VMService.method.previewProvisioning);
   const preflight = useMutation(VMService.method.preflightVM, {
     onSuccess: ({ findings }) => judged(findings.every(({ severity }) => severity !== Severity.BLOCKER)),
@@ -42,6 +46,7 @@ export function ReviewStep({ draft, force, setForce, judged }: Props): ReactNode
         <Alert key={`${finding.code} ${finding.field} ${finding.message}`} color={COLORS[finding.severity] ?? 'gray'} variant="light" title={words.severity[finding.severity]}>
           <Text size="sm" c="inherit">{finding.message}</Text>
           {finding.remedy && <Text size="sm" c="inherit">{finding.remedy}</Text>}
+          <GoTo field={finding.field} goTo={goTo} />
         </Alert>
       ))}
       <Text component="div" size="sm">
@@ -56,9 +61,19 @@ export function ReviewStep({ draft, force, setForce, judged }: Props): ReactNode
       {DOCUMENTS.filter((name) => preview.data?.[name]).map((name) => (
         <details key={name} open={name === 'userData'}>
           <summary>{words.documents[name]}</summary>
-          <Code block tabIndex={0} role="region" aria-label={words.documents[name]}>{preview.data?.[name]}</Code>
+          <Code block tabIndex={0} role="region" aria-label={words.documents[name]}>
+            <Suspense fallback={preview.data?.[name]}>
+              <Highlighted text={preview.data?.[name] ?? ''} />
+            </Suspense>
+          </Code>
         </details>
       ))}
     </Stack>
   );
+}
+
+/** The way to what a finding is about. */
+function GoTo({ field, goTo }: { field: string; goTo: (step: Step) => void }): ReactNode {
+  const step = stepOf(field);
+  return step && <Button size="compact-xs" mt={6} variant="default" onClick={() => goTo(step)}>{words.goTo(words.steps[step])}</Button>;
 }

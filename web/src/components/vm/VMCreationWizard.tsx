@@ -1,23 +1,23 @@
-import { useMutation } from '@connectrpc/connect-query';
 import { Button, Card, Group } from '@mantine/core';
-import { useNavigate } from '@tanstack/react-router';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { type FormEvent, type ReactNode, useEffect, useState } from 'react';
 import { ErrorNote, PageHead } from '@/components/Notes';
-import { type Draft, EMPTY, keyTrouble, requestOf } from '@/components/vm/draft';
+import { type Draft, EMPTY, keyTrouble, requestOf, withImage } from '@/components/vm/draft';
 import { BootStep, MachineStep } from '@/components/vm/FormSteps';
 import { ImageStep } from '@/components/vm/ImageStep';
+import { isNetworkWhole } from '@/components/vm/network';
+import { NetworkStep } from '@/components/vm/NetworkStep';
 import { ReviewStep } from '@/components/vm/ReviewStep';
-import { VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { type Step, STEPS } from '@/components/vm/steps';
+import { useAvailableImages } from '@/hooks/useImages';
+import { useCreateVm } from '@/hooks/useMachines';
 import { wizardText as words } from '@/text/wizard';
-
-const STEPS = ['image', 'machine', 'boot', 'review'] as const;
-
-type Step = (typeof STEPS)[number];
 
 // Whether a step says enough to go on.
 const ENOUGH: Record<Step, (draft: Draft) => boolean> = {
   image: ({ image }) => image !== undefined,
   machine: ({ name }) => name.trim() !== '',
+  network: ({ network }) => isNetworkWhole(network),
   boot: ({ keys }) => keyTrouble(keys) === undefined,
   review: () => true,
 };
@@ -29,7 +29,8 @@ export default function VMCreationWizard(): ReactNode {
   const [at, setAt] = useState(0);
   const [may, setMay] = useState(false);
   const [force, setForce] = useState(false);
-  const create = useMutation(VMService.method.createVM, { onSuccess: ({ id }) => void go({ to: '/vms/$vmId', params: { vmId: id } }) });
+  const create = useCreateVm();
+  useGivenImage(draft, setDraft);
   const step: Step = STEPS[at] ?? 'image';
   const last = step === 'review';
   const move = (to: number): void => {
@@ -40,7 +41,7 @@ export default function VMCreationWizard(): ReactNode {
   };
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    if (last) create.mutate(requestOf(draft, force));
+    if (last) create.mutate(requestOf(draft, force), { onSuccess: ({ id }) => void go({ to: '/vms/$vmId', params: { vmId: id } }) });
     else move(at + 1);
   };
   return (
@@ -58,8 +59,9 @@ export default function VMCreationWizard(): ReactNode {
       <Card withBorder component="form" onSubmit={submit} maw={860}>
         {step === 'image' && <ImageStep draft={draft} change={setDraft} />}
         {step === 'machine' && <MachineStep draft={draft} change={setDraft} />}
+        {step === 'network' && <NetworkStep draft={draft} change={setDraft} />}
         {step === 'boot' && <BootStep draft={draft} change={setDraft} />}
-        {step === 'review' && <ReviewStep draft={draft} force={force} setForce={setForce} judged={setMay} />}
+        {step === 'review' && <ReviewStep draft={draft} force={force} setForce={setForce} judged={setMay} goTo={(to) => move(STEPS.indexOf(to))} />}
         <ErrorNote error={create.error} />
         <Group justify="flex-end" mt="md">
           {at > 0 && <Button variant="default" onClick={() => move(at - 1)}>{words.back}</Button>}
@@ -68,4 +70,14 @@ export default function VMCreationWizard(): ReactNode {
       </Card>
     </>
   );
+}
+
+/** The image that the address names is chosen already. */
+function useGivenImage(draft: Draft, set: (draft: Draft) => void): void {
+  const { image: given } = useSearch({ from: '/inside/vms/new' });
+  const { images } = useAvailableImages();
+  const found = draft.image || !given ? undefined : images.find(({ id }) => id === given);
+  useEffect(() => {
+    if (found) set(withImage(draft, found));
+  }, [found, draft, set]);
 }

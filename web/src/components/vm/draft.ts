@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { networkOf, type NetworkDraft, ONE_CARD } from '@/components/vm/network';
 import type { CreateVMRequestSchema } from '@/gen/limiquantix/compute/v1/vm_pb';
 import type { AvailableImage } from '@/hooks/useImages';
 import { wizardText as words } from '@/text/wizard';
@@ -11,6 +12,7 @@ export interface Draft {
   memoryMib: number;
   diskGib: number;
   nodeId: string;
+  network: NetworkDraft;
   hostname: string | undefined;
   user: string | undefined;
   keys: string;
@@ -25,7 +27,7 @@ export const MEMORY_MIB = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as 
 export const DISK_GIB = [0, 5, 10, 20, 40, 80, 160, 320, 640] as const;
 
 export const EMPTY: Draft = {
-  image: undefined, name: '', cores: 2, memoryMib: 1024, diskGib: 10, nodeId: '',
+  image: undefined, name: '', cores: 2, memoryMib: 1024, diskGib: 10, nodeId: '', network: ONE_CARD,
   hostname: undefined, user: undefined, keys: '', password: '', packages: '', userData: '',
 };
 
@@ -62,6 +64,7 @@ export function requestOf(draft: Draft, force = false): MessageInitShape<typeof 
       cpu: { cores: draft.cores },
       memory: { sizeMib: BigInt(draft.memoryMib) },
       disks: [{ image: draft.image?.id ?? '', sizeGib: BigInt(draft.diskGib) }],
+      ...networkOf(draft.network),
       provisioning: {
         method: {
           case: 'cloudInit',

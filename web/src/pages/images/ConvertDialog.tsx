@@ -1,6 +1,7 @@
-import { Button, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Group, NativeSelect, Stack, Text, TextInput } from '@mantine/core';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { JobProgress } from '@/components/JobProgress';
+import { Dialog } from '@/components/Dialog';
 import { ErrorNote } from '@/components/Notes';
 import { type Image, ImageSpec_Format } from '@/gen/limiquantix/storage/v1/image_pb';
 import { useConvertImage, useImportStatus } from '@/hooks/useImages';
@@ -24,7 +25,7 @@ export default function ConvertDialog({ image, close }: { image: Image; close: (
   };
   const job = status ?? convert.data;
   return (
-    <Modal opened onClose={close} title={words.title(image.name)} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog close={close} title={words.title(image.name)}>
       {job ? (
         <Stack>
           <JobProgress job={job} />
@@ -46,6 +47,6 @@ export default function ConvertDialog({ image, close }: { image: Image; close: (
           </Stack>
         </form>
       )}
-    </Modal>
+    </Dialog>
   );
 }

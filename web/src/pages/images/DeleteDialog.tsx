@@ -1,7 +1,8 @@
-import { Alert, Button, Group, List, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Group, List, Stack, Text, TextInput } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { inWords } from '@/api/errors';
+import { Dialog } from '@/components/Dialog';
 import { ErrorNote } from '@/components/Notes';
 import { toast } from '@/components/Toasts';
 import type { Image } from '@/gen/limiquantix/storage/v1/image_pb';
@@ -42,7 +43,7 @@ export default function DeleteDialog({ images, close, done }: Props): ReactNode 
     done();
   };
   return (
-    <Modal opened onClose={close} title={only ? words.title(only.name) : words.many(images.length)} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog close={close} title={only ? words.title(only.name) : words.many(images.length)}>
       <form onSubmit={(event) => void submit(event)}>
         <Stack>
           <Text>{words.warning}</Text>
@@ -72,6 +73,6 @@ export default function DeleteDialog({ images, close, done }: Props): ReactNode 
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,4 +1,4 @@
-import { Badge, Group, Text } from '@mantine/core';
+import { Badge, Text } from '@mantine/core';
 import { memo, type ReactNode } from 'react';
 import { DistroLogo } from '@/components/DistroLogo';
 import { TrustBadge } from '@/components/TrustBadge';
@@ -15,10 +15,10 @@ export const ImageCells = memo(
     const status = image.status;
     return (
       <>
-        <Group role="cell" gap="xs" wrap="nowrap" miw={0}>
+        <span role="cell" className="named">
           <DistroLogo distribution={row.distribution} size={22} />
           <span className="clip">{name}</span>
-        </Group>
+        </span>
         <span role="cell" className="clip">{[row.distribution, image.spec?.os?.version].filter(Boolean).join(' ') || text.unknown}</span>
         <span role="cell" className="numbers">{image.version || text.unknown}</span>
         <span role="cell" className="numbers">{formatImageSize(status?.sizeBytes)}</span>

@@ -1,5 +1,6 @@
-import { Button, Group, Modal, NativeSelect, Stack, TextInput } from '@mantine/core';
+import { Button, Group, NativeSelect, Stack, TextInput } from '@mantine/core';
 import { type FormEvent, type ReactNode, useState } from 'react';
+import { Dialog } from '@/components/Dialog';
 import { ErrorNote } from '@/components/Notes';
 import { toast } from '@/components/Toasts';
 import { useImportImage } from '@/hooks/useImages';
@@ -43,7 +44,7 @@ export default function ImportDialog({ close }: { close: () => void }): ReactNod
     );
   };
   return (
-    <Modal opened onClose={close} title={words.title} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog close={close} title={words.title}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput label={words.url} description={words.urlHint} type="url" required withAsterisk={false} data-autofocus value={url} onChange={(event) => setUrl(event.currentTarget.value)} />
@@ -65,7 +66,7 @@ export default function ImportDialog({ close }: { close: () => void }): ReactNod
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

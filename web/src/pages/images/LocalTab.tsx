@@ -78,6 +78,10 @@ function Table({ rows, sort, desc, sortBy, chosen, choose }: TableProps): ReactN
   const scroller = useRef<HTMLDivElement>(null);
   const go = useNavigate();
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 6, initialRect: { width: 1000, height: 640 } });
+  const items = virtual.getVirtualItems();
+  const most = useRef(0);
+  most.current = Math.max(most.current, items.length);
+  const pool = most.current;
   const everyone = rows.length > 0 && rows.every((row) => chosen.has(row.image.id));
   const toggle = useCallback(
     (id: string) =>
@@ -117,10 +121,11 @@ function Table({ rows, sort, desc, sortBy, chosen, choose }: TableProps): ReactN
         </div>
       </div>
       <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative', minWidth: 1060 }}>
-        {virtual.getVirtualItems().map(({ index, start }) => {
+        {items.map(({ index, start }) => {
           const row = rows[index];
           if (!row) return null;
-          return <Line key={row.image.id} row={row} index={index} start={start} chosen={chosen.has(row.image.id)} toggle={toggle} open={open} />;
+          // Elements are used again for other rows: making new ones costs more than a frame has.
+          return <Line key={index % pool} row={row} index={index} start={start} chosen={chosen.has(row.image.id)} toggle={toggle} open={open} />;
         })}
       </div>
     </div>

@@ -1,7 +1,8 @@
-import { ActionIcon, Alert, Button, Group, Modal, Progress, Stack, Text } from '@mantine/core';
+import { ActionIcon, Alert, Button, Group, Progress, Stack, Text } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay, IconUpload, IconX } from '@tabler/icons-react';
 import { type DragEvent, type ReactNode, useEffect, useState } from 'react';
 import { unfinishedUploads, uploads, type UploadView, useUploads } from '@/api/uploads';
+import { Dialog } from '@/components/Dialog';
 import { ErrorNote } from '@/components/Notes';
 import { formatImageSize } from '@/hooks/useImages';
 import { text } from '@/text/en';
@@ -25,7 +26,7 @@ export default function UploadDialog({ close }: { close: () => void }): ReactNod
   };
   const waiting = unfinished.filter((name) => !views.some((view) => view.name === name));
   return (
-    <Modal opened onClose={close} title={words.title} size="lg" closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog close={close} title={words.title} size="lg">
       <Stack>
         {waiting.map((name) => (
           <Alert key={name} variant="light" color="indigo">
@@ -51,7 +52,7 @@ export default function UploadDialog({ close }: { close: () => void }): ReactNod
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }
 
