@@ -12,7 +12,8 @@ UPLOADED = "upload"
 
 def damage(image: Image, node: Node) -> ImageDamaged:
     remedy = ""
-    if image.origin == UPLOADED and not image.ready_placements:
+    elsewhere = any(copy.node_id != node.id for copy in image.ready_placements)
+    if image.origin == UPLOADED and not elsewhere:
         remedy = f"Upload the same file again, under any name: '{image.name}' is whole then, too."
     words = f"The bytes of '{image.title}' have changed on the disk of {node.hostname}."
     return ImageDamaged(words, remedy=remedy) if remedy else ImageDamaged(words)
