@@ -104,7 +104,12 @@ async def scrubbing(data: Path, readings: Readings) -> AsyncGenerator[tuple[Benc
         yield (
             bench,
             ImageScrub(
-                store=store, clock=QuickClock(), rate=1 << 40, interval=timedelta(0), changed=lambda: None
+                store=store,
+                clock=QuickClock(),
+                rate=1 << 40,
+                interval=timedelta(0),
+                changed=lambda: None,
+                others_move=lambda: False,
             ),
         )
 

@@ -22,7 +22,7 @@ from image_library.node.services.scrub_manners import Manners, ScrubProgress
 log = structlog.get_logger()
 
 MANNERS = Manners()
-# Bytes per second, never 0.
+# Bytes per second; 0: as fast as it goes.
 Rate = Callable[[], int]
 # Seconds of reading that a pause may be shorter by.
 MOST_BEHIND = 1.0
@@ -176,9 +176,9 @@ class ImageScrub:
             await asyncio.to_thread(hasher.update, block)
             offset += len(block)
             yield offset
-            if rate is not None:
+            if rate is not None and (bytes_per_second := rate()):
                 # The rate may change with each block; what a slow disk lost is not made up for.
-                next_at = max(next_at, self._clock.monotonic() - MOST_BEHIND) + len(block) / rate()
+                next_at = max(next_at, self._clock.monotonic() - MOST_BEHIND) + len(block) / bytes_per_second
             ahead = next_at - self._clock.monotonic()
             if ahead > 0:
                 await self._clock.sleep(ahead)
