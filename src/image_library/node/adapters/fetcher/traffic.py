@@ -24,8 +24,11 @@ _SHORTEST_SLEEP = 0.005
 class _Host:
     slots: asyncio.Semaphore | None
     failures: int = 0
-    # Not asked before then; a monotonic clock's time.
+    # Downloads that wait for a slot.
+    waiting: int = 0
+    # Not asked before then, and not over several connections for one file; a monotonic clock's time.
     until: float = field(default=0.0)
+    single_until: float = field(default=0.0)
 
 
 class Traffic:
@@ -52,9 +55,37 @@ class Traffic:
             return
         if slots.locked():
             waiting(Waiting(what=f"{self._per_host} downloads from {host} are under way; this one is next."))
-        async with slots:
+        self._host(host).waiting += 1
+        try:
+            await slots.acquire()
+        finally:
+            self._host(host).waiting -= 1
+        try:
             await self.well(host, waiting)
             yield
+        finally:
+            slots.release()
+
+    @asynccontextmanager
+    async def another(self, host: str) -> AsyncGenerator[bool]:
+        """One more of the host's connections, where it can be had at once; whether it could."""
+        slots = self._host(host).slots
+        if slots is None or slots.locked():
+            yield slots is None
+            return
+        async with slots:
+            yield True
+
+    def wanted(self, host: str) -> bool:
+        """Whether somebody waits for one of the host's connections."""
+        return self._host(host).waiting > 0
+
+    def is_single(self, host: str) -> bool:
+        """Whether several connections for one file are of no use with this host."""
+        return self._host(host).single_until > self._clock.monotonic()
+
+    def keep_single(self, host: str, seconds: float) -> None:
+        self._host(host).single_until = self._clock.monotonic() + seconds
 
     def more(self, host: str) -> bool:
         """Whether one more connection to the host would be had at once."""
