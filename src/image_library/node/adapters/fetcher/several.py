@@ -11,13 +11,13 @@ goes on over one connection, from where it is.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import structlog
 
+from image_library.node.adapters.fetcher.busy import busy_seconds
 from image_library.node.adapters.fetcher.failures import TryAgain
 from image_library.node.adapters.fetcher.spans import Span, left, next_gap
 from image_library.node.adapters.fetcher.traffic import Traffic
@@ -115,7 +115,7 @@ class Several:
     @property
     def limit(self) -> int:
         """Where the first connection ends: what follows is somebody else's, or the file's end."""
-        ahead = [begin for begin, end in self._taken() if end > self._receiver.offset]
+        ahead = [begin for begin, _ in self._taken() if begin >= self._receiver.offset]
         return min(ahead, default=self._receiver.total)
 
     def may_begin(self) -> None:
@@ -208,7 +208,7 @@ class Several:
                 break
             level, rate = wider, better
             log.info("several_connections", host=self._host, connections=level, bytes_per_second=round(rate))
-        while self._level > 1 and (self._pieces or self._left()):
+        while self._level > 1 and not self._traffic.is_shared(self._host) and (self._pieces or self._left()):
             # Near the end fewer have something to do; what hardly moves any more has stalled.
             least = alone if self._left() else alone / 4
             if not await self._reached(least):
@@ -218,14 +218,14 @@ class Several:
         """The first connection's rate, once it is steady and nothing but the network is waited for."""
         rules, before = self._rules, 0.0
         while True:
-            waited, busy, since = self._waited, time.thread_time(), self._clock.monotonic()
+            waited, busy, since = self._waited, busy_seconds(), self._clock.monotonic()
             rate = await self._rate()
             took = self._clock.monotonic() - since
             idle = self._waited - waited > (1 - rules.busy) * took
-            idle = idle and time.thread_time() - busy < rules.busy * took
+            idle = idle and busy_seconds() - busy < rules.busy * took
             steady = idle and abs(rate - before) <= rules.steady * max(rate, before)
             worth = self._left() >= max(rules.least_left, 2 * rate)
-            if steady and rate and worth and self._streams and not self._traffic.wanted(self._host):
+            if steady and rate and worth and self._streams and not self._traffic.is_shared(self._host):
                 return rate
             before = rate if idle else 0.0
 
@@ -249,7 +249,7 @@ class Several:
 
     def _widen(self, level: int, wider: int) -> bool:
         """Start those connections that the host's limit allows; False where it allows none."""
-        if not (self._streams or self._reads) or not self._traffic.more(self._host):
+        if not self._traffic.more(self._host) or (level == 1 and not self._streams):
             return False
         if level == 1:
             self._first_ends = min(self.limit, self._receiver.offset + self._size)
@@ -291,7 +291,7 @@ class Several:
             async with slot as had:
                 while had and (piece := await self._next()) is not None:
                     await self._fill(piece)
-                    had = not (number and self._traffic.wanted(self._host))
+                    had = not (number and self._traffic.is_shared(self._host))
         except Exception as error:
             said = error.last_word if isinstance(error, TryAgain) else error
             log.info("back_to_one_connection", host=self._host, why=getattr(said, "code", repr(said)))
