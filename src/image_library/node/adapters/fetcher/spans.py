@@ -13,7 +13,8 @@ def next_gap(begin: int, taken: Iterable[Span], end: int, *, most: int) -> Span 
     at = begin
     for its_begin, its_end in sorted(taken):
         if its_begin > at:
-            return at, min(its_begin, end, at + most)
+            end = min(its_begin, end)
+            break
         at = max(at, its_end)
     return (at, min(end, at + most)) if at < end else None
 
