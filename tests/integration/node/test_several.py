@@ -26,7 +26,7 @@ from tests.support.mirror import Exchange, Mirror
 ROOT = Path(__file__).parents[3]
 KIB, MIB = 1 << 10, 1 << 20
 # What one connection gets of the server.
-SLOW = faults.Throttle(3 * MIB)
+SLOW = faults.Throttle(6 * MIB)
 IMAGE = Qcow2().file(8 * MIB, seed=1)
 OTHER = Qcow2().file(8 * MIB, seed=2)
 PATH = "cloud.example.org/disk.qcow2"
@@ -84,27 +84,22 @@ async def test_four_are_read_at_once(tmp_path: Path, mirror: Mirror) -> None:
         assert len(further(mirror)) >= 4
 
 
-@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize(("most", "of_host", "together"), [(2, 4, 2), (3, 0, 3), (4, 2, 2), (4, 1, 1)])
 async def test_no_more_than_the_setting_and_the_hosts_limit_allow(
-    tmp_path: Path, mirror: Mirror, most: int
+    tmp_path: Path, mirror: Mirror, most: int, of_host: int, together: int
 ) -> None:
-    """With a limit of two for the host, three mean two."""
-    wanted = ordered(mirror)
-    mirror.fault(PATH, SLOW)
-    traffic = Traffic(SystemClock(), per_host=2)
-    running: list[int] = []
-
-    class Counted(faults.Fault):
-        def alter_answer(self, answer: object, closing: object) -> None:
-            running.append(sum(not e.ended for e in mirror.exchanges(PATH)) + 1)
-
-    mirror.fault(PATH, Counted())
-    rules = replace(EAGER, connections=most)
-    async with workbench(tmp_path, several=rules, traffic=traffic) as bench:
+    wanted, hold = ordered(mirror), faults.HoldAt(100 * KIB, skip=1)
+    mirror.fault(PATH, SLOW, hold)
+    traffic = Traffic(SystemClock(), per_host=of_host)
+    async with workbench(tmp_path, several=replace(EAGER, connections=most), traffic=traffic) as bench:
+        await bench.downloads.start(wanted)
+        if together > 1:
+            # The first ends where the others began, and another takes its place; by then all have begun.
+            await asyncio.to_thread(mirror.wait_for_requests, PATH, together + 1)
+            assert len(mirror.exchanges(PATH)) == together + 1
+            hold.release()
         await fetched(bench, wanted)
-    assert (len(running) > 1) == (most > 1)
-    # One that its reader has left is ended for the mirror when it writes to it again.
-    assert max(running) <= min(most, 2) + (1 if most > 1 else 0)
+        assert (len(mirror.exchanges(PATH)) > 1) == (together > 1)
 
 
 REFUSALS = {
@@ -180,9 +175,10 @@ async def test_more_that_bring_nothing_more_are_given_up(tmp_path: Path, mirror:
 
 
 async def test_what_no_digest_proves_comes_in_one_piece(tmp_path: Path, mirror: Mirror) -> None:
-    wanted = replace(ordered(mirror), digest="", unverified=True)
+    # By way of the mirror: over http from anywhere else nothing comes that no digest proves.
+    wanted = replace(ordered(mirror), url=f"https://{PATH}", digest="", unverified=True)
     mirror.fault(PATH, SLOW)
-    async with workbench(tmp_path, several=EAGER) as bench:
+    async with workbench(tmp_path, mirror=mirror.base_url, several=EAGER) as bench:
         await fetched(bench, wanted)
         assert len([e for e in mirror.exchanges(PATH) if e.method == "GET"]) == 1
 
