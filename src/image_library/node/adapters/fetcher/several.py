@@ -51,6 +51,7 @@ class SeveralRules:
     busy: float = 0.5
     # What is left must be worth it.
     least_left: int = 32 << 20
+    least_seconds: float = 2.0
     # One piece takes about so long, within these sizes.
     lasts: float = 4.0
     smallest: int = 4 << 20
@@ -224,7 +225,7 @@ class Several:
             idle = self._waited - waited > (1 - rules.busy) * took
             idle = idle and busy_seconds() - busy < rules.busy * took
             steady = idle and abs(rate - before) <= rules.steady * max(rate, before)
-            worth = self._left() >= max(rules.least_left, 2 * rate)
+            worth = self._left() >= max(rules.least_left, rules.least_seconds * rate)
             if steady and rate and worth and self._streams and not self._traffic.is_shared(self._host):
                 return rate
             before = rate if idle else 0.0
