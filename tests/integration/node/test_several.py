@@ -161,7 +161,8 @@ async def test_one_that_breaks_costs_no_more_than_itself(
 ) -> None:
     wanted = ordered(mirror)
     mirror.fault(PATH, SLOW, broken)
-    async with workbench(tmp_path, several=replace(EAGER, windows=20)) as bench:
+    patient = replace(QUICK, patience=120.0)
+    async with workbench(tmp_path, several=replace(EAGER, windows=20), rules=patient) as bench:
         await fetched(bench, wanted)
 
 
@@ -272,7 +273,7 @@ async def test_g5_a_kill_costs_less_than_a_mebibyte(tmp_path: Path, mirror: Mirr
     assert len(further(mirror)) >= 3
     print(f"{(sent - kept) >> 10} KiB of {sent >> 10} are lost")
     assert sent - kept < MIB
-    async with workbench(tmp_path, several=replace(EAGER, connections=1), rules=QUICK) as bench:
+    async with workbench(tmp_path, several=replace(EAGER, connections=1)) as bench:
         done = await bench.finish(ordered_at(mirror.url(PATH)))
         assert done.published is not None, done.failure
         assert content(done.published.blob_path) == IMAGE

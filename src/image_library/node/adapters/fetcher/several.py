@@ -43,8 +43,8 @@ class SeveralRules:
     # Twice as many must be so many times as fast.
     gain: float = 1.3
     # Rates are measured over this long; so often may they fall short before it counts.
-    window: float = 0.5
-    windows: int = 5
+    window: float = 0.25
+    windows: int = 8
     # Two rates in a row that differ by no more than this part are steady.
     steady: float = 0.25
     # Above this share of one processor it is this process that is slow.

@@ -375,7 +375,8 @@ class BlobStore:
 
 
 def _missing(part: PartFile | OutputFile) -> int:
-    return part.missing if isinstance(part, PartFile) else max(0, part.total - part.offset)
+    here = part.received if isinstance(part, PartFile) else part.offset
+    return max(0, part.total - here)
 
 
 def _kept_free(space: Space) -> int:

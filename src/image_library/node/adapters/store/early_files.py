@@ -80,9 +80,9 @@ class EarlyFiles:
         self._disk = disk
         self.held: list[EarlyFile] = []
 
-    @property
-    def size(self) -> int:
-        return sum(early.end - early.begin for early in self.held)
+    def beyond(self, offset: int) -> int:
+        """How many bytes are here from there on."""
+        return sum(max(0, early.end - max(early.begin, offset)) for early in self.held)
 
     def begin(self, offset: int) -> EarlyFile:
         early = EarlyFile(self._part.with_name(f"{self._part.name}.{offset}"), offset, disk=self._disk)

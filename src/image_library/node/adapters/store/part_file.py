@@ -73,9 +73,8 @@ class PartFile:
         return tuple(self.ahead.held)
 
     @property
-    def missing(self) -> int:
-        """Bytes that are nowhere here yet; 0 where the size is not known."""
-        return max(0, self.total - self.offset - self.ahead.size)
+    def received(self) -> int:
+        return self.offset + self.ahead.beyond(self.offset)
 
     async def resume(self, size: int) -> None:
         """Go on after the first ``size`` bytes of the file, which are read and hashed again."""
