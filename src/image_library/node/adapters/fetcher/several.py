@@ -212,7 +212,7 @@ class Several:
         while self._level > 1 and not self._traffic.is_shared(self._host) and (self._pieces or self._left()):
             # Near the end fewer have something to do; what hardly moves any more has stalled.
             least = alone if self._left() else alone / 4
-            if not await self._reached(least):
+            if await self._reached(least) is None:
                 self._give_up()
 
     async def _steady(self) -> float:
