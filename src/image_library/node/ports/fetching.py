@@ -34,16 +34,16 @@ class Early(Protocol):
     @property
     def end(self) -> int: ...
 
-    async def write(self, block: bytes) -> None:
-        """Take the bytes from ``end`` on; a kill does not take them any more.
+    async def write(self, block: bytes | memoryview) -> None:
+        """Take the bytes from ``end`` on, which are not used after it; a kill does not take them any more.
 
         Raises:
             StorageFull, StorageIo
         """
         ...
 
-    async def read(self, offset: int) -> bytes:
-        """Some of its bytes from there on.
+    async def read(self, offset: int) -> bytes | memoryview:
+        """Some of its bytes from there on, good until the next call.
 
         Raises:
             StorageIo

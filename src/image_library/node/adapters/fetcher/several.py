@@ -69,6 +69,9 @@ class _Piece:
     def span(self) -> Span:
         return self.begin, self.end
 
+    def __len__(self) -> int:
+        return self.end - self.begin
+
 
 class Several:
     """The connections of one attempt. Used by one task, beside those of its own."""
@@ -316,24 +319,20 @@ class Several:
 
     async def _fill(self, piece: _Piece) -> None:
         early: Early | None = None
-        waiting = bytearray()
-
-        async def keep() -> None:
-            nonlocal early
-            if early is None:
-                early = await self._receiver.begin_early(piece.begin, piece.end - piece.begin)
-            await early.write(bytes(waiting))
-            waiting.clear()
-            self._wake()
-
+        held, filled = memoryview(bytearray(_BLOCK)), 0
         try:
             async with aclosing(self._ask(piece.begin, piece.end)) as blocks:
-                async for block in blocks:
-                    self._came += len(block)
-                    waiting += block
-                    if len(waiting) >= _BLOCK:
-                        await keep()
-            if waiting:
-                await keep()
+                async for came in blocks:
+                    self._came += len(came)
+                    block = memoryview(came)
+                    while block:
+                        taken = min(len(block), _BLOCK - filled)
+                        held[filled : filled + taken] = block[:taken]
+                        filled, block = filled + taken, block[taken:]
+                        if filled == _BLOCK or (early.end if early else piece.begin) + filled == piece.end:
+                            early = early or await self._receiver.begin_early(piece.begin, len(piece))
+                            await early.write(held[:filled])
+                            filled = 0
+                            self._wake()
         finally:
             self._pieces.discard(piece)

@@ -23,9 +23,10 @@ class EarlyFile:
         self.begin = self.end = begin
         self._disk = disk
         self._fd = -1
+        self._buffer: memoryview | None = None
         self._writing: asyncio.Future[None] | None = None
 
-    async def write(self, block: bytes) -> None:
+    async def write(self, block: bytes | memoryview) -> None:
         self._writing = asyncio.ensure_future(asyncio.to_thread(self._put, block))
         try:
             with disk_errors("writing what came early"):
@@ -34,7 +35,7 @@ class EarlyFile:
             await self._written()
             raise
 
-    async def read(self, offset: int) -> bytes:
+    async def read(self, offset: int) -> memoryview:
         with disk_errors("reading what came early"):
             return await asyncio.to_thread(self._get, offset)
 
@@ -62,14 +63,16 @@ class EarlyFile:
         if self._writing is not None:
             await asyncio.wait([self._writing])
 
-    def _put(self, block: bytes) -> None:
+    def _put(self, block: bytes | memoryview) -> None:
         if self._fd < 0:
             self._fd = self._disk.create(self.path)
         self._disk.write(self._fd, memoryview(block), self.end - self.begin)
         self.end += len(block)
 
-    def _get(self, offset: int) -> bytes:
-        return os.pread(self._fd, min(_READ, self.end - offset), offset - self.begin)
+    def _get(self, offset: int) -> memoryview:
+        self._buffer = self._buffer or memoryview(bytearray(_READ))
+        wanted = self._buffer[: self.end - offset]
+        return wanted[: os.preadv(self._fd, [wanted], offset - self.begin)]
 
 
 class EarlyFiles:
