@@ -38,7 +38,7 @@ from image_library.node.services.receive_upload import Piece, Uploads
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.scrub_images import ImageScrub
 from image_library.node.services.store_health import StoreHealth
-from tests.crash.material import IMAGE, IMAGE_URL, PUBLISHED, SHA256
+from tests.crash.material import EARLY_URL, IMAGE, IMAGE_URL, PUBLISHED, SHA256
 from tests.crash.seams import Hook, HookedDisk, HookedJournal
 
 _BLOCK = 64 << 10
@@ -53,10 +53,34 @@ class MemoryPublisher:
     async def fetch(self, source: Source, receiver: Receiver, waiting: object) -> None:
         data = PUBLISHED[source.url]
         await receiver.expect(len(data), '"1"')
+        if source.url == EARLY_URL:
+            await self._early(receiver)
         while receiver.offset < len(data):
             at = receiver.offset
             await receiver.write(data[at : at + _BLOCK])
             await asyncio.sleep(self._pause)
+
+    async def _early(self, receiver: Receiver) -> None:
+        """All but the first and the last blocks come before their turn, in three stretches."""
+        while not receiver.offset:
+            await receiver.write(IMAGE[:_BLOCK])
+        for begin in (9 * _BLOCK, 5 * _BLOCK, _BLOCK):
+            end = min(begin + 4 * _BLOCK, len(IMAGE))
+            if any(early.begin == begin for early in receiver.early) or receiver.offset >= end:
+                continue
+            early = await receiver.begin_early(begin, end - begin)
+            while early.end < end:
+                await early.write(IMAGE[early.end : min(early.end + _BLOCK, end)])
+        for early in sorted(receiver.early, key=lambda early: early.begin):
+            await self._fill(receiver, early.begin)
+            while receiver.offset < early.end:
+                await receiver.write(await early.read(receiver.offset))
+            await receiver.forget_early(early)
+
+    async def _fill(self, receiver: Receiver, end: int) -> None:
+        while receiver.offset < end:
+            at = receiver.offset
+            await receiver.write(IMAGE[at : min(at + _BLOCK, end)])
 
     async def announced_size(self, source: Source) -> int:
         return len(PUBLISHED[source.url])

@@ -20,7 +20,9 @@ PACKED = packed(IMAGE, Packing.XZ)
 
 _HOST = "https://cloud.example.org"
 IMAGE_URL, VHD_URL, PACKED_URL = f"{_HOST}/disk.img", f"{_HOST}/disk.vhd", f"{_HOST}/disk.img.xz"
-PUBLISHED = {IMAGE_URL: IMAGE, VHD_URL: VHD, PACKED_URL: PACKED}
+# From there much comes before its turn.
+EARLY_URL = f"{_HOST}/early.img"
+PUBLISHED = {IMAGE_URL: IMAGE, EARLY_URL: IMAGE, VHD_URL: VHD, PACKED_URL: PACKED}
 # Bits 9 to 55 of a table's entry are an offset in the file.
 _OFFSET = (1 << 56) - (1 << 9)
 

@@ -24,6 +24,7 @@ from tests.crash.bench import Bench, open_bench, order, pieces, ready
 from tests.crash.material import (
     DIGEST,
     DISK,
+    EARLY_URL,
     IMAGE,
     PACKED,
     PACKED_URL,
@@ -73,6 +74,10 @@ async def _done(bench: Bench, wanted: DownloadOrder, promise: Promise) -> None:
     promise("started")
     await ready(bench, wanted)
     promise("ready")
+
+
+async def _download_early(bench: Bench, promise: Promise) -> None:
+    await _done(bench, order(JOB, url=EARLY_URL), promise)
 
 
 async def _convert(bench: Bench, promise: Promise) -> None:
@@ -204,6 +209,7 @@ PROTOCOLS = (
     Protocol(name="download", prepare=_nothing, walk=_download),
     Protocol(name="convert", prepare=_nothing, walk=_convert, came=VHD, shows=DISK, slow=True),
     Protocol(name="unpack", prepare=_nothing, walk=_unpack, came=PACKED, slow=True),
+    Protocol(name="download-early", prepare=_nothing, walk=_download_early),
     Protocol(name="upload", prepare=_nothing, walk=_upload, level=TrustLevel.UNVERIFIED),
     Protocol(name="adopt", prepare=_put, walk=_adopt, level=TrustLevel.UNVERIFIED),
     Protocol(name="adopt-copy", prepare=_put_twice, walk=_adopt, level=TrustLevel.UNVERIFIED),

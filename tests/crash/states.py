@@ -278,7 +278,9 @@ def _explore(
     every: int,
 ) -> None:
     kept = tuple(sorted(names.items()))
-    moving = tuple(sorted({inode for _, inode in kept if inode > 0 and model.files[inode].pending}))
+    # What came early for a part is never synced, nor read after a power cut: that it is there is enough.
+    moved = {inode for name, inode in kept if inode > 0 and ".part." not in name}
+    moving = tuple(sorted(inode for inode in moved if model.files[inode].pending))
     known = seen.setdefault((model.rows, kept, frozenset(model.promised), moving), set())
     contents = model.contents(moving)
     # Files that nothing happens to are the same in each.

@@ -24,6 +24,7 @@ from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_s
 from image_library.node.adapters.fetcher.mirrors import Mirrors
 from image_library.node.adapters.fetcher.policy import SourcePolicy
 from image_library.node.adapters.fetcher.retries import RetryRules
+from image_library.node.adapters.fetcher.several import SeveralRules
 from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.adapters.inspector import HeaderInspector
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
@@ -94,6 +95,7 @@ async def workbench(
     denied: tuple[str, ...] = (),
     access: SourceAccess | None = None,
     traffic: Traffic | None = None,
+    several: SeveralRules | None = None,
     allowed: str = "127.0.0.0/8",
     rules: RetryRules = QUICK,
     disk: Disk | None = None,
@@ -135,7 +137,13 @@ async def workbench(
         session = open_session(judged_connector(policy))
         stack.push_async_callback(session.close)
         fetcher = HttpFetcher(
-            session=session, policy=policy, clock=clock, rules=rules, access=access, traffic=traffic
+            session=session,
+            policy=policy,
+            clock=clock,
+            rules=rules,
+            access=access,
+            traffic=traffic,
+            several=several,
         )
         inspector = HeaderInspector()
         shared: dict[str, Any] = {"store": store, "inspector": inspector, "clock": clock}

@@ -171,6 +171,14 @@ class Mirror:
             f"byte {position} of {path}",
         )
 
+    def wait_for_sent(self, path: str, count: int, *, timeout: float = 30) -> None:
+        """Return when all answers for a path together have sent so many bytes. Raises TimeoutError."""
+        self._wait(
+            lambda: sum(e.sent for e in self._exchanges if e.path == path_of(path)) >= count,
+            timeout,
+            f"{count} bytes of {path}",
+        )
+
     def wait_for_requests(self, path: str, count: int, *, timeout: float = 30) -> None:
         """Return when a path has been asked for that often. Raises TimeoutError."""
         self._wait(

@@ -20,7 +20,7 @@ class Setting:
 
     name: str
     kind: str
-    option: str
+    option: str = ""
     variable: str
     default: str
     meaning: str
@@ -99,7 +99,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="catalog_keys",
         kind="list",
-        option="",
         variable="LIMIQUANTIX_CATALOG_KEYS",
         default="none",
         meaning="Keys, `ed25519:BASE64`, of which one must have signed a newer catalog (docs/trust.md).",
@@ -108,7 +107,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="catalog_url",
         kind="text",
-        option="",
         variable="LIMIQUANTIX_CATALOG_URL",
         default="none",
         meaning="Where newer catalogs are; their signature is at the same URL with `.sig` behind it.",
@@ -117,7 +115,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="catalog_refresh_hours",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_CATALOG_REFRESH_HOURS",
         default="`24`",
         meaning="How often a newer catalog is looked for at catalog_url; 0: never.",
@@ -191,7 +188,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="source_ca",
         kind="list",
-        option="",
         variable="LIMIQUANTIX_SOURCE_CA",
         default="none",
         meaning="`HOST=FILE` or `HOST/PATH=FILE`: the only authorities (PEM, with revocation lists if any) "
@@ -201,7 +197,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="source_credentials",
         kind="list",
-        option="",
         variable="LIMIQUANTIX_SOURCE_CREDENTIALS",
         default="none",
         meaning="`HOST=FILE` or `HOST/PATH=FILE`: a 0600 file with `USER:PASSWORD` or `Bearer TOKEN`, shown "
@@ -211,16 +206,23 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="connections_per_host",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_CONNECTIONS_PER_HOST",
         default="`4`",
         meaning="How many connections a node has to one host at once for images; 0: any number.",
         programs=WITH_NODE,
     ),
     Setting(
+        name="download_connections",
+        kind="number",
+        variable="LIMIQUANTIX_DOWNLOAD_CONNECTIONS",
+        default="`4`",
+        meaning="Over how many connections a node reads one image where more of them are faster, 1 to 16; "
+        "1: never several (docs/downloads.md).",
+        programs=WITH_NODE,
+    ),
+    Setting(
         name="download_mib_per_second",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_DOWNLOAD_MIB_PER_SECOND",
         default="`0`: no limit",
         meaning="How fast a node fetches altogether, in MiB a second, shared fairly by its downloads and "
@@ -239,7 +241,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="max_upload_gib",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_MAX_UPLOAD_GIB",
         default="`2048`",
         meaning="The largest upload that is taken, in GiB; 0: any.",
@@ -248,7 +249,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="project_quota_gib",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_PROJECT_QUOTA_GIB",
         default="`0`: no limit",
         meaning="What the images and uploads of one project may take together, in GiB.",
@@ -257,7 +257,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="upload_expiry_hours",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_UPLOAD_EXPIRY_HOURS",
         default="`24`",
         meaning="How long an upload to which nothing comes is kept.",
@@ -266,7 +265,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="hostname",
         kind="text",
-        option="",
         variable="LIMIQUANTIX_HOSTNAME",
         default="the machine's own",
         meaning="What the node is called.",
@@ -284,7 +282,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="allow_unjailed",
         kind="flag",
-        option="",
         variable="LIMIQUANTIX_ALLOW_UNJAILED",
         default="`false`",
         meaning="Start programs that read foreign images also where neither Landlock nor bubblewrap can shut "
@@ -294,7 +291,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="scrub_rate",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_SCRUB_RATE",
         default="`20`",
         meaning="How fast a node reads its images again to find damage, in MiB a second; `0`: never "
@@ -304,7 +300,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="scrub_interval",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_SCRUB_INTERVAL",
         default="`7`",
         meaning="How often each image is read again, in days; `0`: never.",
@@ -313,7 +308,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="heartbeat_seconds",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_HEARTBEAT_SECONDS",
         default="`10`",
         meaning="How often nodes are to say that they are there; after three beats missed they are OFFLINE.",
@@ -322,7 +316,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="gc_interval_hours",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_GC_INTERVAL_HOURS",
         default="`24`",
         meaning="How often what nothing needs is removed unasked (docs/lifecycle.md); 0: never.",
@@ -331,7 +324,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="refresh",
         kind="off|check|fetch",
-        option="",
         variable="LIMIQUANTIX_REFRESH",
         default="`check`",
         meaning="Whether publishers are asked for newer builds of what is here: never, to tell of them only, "
@@ -341,7 +333,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="refresh_hours",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_REFRESH_HOURS",
         default="`24`",
         meaning="How long a publisher is not asked again.",
@@ -350,7 +341,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="keep_versions",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_KEEP_VERSIONS",
         default="`3`",
         meaning="How many versions of a catalog image stay when it is refreshed; those that VMs use and "
@@ -360,7 +350,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="min_trust",
         kind="list",
-        option="",
         variable="LIMIQUANTIX_MIN_TRUST",
         default="`unverified`",
         meaning="How far images must be proved that VMs are made from: `signed`, `pinned`, `checksum` or "
@@ -370,7 +359,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="job_patience_hours",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_JOB_PATIENCE_HOURS",
         default="`24`",
         meaning="A job whose node stays away for longer fails; it can be tried again (docs/jobs.md).",
@@ -379,7 +367,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="job_history_days",
         kind="number",
-        option="",
         variable="LIMIQUANTIX_JOB_HISTORY_DAYS",
         default="`30`",
         meaning="Jobs that ended longer ago are forgotten; never more than 10,000 ended jobs are kept.",

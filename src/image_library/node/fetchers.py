@@ -18,6 +18,7 @@ from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_s
 from image_library.node.adapters.fetcher.mirrors import Mirrors
 from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy, proxies_from
 from image_library.node.adapters.fetcher.retries import ASKING
+from image_library.node.adapters.fetcher.several import SeveralRules
 from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.ports.clock import Clock
 from image_library.node.settings import Settings
@@ -53,7 +54,13 @@ def open_fetchers(
     session = open_session(judged_connector(policy))
     stack.push_async_callback(session.close)
     fetcher = partial(
-        HttpFetcher, session=session, policy=policy, clock=clock, access=access, traffic=traffic
+        HttpFetcher,
+        session=session,
+        policy=policy,
+        clock=clock,
+        access=access,
+        traffic=traffic,
+        several=SeveralRules(connections=settings.download_connections),
     )
     return Fetchers(
         publishers=fetcher(),

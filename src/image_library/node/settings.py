@@ -11,6 +11,7 @@ from image_library.domain.errors import InvalidSettings, ListenDenied, printable
 from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
 
 MOST_SCRUB = 100_000
+MOST_CONNECTIONS = 16
 ACCELERATORS = ("auto", "kvm", "tcg")
 
 
@@ -42,6 +43,8 @@ class Settings:
     source_credentials: tuple[str, ...] = ()
     # 0: any number.
     connections_per_host: int = 4
+    # At most, for one image; 1: never several.
+    download_connections: int = 4
     # 0: as fast as can be.
     download_mib_per_second: int = 0
     # Bytes; an image that claims more is refused.
@@ -90,6 +93,10 @@ class Settings:
         for name, number in (("scrub_rate", self.scrub_rate), ("scrub_interval", self.scrub_interval)):
             if not 0 <= number <= MOST_SCRUB:
                 raise InvalidSettings(f"{name} must be 0 to {MOST_SCRUB}.", field=name)
+        if not 1 <= self.download_connections <= MOST_CONNECTIONS:
+            raise InvalidSettings(
+                f"download_connections must be 1 to {MOST_CONNECTIONS}.", field="download_connections"
+            )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InvalidSettings("tls_cert and tls_key belong together.", field="tls_cert")
         if self.tls_cert is None and not (self.allow_plaintext or _is_loopback(self.listen_host)):

@@ -20,7 +20,7 @@ from image_library.domain.errors import (
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
 from image_library.node.adapters.fetcher.policy import LibraryRoutes
-from image_library.node.ports.fetching import Source
+from image_library.node.ports.fetching import Early, Source
 from tests.fakes.node_workbench import QUICK
 
 SOURCE = Source(url="sha256:" + "ab" * 32, digest_known=True)
@@ -32,6 +32,13 @@ class Nothing:
     offset = 0
     total = 0
     validator = ""
+    early: tuple[Early, ...] = ()
+
+    async def begin_early(self, offset: int, length: int) -> Early:
+        raise AssertionError(f"{length} bytes came early, for {offset}")
+
+    async def forget_early(self, early: Early) -> None:
+        raise AssertionError(f"bytes came early, for {early.begin}")
 
     async def expect(self, total: int, validator: str) -> None:
         raise AssertionError(f"{total} bytes came with {validator!r}")

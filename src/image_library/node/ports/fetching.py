@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,8 +25,34 @@ class Source:
     size: int = 0
 
 
+class Early(Protocol):
+    """Bytes that came before their turn: those of the file from ``begin`` up to ``end``."""
+
+    @property
+    def begin(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+    async def write(self, block: bytes | memoryview) -> None:
+        """Take the bytes from ``end`` on, which are not used after it; a kill does not take them any more.
+
+        Raises:
+            StorageFull, StorageIo
+        """
+        ...
+
+    async def read(self, offset: int) -> bytes | memoryview:
+        """Some of its bytes from there on, good until the next call.
+
+        Raises:
+            StorageIo
+        """
+        ...
+
+
 class Receiver(Protocol):
-    """Where the bytes of a fetch go, in order."""
+    """Where the bytes of a fetch go, in order; what comes early lies beside them until it is its turn."""
 
     @property
     def offset(self) -> int:
@@ -55,8 +81,25 @@ class Receiver(Protocol):
         """Take the next bytes, which are not used after it; waits while the disk is behind."""
         ...
 
+    @property
+    def early(self) -> Sequence[Early]:
+        """What came early, of an earlier process too."""
+        ...
+
+    async def begin_early(self, offset: int, length: int) -> Early:
+        """Room for so many bytes from there on.
+
+        Raises:
+            StorageFull
+        """
+        ...
+
+    async def forget_early(self, early: Early) -> None:
+        """Its bytes were written; it goes once a kill does not take them any more."""
+        ...
+
     async def restart(self) -> None:
-        """Throw away what is here: the next bytes are the file's first."""
+        """Throw away what is here, early or not: the next bytes are the file's first."""
         ...
 
 

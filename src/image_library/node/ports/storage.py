@@ -41,6 +41,11 @@ class Part(Receiver, Protocol):
         ...
 
     @property
+    def received(self) -> int:
+        """Bytes that are here, those too that came before their turn."""
+        ...
+
+    @property
     def resumed_from(self) -> int:
         """How many of its bytes were found on disk when it was opened and not thrown away since."""
         ...
@@ -176,7 +181,7 @@ class OpenedFile(Protocol):
         ...
 
     @property
-    def offset(self) -> int:
+    def received(self) -> int:
         """How many of its bytes have been hashed."""
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +29,7 @@ from image_library.domain.job import JobState
 from image_library.domain.progress import Waiting
 from image_library.domain.store import DownloadOrder
 from image_library.domain.trust import TrustLevel
-from image_library.node.ports.fetching import Fetcher, Source
+from image_library.node.ports.fetching import Early, Fetcher, Source
 from image_library.node.ports.inspecting import Inspector
 from image_library.node.ports.signatures import Signatures
 from image_library.node.ports.storage import ImageStore, Part, PartDigests, PartKey
@@ -253,6 +254,16 @@ class _Judged:
             if len(self._beginning) in (_ENOUGH_TO_JUDGE, self._part.total):
                 _judge(self._inspector, self._beginning, name=self._name, declared=self._declared)
         await self._part.write(block)
+
+    @property
+    def early(self) -> Sequence[Early]:
+        return self._part.early
+
+    async def begin_early(self, offset: int, length: int) -> Early:
+        return await self._part.begin_early(offset, length)
+
+    async def forget_early(self, early: Early) -> None:
+        await self._part.forget_early(early)
 
     async def restart(self) -> None:
         self._beginning = b""

@@ -72,7 +72,7 @@ class Flight:
         """Take the part's progress, and what is waited for, over to the members; whether that is new."""
         new = self.shown
         if self.part is not None and self.state in (JobState.FETCHING, JobState.VERIFYING):
-            new["progress"] = self.meter.measure(now=now, done=self.part.offset, total=self.part.total)
+            new["progress"] = self.meter.measure(now=now, done=self.part.received, total=self.part.total)
         elif self.state is JobState.CONVERTING:
             done, total = self.worked
             new["progress"] = self.meter.measure(now=now, done=done, total=total)

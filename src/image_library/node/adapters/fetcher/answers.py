@@ -23,9 +23,13 @@ class Answer:
     status: int
     # Bytes of the body; 0 where it does not say.
     length: int
-    # First byte and size of the whole, from Content-Range; None where there is none that can be used.
+    # First byte, the one after the last, and size of the whole, from Content-Range; None where there is none
+    # that can be used.
     begins: int | None
+    ends: int | None
     total: int | None
+    # Whether parts of the file can be asked for.
+    ranges: bool
     # A strong ETag, else empty: only such a one proves that two answers are parts of one file.
     validator: str
     # What Retry-After asks for.
@@ -39,12 +43,14 @@ def read_answer(hop: Hop, response: aiohttp.ClientResponse) -> Answer:
         BadLength: its Content-Length is no number.
     """
     headers = response.headers
-    begins, total = _range(headers.get("Content-Range", ""), response.status)
+    begins, ends, total = _range(headers.get("Content-Range", ""), response.status)
     return Answer(
         status=response.status,
         length=_length(hop, headers.getall("Content-Length", [])),
         begins=begins,
+        ends=ends,
         total=total,
+        ranges=begins is not None or headers.get("Accept-Ranges", "").strip().lower() == "bytes",
         validator=_strong(headers.get("ETag", "")),
         wait=asked_wait(headers.get("Retry-After", ""), datetime.now(UTC)),
     )
@@ -60,15 +66,14 @@ def _length(hop: Hop, given: list[str]) -> int:
     return int(text)
 
 
-def _range(header: str, status: int) -> tuple[int | None, int | None]:
+def _range(header: str, status: int) -> tuple[int | None, int | None, int | None]:
     if status == 416 and (unsatisfied := _UNSATISFIED.fullmatch(header.strip())):
-        return None, int(unsatisfied.group(1))
+        return None, None, int(unsatisfied.group(1))
     found = _CONTENT_RANGE.fullmatch(header.strip())
     if not found:
-        return None, None
+        return None, None, None
     first, last, total = map(int, found.groups())
-    # We always ask for all the rest.
-    return (first, total) if last == total - 1 else (None, None)
+    return (first, last + 1, total) if first <= last < total else (None, None, None)
 
 
 def _strong(etag: str) -> str:

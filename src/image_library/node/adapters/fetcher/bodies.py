@@ -15,6 +15,9 @@ from aiohttp import hdrs
 
 # Small enough to stay in the processor's cache: larger ones were measured to be slower.
 BUFFER = 256 << 10
+# Once no more than this is to come, it is taken without a pause: a loop's TLS layer throws away what it still
+# has (256 KiB, and a read) where the source closes the connection and nobody reads.
+_REST = 1 << 20
 
 
 class Body(Protocol):
@@ -63,9 +66,11 @@ class _PlainBody(asyncio.BufferedProtocol):
         self._library = transport.get_protocol()
         self._early = early
         self._left = length
-        self._filling, self._given = memoryview(bytearray(BUFFER)), memoryview(bytearray(BUFFER))
+        self._to_come = length - len(early)
+        first = BUFFER if self._to_come > _REST else max(1, self._to_come)
+        self._filling, self._given = memoryview(bytearray(first)), memoryview(bytearray(BUFFER))
         self._filled = 0
-        self._ended = False
+        self._ended = self._paused = False
         self._error: Exception | None = None
         self._bell: asyncio.Future[None] | None = None
         # A transport asks who reads, and how, only when reading begins.
@@ -89,7 +94,10 @@ class _PlainBody(asyncio.BufferedProtocol):
             await self._bell
         count, self._filled = self._filled, 0
         self._filling, self._given = self._given, self._filling
-        if count == BUFFER:
+        if self._to_come <= _REST:
+            self._filling = memoryview(bytearray(max(1, self._to_come)))
+        if self._paused:
+            self._paused = False
             self._transport.resume_reading()
         return self._given[:count]
 
@@ -98,7 +106,9 @@ class _PlainBody(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._filled += nbytes
-        if self._filled == BUFFER:
+        self._to_come -= nbytes
+        if self._filled == len(self._filling):
+            self._paused = True
             self._transport.pause_reading()
         self._ring()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -30,6 +30,7 @@ from image_library.node.adapters.fetcher.bodies import BUFFER, body_of
 from image_library.node.adapters.fetcher.failures import TryAgain, from_exception, from_status
 from image_library.node.adapters.fetcher.policy import Hop, Routes, Way
 from image_library.node.adapters.fetcher.retries import RetryRules
+from image_library.node.adapters.fetcher.several import Ask, Blocks, Several, SeveralRules
 from image_library.node.adapters.fetcher.traffic import Traffic
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.fetching import Receiver, Source, Tell
@@ -71,9 +72,11 @@ class HttpFetcher:
         rules: RetryRules | None = None,
         access: SourceAccess | None = None,
         traffic: Traffic | None = None,
+        several: SeveralRules | None = None,
         ours: bool = False,
     ) -> None:
         """``ours`` says that the source is the control plane, whose words for its errors are taken over."""
+        self._several = several or SeveralRules()
         self._ours = ours
         self._session = session
         self._policy = policy
@@ -102,12 +105,27 @@ class HttpFetcher:
                 await receiver.restart()
             if receiver.total and receiver.offset == receiver.total:
                 return
-            async with self._traffic.turn(trying.host, waiting):
-                await self._go_on(trying, source, receiver, alone=len(ways) == 1)
+            several = Several(
+                receiver,
+                host=trying.host,
+                ask=self._asking(trying, source, receiver),
+                rules=self._several,
+                clock=self._clock,
+                traffic=self._traffic,
+            )
+            async with self._traffic.turn(trying.host, waiting), several.opened():
+                await several.bring()
+                while not receiver.total or receiver.offset < receiver.total:
+                    await self._go_on(trying, source, receiver, several, alone=len(ways) == 1)
+                    if not several.cut:
+                        return
+                    await several.bring()
 
         await self._attempts(ways, waiting, lambda: receiver.offset).run(attempt)
 
-    async def _go_on(self, trying: Attempt, source: Source, receiver: Receiver, *, alone: bool) -> None:
+    async def _go_on(
+        self, trying: Attempt, source: Source, receiver: Receiver, several: Several, *, alone: bool
+    ) -> None:
         """One answer's worth of bytes. ``alone``: there is no other way whose validators differ."""
         headers = _rest(receiver, conditional=alone)
         try:
@@ -117,11 +135,40 @@ class HttpFetcher:
                 _check_size(hop, answer, source.size)
                 if not await self._complete(hop, answer, receiver, source, alone=alone):
                     trying.moves()
-                    await self._receive(hop, response, receiver)
+                    if self._may_be_several(trying, source, receiver, answer):
+                        several.may_begin()
+                    await self._receive(hop, response, receiver, several)
         except (FormatMismatch, NotAnImage, SizeExceeded):
+            await several.stop()
             # Another way begins anew.
             await receiver.restart()
             raise
+
+    def _may_be_several(self, trying: Attempt, source: Source, receiver: Receiver, answer: Answer) -> bool:
+        """Only what a digest proves is put together from several answers."""
+        known = source.digest_known and receiver.total > 0
+        return known and answer.ranges and not self._ours and not self._traffic.is_single(trying.host)
+
+    def _asking(self, trying: Attempt, source: Source, receiver: Receiver) -> Ask:
+        async def ask(begin: int, end: int) -> Blocks:
+            wanted = {"Range": f"bytes={begin}-{end - 1}"}
+            async with self._answered(trying.way, source, wanted) as (hop, response, answer):
+                if answer.status != 206:
+                    raise from_status(hop, answer.status, wait=answer.wait)
+                if not _is_span(answer, receiver, begin, end):
+                    raise BadLength(f"{hop.host} sent another part of the file than was asked for.")
+                missing = end - begin
+                async with aclosing(self._blocks(hop, response)) as blocks:
+                    async for block in blocks:
+                        await self._traffic.pay(len(block))
+                        missing -= len(block)
+                        if missing < 0:
+                            break
+                        yield block
+                if missing:
+                    raise BadLength(f"{hop.host} sent {missing} bytes less than it announced.")
+
+        return ask
 
     async def announced_size(self, source: Source) -> int:
         for way in self._policy.ways(source):
@@ -204,11 +251,13 @@ class HttpFetcher:
         await receiver.expect(answer.total or 0, answer.validator)
         return False
 
-    async def _receive(self, hop: Hop, response: aiohttp.ClientResponse, receiver: Receiver) -> None:
+    async def _receive(
+        self, hop: Hop, response: aiohttp.ClientResponse, receiver: Receiver, several: Several
+    ) -> None:
         total, validator = receiver.total, receiver.validator
         look_at = receiver.offset + _LOOK_AGAIN
         try:
-            async for block in self._blocks(hop, response):
+            async for block in several.first(self._blocks(hop, response)):
                 await self._traffic.pay(len(block))
                 if total and receiver.offset + len(block) > total:
                     raise SizeExceeded(f"{hop.host} sends more than the {total} bytes that there are to be.")
@@ -218,7 +267,7 @@ class HttpFetcher:
                     await receiver.expect(0, validator)
         except _BROKEN as error:
             raise TryAgain(_broken(hop, receiver)) from error
-        if total and receiver.offset < total:
+        if total and receiver.offset < total and not several.cut:
             raise TryAgain(_broken(hop, receiver))
 
     async def _read_all(self, hop: Hop, response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -285,7 +334,14 @@ def _continues(answer: Answer, receiver: Receiver, *, proved: bool, alone: bool)
     silent = proved and not (alone and receiver.validator and answer.validator)
     same = silent or answer.validator == receiver.validator
     known = not receiver.total or answer.total == receiver.total
-    return bool(receiver.offset) and answer.begins == receiver.offset and known and same
+    whole = answer.begins == receiver.offset and answer.ends == answer.total
+    return bool(receiver.offset) and whole and known and same
+
+
+def _is_span(answer: Answer, receiver: Receiver, begin: int, end: int) -> bool:
+    """Whether it is exactly that part of the very file whose beginning we have."""
+    where = (answer.begins, answer.ends, answer.total)
+    return where == (begin, end, receiver.total) and answer.validator == receiver.validator
 
 
 def _broken(hop: Hop, receiver: Receiver) -> SourceUnreachable:

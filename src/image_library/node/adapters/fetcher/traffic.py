@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -24,8 +24,11 @@ _SHORTEST_SLEEP = 0.005
 class _Host:
     slots: asyncio.Semaphore | None
     failures: int = 0
-    # Not asked before then; a monotonic clock's time.
+    # Downloads from it, those that wait for a slot too.
+    downloads: int = 0
+    # Not asked before then, and not over several connections for one file; a monotonic clock's time.
     until: float = field(default=0.0)
+    single_until: float = field(default=0.0)
 
 
 class Traffic:
@@ -45,16 +48,37 @@ class Traffic:
     @asynccontextmanager
     async def turn(self, host: str, waiting: Tell) -> AsyncGenerator[None]:
         """One of the host's connections, for as long as the block lasts; waits until it may be asked."""
-        slots = self._host(host).slots
-        if slots is None:
-            await self.well(host, waiting)
-            yield
-            return
-        if slots.locked():
+        known = self._host(host)
+        if known.slots is not None and known.slots.locked():
             waiting(Waiting(what=f"{self._per_host} downloads from {host} are under way; this one is next."))
+        known.downloads += 1
+        try:
+            async with known.slots or nullcontext():
+                await self.well(host, waiting)
+                yield
+        finally:
+            known.downloads -= 1
+
+    @asynccontextmanager
+    async def another(self, host: str) -> AsyncGenerator[bool]:
+        """One more of the host's connections, where it can be had at once; whether it could."""
+        slots = self._host(host).slots
+        if slots is None or slots.locked():
+            yield slots is None
+            return
         async with slots:
-            await self.well(host, waiting)
-            yield
+            yield True
+
+    def is_shared(self, host: str) -> bool:
+        """Whether several downloads have or want connections to the host."""
+        return self._host(host).downloads > 1
+
+    def is_single(self, host: str) -> bool:
+        """Whether several connections for one file are of no use with this host."""
+        return self._host(host).single_until > self._clock.monotonic()
+
+    def keep_single(self, host: str, seconds: float) -> None:
+        self._host(host).single_until = self._clock.monotonic() + seconds
 
     def more(self, host: str) -> bool:
         """Whether one more connection to the host would be had at once."""

@@ -295,7 +295,7 @@ class BlobStore:
         kept: set[str] = set()
         with disk_errors("removing an old part"):
             for path in self._layout.parts.iterdir():
-                key = path.name.removesuffix(".part")
+                key = self._layout.part_key(path.name)
                 # A late one that has a second name is published already.
                 if key in live or (key in late and path.lstat().st_nlink == 1):
                     kept.add(key)
@@ -358,13 +358,13 @@ class BlobStore:
         with disk_errors("looking at the file system"):
             space = self._disk.space(self._layout.parts)
         others = [p for p in self._open if p is not but and p.fd >= 0]
-        promised = sum(max(0, other.total - other.offset) for other in others)
+        promised = sum(_missing(other) for other in others)
         return space.free - promised - _kept_free(space), promised, space
 
-    def _reserve(self, part: PartFile | OutputFile) -> None:
+    def _reserve(self, part: PartFile | OutputFile, more: int = 0) -> None:
         """See that the rest of ``part`` fits beside the rests of the others and what must stay free."""
         room, promised, space = self._room(part)
-        needed = max(0, part.total - part.offset)
+        needed = _missing(part) + more
         if needed > room:
             size = in_words(needed) if part.total else "more space"
             besides = f", {in_words(promised)} are promised to other downloads" if promised else ""
@@ -372,6 +372,11 @@ class BlobStore:
                 f"The image needs {size}; {in_words(space.free)} are free in {self._layout.root}"
                 f"{besides}, and {in_words(_kept_free(space))} must stay free."
             )
+
+
+def _missing(part: PartFile | OutputFile) -> int:
+    here = part.received if isinstance(part, PartFile) else part.offset
+    return max(0, part.total - here)
 
 
 def _kept_free(space: Space) -> int:

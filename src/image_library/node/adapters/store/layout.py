@@ -70,6 +70,11 @@ class Layout:
     def part(self, key: str) -> Path:
         return self.parts / f"{key}.part"
 
+    @staticmethod
+    def part_key(name: str) -> str:
+        """Of a file in ``parts``: a part, or what came early for it (KEY.part.OFFSET)."""
+        return name.partition(".")[0]
+
     def link_target(self, sha256: str) -> str:
         """What a readable link says: relative, so that the directory can be moved."""
         return f"../blobs/sha256/{sha256[:2]}/{sha256}"

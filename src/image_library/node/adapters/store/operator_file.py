@@ -51,6 +51,10 @@ class OperatorFile:
         mine = os.geteuid() in (0, self._before.st_uid)
         return mine and self._before.st_nlink == 1 and folder.stat().st_dev == self._before.st_dev
 
+    @property
+    def received(self) -> int:
+        return self.offset
+
     async def sha256(self) -> str:
         """Of all its bytes, in hexadecimal; ``offset`` tells how far it is. Stops when it is cancelled."""
         stop = threading.Event()

@@ -7,7 +7,6 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import Protocol
 
 from image_library.domain.errors import LibraryError, StorageFull
 from image_library.node.adapters.store.disk import Disk, disk_errors
+from image_library.node.adapters.store.early_files import EarlyFile, EarlyFiles
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords, boot_id
 from image_library.node.adapters.store.piece_writer import ALIGNMENT, PieceWriter
 from image_library.node.adapters.store.pieces import Pieces
+from image_library.node.ports.fetching import Early
 from image_library.node.ports.storage import PartDigests
 
 _READ_AGAIN = 4 << 20
@@ -27,8 +28,10 @@ class _Hash(Protocol):
     def update(self, data: bytes | memoryview, /) -> None: ...
 
 
-# Is asked before bytes are announced; raises StorageFull.
-Reserve = Callable[["PartFile"], None]
+class Reserve(Protocol):
+    """Is asked before bytes are announced; raises StorageFull. ``more``: bytes that are to fit too."""
+
+    def __call__(self, part: PartFile, /, more: int = 0) -> None: ...
 
 
 class PartFile:
@@ -40,6 +43,7 @@ class PartFile:
         self.path = path
         self.fd = fd
         self.resumed_from = 0
+        self.ahead = EarlyFiles(path, disk=disk)
         self._record = record
         self._records = records
         self._disk = disk
@@ -63,6 +67,14 @@ class PartFile:
     @property
     def validator(self) -> str:
         return self._record.validator
+
+    @property
+    def early(self) -> tuple[EarlyFile, ...]:
+        return tuple(self.ahead.held)
+
+    @property
+    def received(self) -> int:
+        return self.offset + self.ahead.beyond(self.offset)
 
     async def resume(self, size: int) -> None:
         """Go on after the first ``size`` bytes of the file, which are read and hashed again."""
@@ -89,7 +101,17 @@ class PartFile:
             self._reserve(self)
             raise
 
+    async def begin_early(self, offset: int, length: int) -> EarlyFile:
+        self._reserve(self, length)
+        return self.ahead.begin(offset)
+
+    async def forget_early(self, early: Early) -> None:
+        assert isinstance(early, EarlyFile)
+        await self.settle()
+        await self.ahead.drop(early)
+
     async def restart(self) -> None:
+        await self.ahead.drop_all()
         await self._end_threads()
         with disk_errors("emptying a part"):
             await asyncio.to_thread(_empty, self._disk, self.path, self.fd)
@@ -117,6 +139,7 @@ class PartFile:
         with disk_errors("writing a part"):
             await self._end_threads()
             self._pieces.raise_error()
+        await self.ahead.drop_all()
         sha512 = self._hashes[1].hexdigest() if len(self._hashes) > 1 else ""
         return PartDigests(size_bytes=self._writer.written, sha256=self._hashes[0].hexdigest(), sha512=sha512)
 
@@ -128,6 +151,7 @@ class PartFile:
             return os.pread(self.fd, length, offset)
 
     async def close(self) -> None:
+        await self.ahead.close()
         if self.fd >= 0:
             await self._end_threads()
             os.close(self.fd)
@@ -152,6 +176,7 @@ class PartFile:
     async def discard(self) -> None:
         self._writer.doubtful = False
         await self.close()
+        await self.ahead.drop_all()
         with disk_errors("removing a part"):
             await asyncio.to_thread(self._disk.unlink, self.path)
         # On a full disk it cannot be forgotten; without its file it means nothing.
@@ -215,6 +240,7 @@ async def open_part(
     part = PartFile(path=path, fd=fd, record=record, records=records, disk=disk, reserve=reserve)
     try:
         await records.save(record)
+        await part.ahead.find(trusted=size > 0 and _same_boot(found))
         await part.resume(size)
     except BaseException:
         await part.close()
@@ -278,6 +304,10 @@ def _trusted_size(found: PartRecord | None, *, expected: str, size: int) -> int:
     if found is None or found.expected != expected:
         return 0
     # After a power cut only what was synced counts; after a kill the kernel still has the rest.
-    trusted = size if found.boot_id and found.boot_id == boot_id() else min(size, found.durable)
+    trusted = size if _same_boot(found) else min(size, found.durable)
     # A whole file may end anywhere; one that goes on does so at an aligned place.
     return trusted if trusted == found.total else trusted - trusted % ALIGNMENT
+
+
+def _same_boot(found: PartRecord | None) -> bool:
+    return found is not None and found.boot_id == boot_id() != ""

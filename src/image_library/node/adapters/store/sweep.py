@@ -56,10 +56,10 @@ class StoreSweep:
     async def stale_parts(self, live: frozenset[str]) -> tuple[Leftover, ...]:
         kept = live | self._open_parts() | await self._parts.touched_since(PART_SECONDS)
         found = await asyncio.to_thread(self._old_files, self._layout.parts)
-        return tuple(left for left in found if left.name.removesuffix(".part") not in kept)
+        return tuple(left for left in found if self._layout.part_key(left.name) not in kept)
 
     async def drop_part(self, name: str, live: Callable[[], Awaitable[frozenset[str]]]) -> bool:
-        key = name.removesuffix(".part")
+        key = self._layout.part_key(name)
         path, trashed = self._layout.parts / name, self._layout.trash / name
         if not await asyncio.to_thread(self._move, path, trashed):
             return False
