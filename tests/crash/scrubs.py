@@ -23,6 +23,7 @@ from pathlib import Path
 import structlog
 
 from image_library.domain.inventory import DamagedImage
+from image_library.domain.store_health import Damage
 from image_library.node.ports.scrubbing import BlobTurn, RawBlob, ScrubbedStore
 from image_library.node.services.scrub_images import ImageScrub
 from tests.crash.bench import Bench, QuickClock, open_bench, order, ready
@@ -92,6 +93,9 @@ class WatchedStore:
 
     async def damaged(self) -> tuple[DamagedImage, ...]:
         return await self._real.damaged()
+
+    async def last_damage(self) -> Damage | None:
+        return await self._real.last_damage()
 
     async def tidy(self) -> None:
         await self._real.tidy()
