@@ -101,6 +101,7 @@ def types_anew(editor: Locator, text: str) -> None:
 def test_the_palette_begins_a_vm_from_an_image(person: Visitor) -> None:
     page = person.page
     page.keyboard.press("Control+k")
+    expect(page.get_by_placeholder("Search images, VMs and actions…")).to_be_focused()
     page.keyboard.type("create vm from debian 12")
     page.get_by_text("Create VM from Debian 12 (Bookworm)").click()
     expect(page.get_by_role("heading", level=1, name="New virtual machine")).to_be_visible()

@@ -24,8 +24,8 @@ export function ImageStep({ draft, change }: { draft: Draft; change: (draft: Dra
   return (
     <Stack>
       <TextInput label={words.search} type="search" value={search} onChange={(event) => setSearch(event.currentTarget.value)} />
-      <Radio.Group aria-label={words.image} value={draft.image?.id ?? ''} onChange={choose}>
-        <Stack gap="sm">
+      <Radio.Group label={words.image} value={draft.image?.id ?? ''} onChange={choose}>
+        <Stack gap="sm" mt="xs">
           {fitting.slice(0, SHOWN).map((image) => (
             <Radio
               key={image.id}
