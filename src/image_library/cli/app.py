@@ -20,6 +20,7 @@ from image_library.cli import (
     jobs,
     launch,
     nodes,
+    profiles,
     serve,
     vms,
     watch,
@@ -59,6 +60,7 @@ def build() -> typer.Typer:
     app.add_typer(images.app, name="images")
     app.add_typer(catalog.app, name="catalog")
     app.add_typer(vms.app, name="vms")
+    app.add_typer(profiles.app, name="profiles")
     app.add_typer(nodes.app, name="nodes")
     app.add_typer(jobs.app, name="jobs")
     return app
