@@ -23,6 +23,7 @@ from image_library.cli import (
     profiles,
     serve,
     vms,
+    vms_create,
     watch,
     web,
 )
@@ -38,6 +39,7 @@ ROOMS = (
     images_place,
     images_verify,
     images_words,
+    vms_create,
 )
 
 
