@@ -125,6 +125,8 @@ class ProfileService:
             if given:
                 raise InvalidRequest("There are parameters and no profile.", field="parameters")
             return wish
+        if wish.windows is not None:
+            raise InvalidRequest("Profiles are for cloud-init, not for Windows Setup.", field="profile")
         profile = await self.get(wish.profile, wish.project_id)
         own = wish.provisioning
         if profile.rule is UserDataRule.DENY and (own.user_data or own.vendor_data):

@@ -29,6 +29,7 @@ from image_library.domain.os_info import OsInfo
 from image_library.domain.profiles.parameters import Parameter, ParameterType
 from image_library.domain.profiles.profile import UserDataRule
 from image_library.domain.secret import Secret
+from image_library.domain.windows.answers import WindowsWish
 from tests.fakes.control_values import a_node, a_ready_image
 from tests.fakes.control_vms import VmPlane, a_wish
 
@@ -177,6 +178,7 @@ async def test_what_does_not_fit_is_named_and_nothing_is_made(plane: VmPlane) ->
         ({"profile": "web", "parameters": {"site": "LAB"}}, InvalidParameter),
         ({"parameters": {"site": "lab"}}, InvalidRequest),
         (using(project_id="elsewhere"), UnknownProfile),
+        (using(windows=WindowsWish()), InvalidRequest),
     ]
     for wish, error in refused:
         with pytest.raises(error):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.domain.errors import InvalidParameter, InvalidProfile
 from image_library.domain.profiles.parameters import Value
 from image_library.domain.profiles.placeholders import filled, names_in
+from tests.support.sizes import size
 
 VALUES: dict[str, Value | None] = {
     "s": "text",
@@ -70,6 +71,7 @@ def test_the_names_are_those_that_are_filled_in() -> None:
     assert names_in(data) == {"x", "z"}
 
 
+@settings(max_examples=size(100, 100_000))
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn", "Co"))))
 def test_a_text_stays_that_text_through_the_emitter(value: str) -> None:
     """Whatever the value holds, the document has the same names, and the text as it was given."""
