@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from image_library.controlplane.adapters.cloud_init_schema import CloudInitSchema
+from image_library.controlplane.adapters.provisioning_reader import WireReader
 from image_library.controlplane.adapters.system_clock import new_salt
 from image_library.controlplane.adapters.xml_answer_files import XmlAnswerFiles
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
@@ -14,7 +15,9 @@ from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import ConsolePiece
 from image_library.controlplane.services.clearing import Clearing
 from image_library.controlplane.services.deletions import Deletions
+from image_library.controlplane.services.profiles import ProfileService
 from image_library.controlplane.services.provisioning import SeedRenderer
+from image_library.controlplane.services.vm_batches import VmBatches
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
@@ -171,10 +174,14 @@ class VmPlane(Plane):
             downloads=self.downloads,
             adoptions=self.adoptions,
         )
+        self.profiles = ProfileService(
+            reader=WireReader(), documents=YamlDocuments(), new_id=self.new_id, **shared
+        )
         orders = VmOrders(
             records=self.records,
             sources=sources,
             trust=trust,
+            profiles=self.profiles,
             seeds=VmSeeds(
                 renderer=SeedRenderer(YamlDocuments()),
                 answers=AnswerFileRenderer(XmlAnswerFiles()),
@@ -198,6 +205,7 @@ class VmPlane(Plane):
             **shared,
         )
         self.vms = VmService(orders=orders, launches=self.launches, followers=self.followers, **everything)
+        self.batches = VmBatches(orders=orders, vms=self.vms)
 
     async def restarted(self) -> VmPlane:
         """As after a kill: nothing was said to anybody."""

@@ -14,6 +14,7 @@ import pytest
 from image_library.controlplane.app import ControlPlaneHandle, run_control_plane
 from image_library.controlplane.settings import Settings
 from tests.fakes.node_daemon import FakeNodeDaemon
+from tests.rpc.vm_door import door as door
 from tests.support.rpc import Json, RpcError, rpc, rpc_stream
 
 IMAGES = "limiquantix.storage.v1.ImageService"

@@ -20,8 +20,10 @@ from image_library.cli import (
     jobs,
     launch,
     nodes,
+    profiles,
     serve,
     vms,
+    vms_create,
     watch,
     web,
 )
@@ -37,6 +39,7 @@ ROOMS = (
     images_place,
     images_verify,
     images_words,
+    vms_create,
 )
 
 
@@ -59,6 +62,7 @@ def build() -> typer.Typer:
     app.add_typer(images.app, name="images")
     app.add_typer(catalog.app, name="catalog")
     app.add_typer(vms.app, name="vms")
+    app.add_typer(profiles.app, name="profiles")
     app.add_typer(nodes.app, name="nodes")
     app.add_typer(jobs.app, name="jobs")
     return app

@@ -11,6 +11,7 @@ from image_library.cli.servers import Server
 
 if TYPE_CHECKING:
     from limiquantix.compute.v1.node_connect import NodeServiceClientSync
+    from limiquantix.compute.v1.profile_connect import ProfileServiceClientSync
     from limiquantix.compute.v1.vm_connect import VMServiceClientSync
     from limiquantix.storage.v1.image_connect import ImageServiceClientSync
 
@@ -62,6 +63,12 @@ class Library:
         from limiquantix.compute.v1.node_connect import NodeServiceClientSync
 
         return NodeServiceClientSync(self.server.url, **self._options(UNARY_SECONDS))
+
+    @cached_property
+    def profiles(self) -> ProfileServiceClientSync:
+        from limiquantix.compute.v1.profile_connect import ProfileServiceClientSync
+
+        return ProfileServiceClientSync(self.server.url, **self._options(UNARY_SECONDS))
 
     def _options(self, patience: float) -> dict[str, Any]:
         from pyqwest import SyncClient

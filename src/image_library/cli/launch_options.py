@@ -72,6 +72,22 @@ ProvisioningOption = Annotated[
         help="Everything else the guest is told, as TOML: users, network, files, mounts and more.",
     ),
 ]
+ProfileOption = Annotated[
+    str,
+    typer.Option("--profile", metavar="NAME", help="What this profile says, and the other options on top."),
+]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the profile; may be given again."),
+]
+SecretParamOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret-param",
+        metavar="NAME=FILE",
+        help="A secret parameter: the file's first line; '-': standard input.",
+    ),
+]
 NodeOption = Annotated[str, typer.Option("--node", metavar="NODE", help="Run it there.")]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Make it although a look beforehand says that it will not come up.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from protobuf import Oneof
 
-from image_library.cli import keys, provisioning_file, sizes
+from image_library.cli import keys, profile_values, provisioning_file, sizes
 from image_library.domain.cloud_init import Provisioning, identity_of
 from image_library.domain.errors import (
     DiskTooSmall,
@@ -23,6 +24,7 @@ from image_library.domain.user_data import checked_text
 from limiquantix.compute.v1.vm_pb import (
     CloudInitConfig,
     CpuConfig,
+    CreateVMRequest,
     DiskDevice,
     GuestUser,
     MemoryConfig,
@@ -52,6 +54,9 @@ class Wish:
     user_data: Path | None = None
     password_file: str = ""
     provisioning: Path | None = None
+    profile: str = ""
+    params: tuple[str, ...] = ()
+    secret_params: tuple[str, ...] = ()
     node: str = ""
     force: bool = False
 
@@ -81,10 +86,13 @@ class Told:
     provisioned: provisioning_file.Provisioned
     # Of the user who logs in.
     password_hash: str = ""
+    # Values for the profile's parameters.
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret_parameters: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 def told(wish: Wish) -> Told:
-    """Raises: InvalidUserData, InvalidGuestSetting, InvalidPassword."""
+    """Raises: InvalidUserData, InvalidGuestSetting, InvalidPassword, InvalidParameter."""
     provisioned = provisioning_file.read(wish.provisioning)
     user_data = _user_data(wish.user_data)
     if user_data and provisioned.config.user_data:
@@ -100,6 +108,8 @@ def told(wish: Wish) -> Told:
         user_data=user_data or provisioned.config.user_data,
         provisioned=provisioned,
         password_hash=provisioning_file.password_from(wish.password_file) if wish.password_file else "",
+        parameters=profile_values.plain(list(wish.params)),
+        secret_parameters=profile_values.secret(list(wish.secret_params)),
     )
 
 
@@ -133,6 +143,19 @@ def judge(wish: Wish, key: keys.Key | None, said: Told) -> None:
         run_commands=wish.commands,
     )
     identity_of(asked, vm_name=wish.name or "vm", image_user="user", traits=GuestTraits())
+
+
+def request_of(wish: Wish, name: str, spec: VmSpec, said: Told) -> CreateVMRequest:
+    return CreateVMRequest(
+        name=name,
+        spec=spec,
+        start_on_create=True,
+        node_id=wish.node,
+        force=wish.force,
+        profile=wish.profile,
+        parameters=dict(said.parameters),
+        secret_parameters=dict(said.secret_parameters),
+    )
 
 
 def spec_of(wish: Wish, found: Found, image: Image | None, key: keys.Key | None, said: Told) -> VmSpec:

@@ -12,7 +12,7 @@ import typer
 from image_library.cli import background, boot, keys, lookup, places, sizes, ssh
 from image_library.cli.clients import Library
 from image_library.cli.downloads import fetched
-from image_library.cli.launch_request import Found, Told, Wish, judge, spec_of, told
+from image_library.cli.launch_request import Found, Told, Wish, judge, request_of, spec_of, told
 from image_library.cli.output import as_json, plain
 from image_library.cli.session import Session
 from image_library.domain.errors import NameTaken
@@ -66,7 +66,7 @@ def request_for(session: Session, wish: Wish) -> CreateVMRequest:
     found = _find(library, wish.image)
     name = next(_names(library, wish, found))
     spec = spec_of(wish, found, found.image, key, said)
-    return CreateVMRequest(name=name, spec=spec, start_on_create=True, node_id=wish.node)
+    return request_of(wish, name, spec, said)
 
 
 def _find(library: Library, wanted: str) -> Found:
@@ -116,11 +116,8 @@ def _create(
     spec = spec_of(wish, found, image, key, said)
     refused: NameTaken | None = None
     for name in islice(names, MOST_NAMES):
-        request = CreateVMRequest(
-            name=name, spec=spec, start_on_create=True, node_id=wish.node, force=wish.force
-        )
         try:
-            return library.vms.create_vm(request)
+            return library.vms.create_vm(request_of(wish, name, spec, said))
         except NameTaken as error:
             # Somebody was quicker: the next number. A name that was asked for has no next.
             refused = error

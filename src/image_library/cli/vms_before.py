@@ -32,6 +32,9 @@ def preview(
     run: options.RunOption = None,
     user_data: options.UserDataOption = None,
     provisioning: options.ProvisioningOption = None,
+    profile: options.ProfileOption = "",
+    param: options.ParamOption = None,
+    secret_param: options.SecretParamOption = None,
 ) -> None:
     """Show the documents that a VM would be given, to the byte; only hashes of passwords are hidden.
 
@@ -40,7 +43,8 @@ def preview(
     from image_library.cli.output import as_json, plain
 
     wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
-    files = {"user_data": user_data, "provisioning": provisioning}
+    files: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
+    files |= {"params": tuple(param or ()), "secret_params": tuple(secret_param or ())}
     request = _request(session, image, packages=package, commands=run, **wish, **files)
     shown = session.library.vms.preview_provisioning(request)
     if session.json:
@@ -67,6 +71,9 @@ def preflight(
     run: options.RunOption = None,
     user_data: options.UserDataOption = None,
     provisioning: options.ProvisioningOption = None,
+    profile: options.ProfileOption = "",
+    param: options.ParamOption = None,
+    secret_param: options.SecretParamOption = None,
     node: options.NodeOption = "",
 ) -> None:
     """Tell whether a VM would come up. Fails where something is red.
@@ -77,7 +84,8 @@ def preflight(
 
     wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     size: dict[str, Any] = {"cpus": cpus, "memory": memory, "disk": disk, "node": node}
-    files = {"user_data": user_data, "provisioning": provisioning}
+    files: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
+    files |= {"params": tuple(param or ()), "secret_params": tuple(secret_param or ())}
     request = _request(session, image, packages=package, commands=run, **wish, **size, **files)
     report = session.library.vms.preflight_vm(request)
     red = [finding for finding in report.findings if int(finding.severity) == 3]

@@ -30,6 +30,7 @@ from image_library.controlplane.handlers.interceptors import Errors, Undivided
 from image_library.controlplane.handlers.node_service import NodeHandlers
 from image_library.controlplane.handlers.once import Once
 from image_library.controlplane.handlers.pool_service import PoolHandlers
+from image_library.controlplane.handlers.profile_service import ProfileHandlers
 from image_library.controlplane.handlers.server import serving
 from image_library.controlplane.handlers.session_cookie import SessionCookie
 from image_library.controlplane.handlers.sign_in import SignIn, link_path
@@ -37,7 +38,7 @@ from image_library.controlplane.handlers.uploads import UploadHandlers
 from image_library.controlplane.handlers.vm_service import VmHandlers
 from image_library.controlplane.handlers.web import RpcApplication, answered_hosts, web_application
 from image_library.controlplane.handlers.web_files import WebFiles
-from image_library.controlplane.parts import ImageParts, World, image_parts, vm_service
+from image_library.controlplane.parts import ImageParts, World, image_parts, profile_service, vm_services
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.services.beside import run_beside
 from image_library.controlplane.services.catalog_updates import CatalogRules, CatalogUpdates, Parts
@@ -57,6 +58,7 @@ from image_library.controlplane.settings import Settings
 from image_library.domain.changes import Changes
 from image_library.wire.paging import PageTokens
 from limiquantix.compute.v1.node_connect import NodeServiceASGIApplication
+from limiquantix.compute.v1.profile_connect import ProfileServiceASGIApplication
 from limiquantix.compute.v1.vm_connect import VMServiceASGIApplication
 from limiquantix.storage.v1.image_connect import ImageServiceASGIApplication
 from limiquantix.storage.v1.pool_connect import StoragePoolServiceASGIApplication
@@ -184,10 +186,11 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     auth = gate.auth
     once = Once(RepeatedCalls(database=world.database, clock=world.clock))
     chain = (Errors(), auth, undivided, once)
-    vms = vm_service(world, vm_records, parts, settings.trust)
+    profiles = profile_service(world)
+    vms, batches = vm_services(world, vm_records, parts, profiles, settings.trust)
     stack.push_async_callback(vms.close)
     await vms.resume()
-    vm_application = VMServiceASGIApplication(VmHandlers(vms=vms, tokens=pages), interceptors=chain)
+    machines = VmHandlers(vms=vms, batches=batches, tokens=pages)
     run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
     access = HttpAccess(auth)
     uploads = UploadHandlers(parts.uploads, access, largest_bytes=settings.max_upload_gib << 30)
@@ -196,7 +199,8 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     return Doors(
         applications=[
             *_image_applications(parts, refreshes, updates, pages=pages, chain=chain),
-            vm_application,
+            VMServiceASGIApplication(machines, interceptors=chain),
+            ProfileServiceASGIApplication(ProfileHandlers(profiles, pages), interceptors=chain),
         ],
         plain=[*uploads.routes(), *files.routes()],
     )

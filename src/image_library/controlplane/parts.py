@@ -11,6 +11,7 @@ from image_library.controlplane.adapters.node_gateway import GrpcNodeGateway
 from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
 from image_library.controlplane.adapters.node_gateway_uploads import GrpcNodeUploads
 from image_library.controlplane.adapters.node_gateway_vms import GrpcNodeVms
+from image_library.controlplane.adapters.provisioning_reader import WireReader
 from image_library.controlplane.adapters.system_clock import new_id, new_salt
 from image_library.controlplane.adapters.xml_answer_files import XmlAnswerFiles
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
@@ -41,10 +42,12 @@ from image_library.controlplane.services.nodes import NodeService
 from image_library.controlplane.services.placement_conductor import Conductor
 from image_library.controlplane.services.placing import Placements
 from image_library.controlplane.services.pools import Pools
+from image_library.controlplane.services.profiles import ProfileService
 from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.repairs import Repairs
 from image_library.controlplane.services.upload_plan import Limits, UploadPlanner
 from image_library.controlplane.services.uploads import Uploads
+from image_library.controlplane.services.vm_batches import VmBatches
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
@@ -205,50 +208,70 @@ def _deletions(world: World, images: ImageService, vm_records: VmRecords) -> Del
     )
 
 
-def vm_service(world: World, records: VmRecords, parts: ImageParts, trust: TrustPolicy) -> VmService:
+def profile_service(world: World) -> ProfileService:
+    return ProfileService(
+        database=world.database,
+        reader=WireReader(),
+        documents=YamlDocuments(),
+        clock=world.clock,
+        new_id=new_id,
+    )
+
+
+def vm_services(
+    world: World, records: VmRecords, parts: ImageParts, profiles: ProfileService, trust: TrustPolicy
+) -> tuple[VmService, VmBatches]:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
-    return VmService(
+    orders = VmOrders(
         database=database,
         records=records,
-        orders=VmOrders(
+        sources=VmSources(
             database=database,
-            records=records,
-            sources=VmSources(
-                database=database,
-                catalog=world.catalog,
-                names=parts.images,
-                downloads=parts.downloads,
-                adoptions=parts.adoptions,
-            ),
-            trust=trust,
-            seeds=VmSeeds(
-                renderer=SeedRenderer(YamlDocuments()),
-                answers=AnswerFileRenderer(XmlAnswerFiles()),
-                new_salt=new_salt,
-            ),
-            preflight=VmPreflight(
-                database=database,
-                catalog=world.catalog,
-                documents=YamlDocuments(),
-                schema=CloudInitSchema(),
-                clock=clock,
-            ),
-            clock=clock,
-            new_id=new_id,
+            catalog=world.catalog,
+            names=parts.images,
+            downloads=parts.downloads,
+            adoptions=parts.adoptions,
         ),
-        launches=VmLaunches(
-            database=database,
-            records=records,
-            nodes=nodes,
-            followers=followers,
-            trust=trust,
-            changes=changes,
-            clock=clock,
+        trust=trust,
+        profiles=profiles,
+        seeds=VmSeeds(
+            renderer=SeedRenderer(YamlDocuments()),
+            answers=AnswerFileRenderer(XmlAnswerFiles()),
+            new_salt=new_salt,
         ),
+        preflight=_preflight(world),
+        clock=clock,
+        new_id=new_id,
+    )
+    launches = VmLaunches(
+        database=database,
+        records=records,
+        nodes=nodes,
+        followers=followers,
+        trust=trust,
+        changes=changes,
+        clock=clock,
+    )
+    vms = VmService(
+        database=database,
+        records=records,
+        orders=orders,
+        launches=launches,
         followers=followers,
         nodes=nodes,
         changes=changes,
         clock=clock,
+    )
+    return vms, VmBatches(orders=orders, vms=vms)
+
+
+def _preflight(world: World) -> VmPreflight:
+    return VmPreflight(
+        database=world.database,
+        catalog=world.catalog,
+        documents=YamlDocuments(),
+        schema=CloudInitSchema(),
+        clock=world.clock,
     )

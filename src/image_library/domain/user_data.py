@@ -96,6 +96,20 @@ def combine(ours: str, theirs: str) -> str:
     return checked_text(written.decode("utf-8"), field="user_data")
 
 
+def append(first: str, second: str) -> str:
+    """Two documents of any kind that cloud-init takes, as parts of one, each byte of them kept.
+
+    Raises:
+        InvalidUserData: one is of no such kind.
+    """
+    parts = [_their_part(first), _their_part(second)]
+    kept = [payload for part in parts for payload in _payloads(part)]
+    written = _written(MIMEMultipart(boundary=_boundary(first, second), _subparts=parts))
+    if _payloads(message_from_bytes(written)) != kept:
+        raise _refused("The user-data cannot be carried as a MIME part unchanged.")
+    return checked_text(written.decode("utf-8"), field="user_data")
+
+
 def cloud_configs(theirs: str) -> tuple[str, ...]:
     """The text of every #cloud-config in ``theirs``, which may be one itself or a multipart of several."""
     leaves = _leaves(_their_part(theirs))

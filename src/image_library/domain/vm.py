@@ -107,6 +107,8 @@ class Vm:
     # Where the version lies on the node; names it where it has no digest (an operator's file).
     image_path: str = ""
     ssh_user: str = ""
+    # What it was made of, as NAME@REVISION.
+    profile: str = ""
     seed: SeedDocuments
     start_on_create: bool = True
     # What should be known of its image, one sentence each.

@@ -11,6 +11,7 @@ from image_library.domain.identity import valid_name
 from image_library.domain.image import Requirements
 from image_library.domain.machine import GIB, MAX_CORES, MAX_MEMORY_MIB, MIN_MEMORY_MIB
 from image_library.domain.network_wish import NetworkWish, network_of
+from image_library.domain.secret import Secret
 from image_library.domain.vm import Datasource
 from image_library.domain.windows.answers import WindowsWish
 
@@ -55,6 +56,10 @@ class VmWish:
     node: str = ""
     # Make it although a look beforehand says that it will not come up.
     force: bool = False
+    # By name, with values for its parameters. Once it is applied, NAME@REVISION and no values.
+    profile: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret_parameters: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     from_template: bool = False
     # For Windows, instead of ``provisioning``.
     windows: WindowsWish | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from image_library.domain.secret import Secret
 from image_library.domain.vm import PowerState, Vm
+from image_library.domain.vm_batch import Outcome
 from image_library.domain.vm_wish import DiskWish, VmWish
 from image_library.wire.network import network_from_wire
 from image_library.wire.provisioning import (
@@ -47,6 +49,17 @@ def vm_to_wire(vm: Vm) -> vm_pb.VirtualMachine:
     )
 
 
+def created_to_wire(outcome: Outcome) -> vm_pb.CreatedVM:
+    created = vm_pb.CreatedVM(name=outcome.name)
+    if outcome.vm is not None:
+        created.vm = vm_to_wire(outcome.vm)
+    if outcome.failure is not None:
+        created.error_code = outcome.failure.code
+        created.error_message = outcome.failure.message
+        created.error_remedy = outcome.failure.remedy
+    return created
+
+
 def _spec(vm: Vm) -> vm_pb.VmSpec:
     return vm_pb.VmSpec(
         cpu=vm_pb.CpuConfig(cores=vm.cores),
@@ -76,6 +89,7 @@ def _status(vm: Vm) -> vm_pb.VmStatus:
         image_name=vm.image_name,
         job_id=vm.job_id,
         warnings=list(vm.warnings),
+        profile=vm.profile,
     )
     if vm.failure:
         status.error_message = vm.failure.message
@@ -114,6 +128,9 @@ def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
         start_on_create=request.start_on_create,
         node=request.node_id,
         force=request.force,
+        profile=request.profile,
+        parameters=dict(request.parameters),
+        secret_parameters={name: Secret(text) for name, text in request.secret_parameters.items()},
         from_template=bool(request.template_id or template.source_template_id or template.is_template),
         windows=windows_from_wire(method.value) if method and method.field == "sysprep" else None,
     )

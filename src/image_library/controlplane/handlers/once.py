@@ -18,6 +18,8 @@ from image_library.wire.keys import HEADER, changes_something
 Q = TypeVar("Q")
 S = TypeVar("S")
 Context = RequestContext[Any, Any]
+# How the names of fields end that hold them.
+_SECRETS = ("password", "secretparameters")
 
 
 def key_of(ctx: Context) -> str:
@@ -65,11 +67,11 @@ def _packed(answer: object) -> str:
 def _digest(request: object) -> str:
     """The same for requests that say the same, in whatever order their maps were sent.
 
-    Passwords are left out: from a quick digest that is kept for days one could guess them.
+    Passwords and secret parameters are left out: from a quick digest that is kept one could guess them.
     """
     said = json.loads(cast("Message", request).to_json(), object_pairs_hook=_without_passwords)
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _without_passwords(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in pairs if not name.lower().endswith("password")}
+    return {name: value for name, value in pairs if not name.lower().endswith(_SECRETS)}

@@ -19,6 +19,7 @@ _IMAGES = "limiquantix.storage.v1.ImageService"
 _POOLS = "limiquantix.storage.v1.StoragePoolService"
 _VOLUMES = "limiquantix.storage.v1.VolumeService"
 _VMS = "limiquantix.compute.v1.VMService"
+_PROFILES = "limiquantix.compute.v1.ProfileService"
 _NODES = "limiquantix.compute.v1.NodeService"
 
 RIGHTS: dict[str, frozenset[Role]] = {
@@ -68,6 +69,11 @@ RIGHTS: dict[str, frozenset[Role]] = {
     f"{_VMS}/PreviewProvisioning": _OPERATOR,
     f"{_VMS}/PreflightVM": _OPERATOR,
     f"{_VMS}/ReadConsole": _OPERATOR,
+    f"{_VMS}/CreateVMs": _OPERATOR,
+    f"{_PROFILES}/CreateProfile": _OPERATOR,
+    f"{_PROFILES}/GetProfile": _OPERATOR,
+    f"{_PROFILES}/ListProfiles": _OPERATOR,
+    f"{_PROFILES}/DeleteProfile": _OPERATOR,
     f"{_NODES}/RegisterNode": _NODE_TOO,
     f"{_NODES}/GetNode": _OPERATOR,
     f"{_NODES}/ListNodes": _OPERATOR,

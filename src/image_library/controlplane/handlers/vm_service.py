@@ -11,13 +11,14 @@ from protobuf.wkt import Empty
 
 from image_library.controlplane.handlers.once import key_of
 from image_library.controlplane.ports.vms import VmFilter
+from image_library.controlplane.services.vm_batches import VmBatches
 from image_library.controlplane.services.vms import Deletion, VmService
 from image_library.domain.paging import Page
 from image_library.domain.vm import PowerState, Vm
 from image_library.wire.paging import PageTokens
 from image_library.wire.preflight import preflight_to_wire
 from image_library.wire.provisioning import preview_to_wire
-from image_library.wire.vm import states_from_wire, vm_to_wire, wish_from_wire
+from image_library.wire.vm import created_to_wire, states_from_wire, vm_to_wire, wish_from_wire
 from limiquantix.compute.v1 import vm_connect
 from limiquantix.compute.v1 import vm_pb as pb
 
@@ -27,12 +28,18 @@ Context = RequestContext[Any, Any]
 class VmHandlers(vm_connect.VMService):
     """RPCs that are not here answer UNIMPLEMENTED."""
 
-    def __init__(self, *, vms: VmService, tokens: PageTokens) -> None:
+    def __init__(self, *, vms: VmService, batches: VmBatches, tokens: PageTokens) -> None:
         self._vms = vms
+        self._batches = batches
         self._tokens = tokens
 
     async def create_vm(self, request: pb.CreateVMRequest, ctx: Context, /) -> pb.VirtualMachine:
         return vm_to_wire(await self._vms.create(wish_from_wire(request), key=key_of(ctx)))
+
+    async def create_v_ms(self, request: pb.CreateVMsRequest, ctx: Context, /) -> pb.CreateVMsResponse:
+        wish = wish_from_wire(request.vm or pb.CreateVMRequest())
+        made = await self._batches.create(wish, request.count, key=key_of(ctx))
+        return pb.CreateVMsResponse(vms=[created_to_wire(one) for one in made])
 
     async def get_vm(self, request: pb.GetVMRequest, ctx: Context, /) -> pb.VirtualMachine:
         return vm_to_wire(await self._vms.get(request.id))

@@ -11,6 +11,7 @@ from image_library.controlplane.ports.copies import Copies
 from image_library.controlplane.ports.images import Images
 from image_library.controlplane.ports.jobs import Jobs
 from image_library.controlplane.ports.nodes import Nodes
+from image_library.controlplane.ports.profiles import Profiles
 from image_library.controlplane.ports.refreshes import Refreshes
 from image_library.controlplane.ports.sessions import Sessions
 from image_library.controlplane.ports.tombstones import Tombstones
@@ -53,6 +54,9 @@ class Records(Protocol):
 
     @property
     def sessions(self) -> Sessions: ...
+
+    @property
+    def profiles(self) -> Profiles: ...
 
 
 class Database(Protocol):

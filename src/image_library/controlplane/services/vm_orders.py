@@ -8,6 +8,7 @@ import structlog
 
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.profiles import ProfileService
 from image_library.controlplane.services.provisioning import Seed
 from image_library.controlplane.services.vm_launch import bound_if_ready
 from image_library.controlplane.services.vm_preflight import VmPreflight, refuse_red
@@ -39,6 +40,7 @@ class VmOrders:
         records: VmRecords,
         sources: VmSources,
         trust: TrustPolicy,
+        profiles: ProfileService,
         seeds: VmSeeds,
         preflight: VmPreflight,
         clock: Clock,
@@ -48,23 +50,31 @@ class VmOrders:
         self._records = records
         self._sources = sources
         self._trust = trust
+        self._profiles = profiles
         self._seeds = seeds
         self._preflight = preflight
         self._clock = clock
         self._new_id = new_id
 
-    async def made(self, key: str) -> Vm | None:
-        """The VM that a call with this key has made, where it is still there."""
+    async def prepared(self, wish: VmWish) -> VmWish:
+        """The wish on top of its profile, and without a password in plain: what ``place`` takes.
+
+        Raises:
+            LibraryError: the profile, its parameters or a password cannot be used.
+        """
+        return await self._seeds.prepared(await self._profiles.applied(wish))
+
+    async def made(self, key: str, what: str = "vm") -> Vm | None:
+        """The VM that a call with this key has made as its ``what``, where it is still there."""
         async with self._database.read() as records:
             made = await records.calls.made(key)
-            return await records.vms.get(made["vm"]) if made else None
+            return await records.vms.get(made[what]) if what in made else None
 
-    async def place(self, wish: VmWish, *, key: str = "") -> Vm:
+    async def place(self, wish: VmWish, *, key: str = "", what: str = "vm") -> Vm:
         """The VM, recorded as PROVISIONING: bound to its version, or to the job that brings it.
 
         Everything that can be refused is refused before a download is begun and before the row is there.
         """
-        wish = await self._seeds.prepared(wish)
         disk = judge(wish)
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
         # Also before a download is begun that could never prove enough.
@@ -81,7 +91,7 @@ class VmOrders:
             firmware = firmware_for(wish, placed.image.requirements)
             vm = await bound_if_ready(records, _at(vm, placed).evolve(firmware=firmware), self._trust)
             await records.vms.save(vm)
-            await records.calls.note(key, vm=vm.id)
+            await records.calls.note(key, **{what: vm.id})
         return vm
 
     async def place_again(self, vm: Vm) -> Vm:
@@ -97,7 +107,7 @@ class VmOrders:
 
     async def preview(self, wish: VmWish) -> Seed:
         """The seed that ``place`` would record, with a mark for each password's hash; nothing is recorded."""
-        wish = await self._seeds.prepared(wish)
+        wish = await self.prepared(wish)
         disk = judge(wish)
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
         vm_id = self._new_id()
@@ -111,7 +121,7 @@ class VmOrders:
             UnknownImage, UnknownNode, AmbiguousImage: what it names is not there.
         """
         try:
-            wish = await self._seeds.prepared(wish)
+            wish = await self.prepared(wish)
             disk = judge(wish)
             source = await self._sources.find(disk, wish.node, project=wish.project_id)
             if source.image is not None:
@@ -152,6 +162,7 @@ class VmOrders:
             mac_address=first,
             more_mac_addresses=tuple(more),
             ssh_user=seed.user,
+            profile=wish.profile,
             seed=seed.documents,
             start_on_create=wish.start_on_create,
             report=VmReport(

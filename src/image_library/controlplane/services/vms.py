@@ -96,7 +96,14 @@ class VmService:
         made = await self._orders.made(key)
         if made is not None:
             return await self._shown(made)
-        vm = await self._orders.place(wish, key=key)
+        return await self.create_prepared(await self._orders.prepared(wish), key=key)
+
+    async def create_prepared(self, wish: VmWish, *, key: str = "", what: str = "vm") -> Vm:
+        """As ``create``, for a wish that is prepared; ``what``: the name of its note under the key."""
+        made = await self._orders.made(key, what)
+        if made is not None:
+            return await self._shown(made)
+        vm = await self._orders.place(wish, key=key, what=what)
         log.info("vm_recorded", vm_id=vm.id, node_id=vm.node_id, image_id=vm.image_id, job_id=vm.job_id)
         if vm.has_image:
             return await self._launches.now(vm)

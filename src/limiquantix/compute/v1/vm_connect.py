@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import vm_pb
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -80,6 +80,12 @@ class VMService(Protocol):
     async def preflight_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, PreflightReport], /) -> PreflightReport:
         """
         Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def create_v_ms(self, request: CreateVMsRequest, ctx: RequestContext[CreateVMsRequest, CreateVMsResponse], /) -> CreateVMsResponse:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -238,6 +244,17 @@ class VMServiceASGIApplication(ConnectASGIApplication[VMService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.preflight_vm,
+                ),
+                "/limiquantix.compute.v1.VMService/CreateVMs": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CreateVMs",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=CreateVMsRequest,
+                        output=CreateVMsResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.create_v_ms,
                 ),
                 "/limiquantix.compute.v1.VMService/ReadConsole": Endpoint.server_stream(
                     method=MethodInfo(
@@ -519,6 +536,29 @@ class VMServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def create_v_ms(
+        self,
+        request: CreateVMsRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CreateVMsResponse:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateVMs",
+                service_name="limiquantix.compute.v1.VMService",
+                input=CreateVMsRequest,
+                output=CreateVMsResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     def read_console(
         self,
         request: ReadConsoleRequest,
@@ -592,6 +632,12 @@ class VMServiceSync(Protocol):
     def preflight_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, PreflightReport], /) -> PreflightReport:
         """
         Will it come up? CreateVM looks too, and refuses what has a blocker.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def create_v_ms(self, request: CreateVMsRequest, ctx: RequestContext[CreateVMsRequest, CreateVMsResponse], /) -> CreateVMsResponse:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -748,6 +794,17 @@ class VMServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.preflight_vm,
+                ),
+                "/limiquantix.compute.v1.VMService/CreateVMs": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CreateVMs",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=CreateVMsRequest,
+                        output=CreateVMsResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.create_v_ms,
                 ),
                 "/limiquantix.compute.v1.VMService/ReadConsole": EndpointSync.server_stream(
                     method=MethodInfo(
@@ -1023,6 +1080,29 @@ class VMServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.compute.v1.VMService",
                 input=CreateVMRequest,
                 output=PreflightReport,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def create_v_ms(
+        self,
+        request: CreateVMsRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CreateVMsResponse:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateVMs",
+                service_name="limiquantix.compute.v1.VMService",
+                input=CreateVMsRequest,
+                output=CreateVMsResponse,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -98,6 +98,14 @@ class VMServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def create_v_ms(self, request: CreateVMsRequest, context: aio.ServicerContext) -> CreateVMsResponse:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def read_console(self, request: ReadConsoleRequest, context: aio.ServicerContext) -> AsyncIterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
@@ -168,6 +176,11 @@ class VMServiceService:
                 self.preflight_vm,
                 request_deserializer=CreateVMRequest.from_binary,
                 response_serializer=PreflightReport.to_binary,
+            ),
+            "CreateVMs": unary_unary_rpc_method_handler(
+                self.create_v_ms,
+                request_deserializer=CreateVMsRequest.from_binary,
+                response_serializer=CreateVMsResponse.to_binary,
             ),
             "ReadConsole": unary_stream_rpc_method_handler(
                 self.read_console,
@@ -243,6 +256,11 @@ class VMServiceClient:
             "/limiquantix.compute.v1.VMService/PreflightVM",
             request_serializer=CreateVMRequest.to_binary,
             response_deserializer=PreflightReport.from_binary,
+        )
+        self._create_v_ms = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/CreateVMs",
+            request_serializer=CreateVMsRequest.to_binary,
+            response_deserializer=CreateVMsResponse.from_binary,
         )
         self._read_console = channel.unary_stream(
             "/limiquantix.compute.v1.VMService/ReadConsole",
@@ -409,6 +427,21 @@ class VMServiceClient:
         """
         return self._preflight_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def create_v_ms(
+        self,
+        request: CreateVMsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[CreateVMsRequest, CreateVMsResponse]:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
+        """
+        return self._create_v_ms(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def read_console(
         self,
         request: ReadConsoleRequest,
@@ -501,6 +534,14 @@ class VMServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def create_v_ms(self, request: CreateVMsRequest, context: ServicerContext) -> CreateVMsResponse:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def read_console(self, request: ReadConsoleRequest, context: ServicerContext) -> Iterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
@@ -571,6 +612,11 @@ class VMServiceServiceSync:
                 self.preflight_vm,
                 request_deserializer=CreateVMRequest.from_binary,
                 response_serializer=PreflightReport.to_binary,
+            ),
+            "CreateVMs": unary_unary_rpc_method_handler(
+                self.create_v_ms,
+                request_deserializer=CreateVMsRequest.from_binary,
+                response_serializer=CreateVMsResponse.to_binary,
             ),
             "ReadConsole": unary_stream_rpc_method_handler(
                 self.read_console,
@@ -646,6 +692,11 @@ class VMServiceClientSync:
             "/limiquantix.compute.v1.VMService/PreflightVM",
             request_serializer=CreateVMRequest.to_binary,
             response_deserializer=PreflightReport.from_binary,
+        )
+        self._create_v_ms = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/CreateVMs",
+            request_serializer=CreateVMsRequest.to_binary,
+            response_deserializer=CreateVMsResponse.from_binary,
         )
         self._read_console = channel.unary_stream(
             "/limiquantix.compute.v1.VMService/ReadConsole",
@@ -811,6 +862,21 @@ class VMServiceClientSync:
         Will it come up? CreateVM looks too, and refuses what has a blocker.
         """
         return self._preflight_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def create_v_ms(
+        self,
+        request: CreateVMsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> CreateVMsResponse:
+        """
+        Up to 256 alike. What one of them is refused for keeps no other from being made.
+        """
+        return self._create_v_ms(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def read_console(
         self,

@@ -261,7 +261,10 @@ async def test_the_stages_of_cloud_init_are_read_from_a_real_console(
 async def test_secrets_are_not_in_the_process_list(daemon: Daemon) -> None:
     await daemon.vms.create(order(user_data="#cloud-config\npassword: canary\n"))
     await daemon.vms.start("vm-1")
-    assert b"canary" not in content(Path(f"/proc/{daemon.pid('vm-1')}/cmdline"))
+    for name in ("cmdline", "environ"):
+        said = content(Path(f"/proc/{daemon.pid('vm-1')}/{name}"))
+        assert said
+        assert b"canary" not in said
 
 
 def test_works_in_the_loop_that_the_programs_run_in(tmp_path: Path, idle_image: PublishedImage) -> None:

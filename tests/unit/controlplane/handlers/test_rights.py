@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from image_library.controlplane.handlers.rights import RIGHTS, Role
-from limiquantix.compute.v1 import node_pb, vm_pb
+from limiquantix.compute.v1 import node_pb, profile_pb, vm_pb
 from limiquantix.storage.v1 import image_pb, pool_pb, volume_pb
 
-FILES = (image_pb, pool_pb, volume_pb, vm_pb, node_pb)
+FILES = (image_pb, pool_pb, volume_pb, vm_pb, node_pb, profile_pb)
 
 
 def every_rpc() -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_library.catalog.loader import load_catalog
@@ -24,6 +24,7 @@ from image_library.domain.network_config import (
     StaticAddress,
     parse_static_address,
 )
+from tests.support.sizes import size
 
 GOLDEN = Path(__file__).parents[3] / "data" / "cloud_init"
 CATALOG = load_catalog()
@@ -154,6 +155,7 @@ def test_a_seed_does_not_print() -> None:
     assert "canary" not in repr(seed)
 
 
+@settings(max_examples=size(100, 100_000))
 @given(st.lists(TEXT, max_size=3))
 def test_any_command_reaches_the_guest_as_it_is_or_is_refused(lines: list[str]) -> None:
     try:
@@ -163,6 +165,7 @@ def test_any_command_reaches_the_guest_as_it_is_or_is_refused(lines: list[str]) 
     assert [command[2] for command in document["runcmd"][1:]] == lines
 
 
+@settings(max_examples=size(100, 100_000))
 @given(TEXT)
 def test_any_package_reaches_the_guest_as_it_is_or_is_refused(name: str) -> None:
     try:
@@ -172,6 +175,7 @@ def test_any_package_reaches_the_guest_as_it_is_or_is_refused(name: str) -> None
     assert document["packages"][-1] == name
 
 
+@settings(max_examples=size(100, 100_000))
 @given(TEXT, TEXT)
 def test_any_host_name_and_user_reach_the_guest_as_they_are_or_are_refused(hostname: str, user: str) -> None:
     try:
@@ -182,6 +186,7 @@ def test_any_host_name_and_user_reach_the_guest_as_they_are_or_are_refused(hostn
     assert document["users"][0]["name"] == (user or "debian")
 
 
+@settings(max_examples=size(100, 100_000))
 @given(TEXT)
 def test_any_comment_of_a_key_changes_nothing_but_the_comment(comment: str) -> None:
     try:

@@ -20,6 +20,7 @@ from image_library.controlplane.adapters.database.engines import Engines
 from image_library.controlplane.adapters.database.images import DatabaseImages
 from image_library.controlplane.adapters.database.jobs import DatabaseJobs
 from image_library.controlplane.adapters.database.nodes import DatabaseNodes
+from image_library.controlplane.adapters.database.profiles import DatabaseProfiles
 from image_library.controlplane.adapters.database.refreshes import DatabaseRefreshes
 from image_library.controlplane.adapters.database.schema import bring_up_to_date
 from image_library.controlplane.adapters.database.sessions import DatabaseSessions
@@ -46,6 +47,7 @@ class DatabaseRecords:
         self.refreshes = DatabaseRefreshes(connection)
         self.calls = DatabaseCalls(connection)
         self.sessions = DatabaseSessions(connection)
+        self.profiles = DatabaseProfiles(connection)
 
 
 class SqlDatabase:

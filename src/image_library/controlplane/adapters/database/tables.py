@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 # The revision of the newest migration. A test holds it, and these tables, to the migrations.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 
@@ -186,6 +186,21 @@ vms = Table(
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("project_id", "name", name="uq_vms_name"),
     Index("ix_vms_newest", "created_at", "id"),
+)
+
+# What guests are told alike.
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    # In small letters: two names that differ in capitals only are one.
+    Column("name_key", String, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("project_id", "name_key", name="uq_profiles_name"),
+    Index("ix_profiles_newest", "created_at", "id"),
 )
 
 # What each publisher was last heard to say.

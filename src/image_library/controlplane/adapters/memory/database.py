@@ -13,6 +13,7 @@ from image_library.controlplane.adapters.memory.copies import MemoryCopies
 from image_library.controlplane.adapters.memory.images import MemoryImages
 from image_library.controlplane.adapters.memory.jobs import MemoryJobs
 from image_library.controlplane.adapters.memory.nodes import MemoryNodes
+from image_library.controlplane.adapters.memory.profiles import MemoryProfiles
 from image_library.controlplane.adapters.memory.refreshes import MemoryRefreshes
 from image_library.controlplane.adapters.memory.sessions import MemorySessions
 from image_library.controlplane.adapters.memory.tables import Tables
@@ -36,6 +37,7 @@ class MemoryRecords:
         self.refreshes = MemoryRefreshes(tables)
         self.calls = MemoryCalls(tables)
         self.sessions = MemorySessions(tables)
+        self.profiles = MemoryProfiles(tables)
 
 
 class MemoryDatabase:

@@ -12,6 +12,7 @@ from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.node import Node
 from image_library.domain.paging import Cursor, Key, Page, PageRequest, micros
+from image_library.domain.profiles.profile import Profile
 from image_library.domain.refresh import Finding, Landing
 from image_library.domain.repeats import KnownCall
 from image_library.domain.session import Session
@@ -43,6 +44,7 @@ class Tables:
     landings: dict[str, Landing] = field(default_factory=dict[str, Landing])
     calls: dict[str, KnownCall] = field(default_factory=dict[str, KnownCall])
     sessions: dict[str, Session] = field(default_factory=dict[str, Session])
+    profiles: dict[str, Profile] = field(default_factory=dict[str, Profile])
     # The sequence number at which something of a kind was removed.
     removed: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     removed_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
@@ -78,6 +80,7 @@ class Tables:
             landings=dict(self.landings),
             calls=dict(self.calls),
             sessions=dict(self.sessions),
+            profiles=dict(self.profiles),
             removed=dict(self.removed),
             removed_at=dict(self.removed_at),
             tombstones=dict(self.tombstones),

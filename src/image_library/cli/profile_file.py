@@ -1,0 +1,61 @@
+"""A profile's file: TOML with a head, ``[provisioning]`` and ``[[parameters]]``."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import cast
+
+from image_library.domain.errors import InvalidProfile, printable
+from limiquantix.compute.v1.profile_pb import CreateProfileRequest, UserDataRule
+
+_RULES = {"allow": UserDataRule.ALLOW, "deny": UserDataRule.DENY, "append": UserDataRule.APPEND}
+_TYPES = ("string", "secret", "integer", "boolean", "list")
+
+
+def read(path: Path, *, name: str, replace: bool) -> CreateProfileRequest:
+    """The request that the file and the options make.
+
+    Raises:
+        InvalidProfile: it cannot be read, is no TOML, or has a field that there is not.
+    """
+    shown = printable(str(path))
+    try:
+        said = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidProfile(f"'{shown}' cannot be read: {error.strerror}.", field="file") from None
+    except (ValueError, RecursionError):
+        raise InvalidProfile(f"'{shown}' is not valid TOML.", field="file") from None
+    rule = said.pop("user_data_rule", "append")
+    if rule not in _RULES:
+        raise InvalidProfile("user_data_rule is allow, deny or append.", field="user_data_rule")
+    for parameter in said.get("parameters", []):
+        _as_on_the_wire(parameter)
+    try:
+        request = CreateProfileRequest.from_json(json.dumps(said))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidProfile(f"'{shown}' does not fit: {printable(str(error), 200)}.", field="file") from None
+    request.name = name or request.name
+    request.user_data_rule = _RULES[rule]
+    request.replace = replace
+    return request
+
+
+def _as_on_the_wire(parameter: dict[str, object]) -> None:
+    """Values as the text that they would be given as, and the type's name as the wire has it."""
+    kind = parameter.get("type", "string")
+    if kind not in _TYPES:
+        raise InvalidProfile(f"A parameter's type is one of {', '.join(_TYPES)}.", field="parameters.type")
+    parameter["type"] = str(kind).upper()
+    if "default" in parameter:
+        parameter["default"] = _text(parameter["default"])
+    allowed = parameter.get("allowed", [])
+    if isinstance(allowed, list):
+        parameter["allowed"] = [_text(one) for one in cast("list[object]", allowed)]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_text, cast("list[object]", value)))
+    return str(value).lower() if isinstance(value, bool) else str(value)
