@@ -54,6 +54,10 @@ from image_library.domain.errors.machine import (
 )
 from image_library.domain.errors.requests import (
     AmbiguousImage,
+    ConsoleIdle,
+    ConsoleMissing,
+    ConsolesFull,
+    ConsoleTicket,
     DiskTooSmall,
     IdempotencyConflict,
     ImageChanged,
@@ -160,6 +164,10 @@ __all__ = [
     "CatalogUnsigned",
     "ChecksumMissing",
     "CloudInitFailed",
+    "ConsoleIdle",
+    "ConsoleMissing",
+    "ConsoleTicket",
+    "ConsolesFull",
     "ConvertFailed",
     "ConvertKilled",
     "ConvertNeedless",
