@@ -12,7 +12,7 @@ from grpc import aio
 from protobuf.wkt import Empty
 
 from image_library.domain.changes import Changes
-from image_library.domain.errors import LibraryError, UnknownVm
+from image_library.domain.errors import LibraryError, UnknownVm, VmNotRunning
 from image_library.domain.machine import MachineOrder
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
 from image_library.wire.errors import to_grpc
@@ -115,6 +115,18 @@ class GrpcVmNode(NodeDaemonServiceService):
         await self._vm(request.vm_id, context)
         for at in range(request.offset, len(self.console), 4):
             yield pb.ConsoleChunk(offset=at, data=self.console[at : at + 4])
+
+    async def attach_console(
+        self, request_iterator: AsyncIterator[pb.ConsoleInput], context: Context
+    ) -> AsyncIterator[pb.ConsoleOutput]:
+        """Greets, then gives back what is typed; "stop" stops the VM."""
+        first = await anext(aiter(request_iterator))
+        await self._vm(first.vm_id, context)
+        yield pb.ConsoleOutput(data=b"login: ")
+        async for message in request_iterator:
+            if message.data == b"stop":
+                await _abort(context, VmNotRunning("The VM has stopped."))
+            yield pb.ConsoleOutput(data=message.data)
 
     async def _vm(self, vm_id: str, context: Context) -> VmReport:
         await self._known_caller(context)

@@ -103,7 +103,7 @@ def _too_slow(vm: VirtualMachine, stages: Stages, seconds: float) -> BootTimeout
 
 
 def _console(vm: VirtualMachine) -> str:
-    return f"Look at its serial console: 'limiquantix vms console {plain(vm.name)}'."
+    return f"Look at its serial console: 'limiquantix vms logs {plain(vm.name)}'."
 
 
 def vm_failure(vm: VirtualMachine) -> LibraryError | None:
@@ -128,5 +128,5 @@ def cloud_init_failure(vm: VirtualMachine) -> CloudInitFailed | None:
     named = "; ".join(plain(error) for error in status.cloud_init_errors) or "it names none"
     return CloudInitFailed(
         f"cloud-init reports errors in '{plain(vm.name)}': {named}.",
-        remedy=f"Log in and read /var/log/cloud-init.log, or 'limiquantix vms console {plain(vm.name)}'.",
+        remedy=f"Log in and read /var/log/cloud-init.log, or 'limiquantix vms logs {plain(vm.name)}'.",
     )

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from image_library.cli import vms_before
-from image_library.cli.completion import complete_vms
+from image_library.cli import vms_before, vms_consoles
 from image_library.cli.session import Session, YesOption, command, confirm
+from image_library.cli.vm_argument import VmArgument
 
 if TYPE_CHECKING:
     from limiquantix.compute.v1.vm_pb import VirtualMachine
 
 app = typer.Typer(no_args_is_help=True, help="Virtual machines.")
 vms_before.register(app)
-VmArgument = Annotated[
-    str, typer.Argument(metavar="VM", help="The VM's name or id.", autocompletion=complete_vms)
-]
 
 
 @command(app, "list")
@@ -79,20 +76,7 @@ def ssh_vm(
         ) from None
 
 
-@command(app, "console")
-def show_console(
-    session: Session,
-    vm: VmArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the guest writes.")] = False,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="The guest's bytes as they are, control sequences included.")
-    ] = False,
-) -> None:
-    """Print a VM's serial console, also when nothing else in it answers."""
-    from image_library.cli.consoles import show
-    from image_library.cli.lookup import the_vm
-
-    show(session, the_vm(session.library, vm), follow=follow, raw=raw)
+vms_consoles.register(app)
 
 
 @command(app, "start")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from image_library.catalog.loader import load_catalog
 from image_library.controlplane.adapters.catalog_files import CatalogFile, CatalogFiles
@@ -18,10 +18,12 @@ from image_library.controlplane.adapters.database.database import open_database
 from image_library.controlplane.adapters.ed25519 import verify
 from image_library.controlplane.adapters.listening import listening_socket, url_of
 from image_library.controlplane.adapters.node_channels import NodeChannels
+from image_library.controlplane.adapters.node_gateway_consoles import GrpcNodeConsoles
 from image_library.controlplane.adapters.node_gateway_images import GrpcNodeImages
 from image_library.controlplane.adapters.node_gateway_publishers import GrpcPublishers, GrpcSmallFiles
 from image_library.controlplane.adapters.system_clock import SystemClock, new_id
 from image_library.controlplane.handlers.auth import Auth, Tokens
+from image_library.controlplane.handlers.console_sockets import ConsoleSockets
 from image_library.controlplane.handlers.http_access import HttpAccess
 from image_library.controlplane.handlers.image_files import ImageFiles
 from image_library.controlplane.handlers.image_service import ImageHandlers
@@ -42,6 +44,7 @@ from image_library.controlplane.parts import ImageParts, World, image_parts, pro
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.services.beside import run_beside
 from image_library.controlplane.services.catalog_updates import CatalogRules, CatalogUpdates, Parts
+from image_library.controlplane.services.consoles import Consoles
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.image_bytes import ImageBytes
 from image_library.controlplane.services.publisher_desk import PublisherDesk
@@ -93,7 +96,7 @@ class Doors:
     """What the web application opens: RPC services and plain HTTP."""
 
     applications: list[RpcApplication]
-    plain: list[Route]
+    plain: list[BaseRoute]
 
 
 @asynccontextmanager
@@ -190,7 +193,9 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     vms, batches = vm_services(world, vm_records, parts, profiles, settings.trust)
     stack.push_async_callback(vms.close)
     await vms.resume()
-    machines = VmHandlers(vms=vms, batches=batches, tokens=pages)
+    consoles = Consoles(records=vm_records, nodes=GrpcNodeConsoles(world.channels), clock=world.clock)
+    tls = settings.tls_cert is not None
+    machines = VmHandlers(vms=vms, batches=batches, consoles=consoles, tokens=pages, tls=tls)
     run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
     access = HttpAccess(auth)
     uploads = UploadHandlers(parts.uploads, access, largest_bytes=settings.max_upload_gib << 30)
@@ -202,7 +207,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
             VMServiceASGIApplication(machines, interceptors=chain),
             ProfileServiceASGIApplication(ProfileHandlers(profiles, pages), interceptors=chain),
         ],
-        plain=[*uploads.routes(), *files.routes()],
+        plain=[*uploads.routes(), *files.routes(), *ConsoleSockets(consoles, access).routes()],
     )
 
 

@@ -21,6 +21,7 @@ from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.grpc_server import Tls, serving
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
+from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
@@ -37,6 +38,7 @@ from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
+from image_library.node.services.consoles import Consoles
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.finish_image import Finishing
 from image_library.node.services.flatten_vm import FlattenVm
@@ -75,6 +77,7 @@ class NodeHandle:
 class _VmParts:
     vms: Vms
     streams: VmStreams
+    consoles: Consoles
     flattening: FlattenVm
     leftovers: VmLeftovers
     hypervisor: QemuHypervisor
@@ -121,6 +124,7 @@ async def run_node(
             publishers=publishers,
             vms=vm_parts.vms,
             streams=vm_parts.streams,
+            consoles=vm_parts.consoles,
         )
         registration = await _serve(stack, settings, daemon, registration)
         scrubs = bool(settings.scrub_rate and settings.scrub_interval)
@@ -253,6 +257,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     return _VmParts(
         vms=vms,
         streams=VmStreams(records=records, window=window, clock=world.clock),
+        consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
         flattening=FlattenVm(records=records, lives=lives, folders=folders, disks=disks),
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,

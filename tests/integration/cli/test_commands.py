@@ -243,8 +243,8 @@ def test_an_unknown_vm_is_answered_with_the_closest_names(cli: Cli, library: Fak
 def test_a_console_is_shown_without_what_could_harm_a_terminal(cli: Cli, library: FakeLibrary) -> None:
     library.vms.append(a_vm())
     library.console = (b"boot\r\n\x1b]0;own", b"ed\x07\x1b[2J\x1b[32mok\x1b[0m\n")
-    assert cli("vms", "console", "web").out == "boot\r\n\x1b[32mok\x1b[0m\n"
-    assert cli("vms", "console", "web", "--json").document["console"].startswith("boot")
+    assert cli("vms", "logs", "web").out == "boot\r\n\x1b[32mok\x1b[0m\n"
+    assert cli("vms", "logs", "web", "--json").document["console"].startswith("boot")
 
 
 def test_nodes_are_listed(cli: Cli, library: FakeLibrary) -> None:

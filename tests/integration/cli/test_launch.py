@@ -221,7 +221,7 @@ def test_a_guest_that_does_not_come_up_in_time_is_told_with_its_stage(
     ended = cli("launch", "debian-12", "--timeout", "1")
     assert ended.code == 10
     assert "has come no further than boot in 1 s" in ended.err
-    assert "vms console debian-12" in ended.err
+    assert "vms logs debian-12" in ended.err
 
 
 def test_a_disk_below_the_image_is_refused_though_the_wire_counts_in_gib(

@@ -82,7 +82,9 @@ class BodyGuard:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._but and scope.get("path", "").startswith(self._but):
+        # A WebSocket's frames are bounded by the server.
+        mine = scope["type"] == "http"
+        if not mine or (self._but and scope.get("path", "").startswith(self._but)):
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -24,6 +24,9 @@ class RefusalGuard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         if _is_plain_grpc(scope):
             await _refuse(scope, receive, send, status=415, told=Headers())
             return

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from image_library.domain.console import LARGEST_FRAME
 from image_library.domain.errors import InvalidSettings
 
 # Long enough for an answer under way; streams are ended.
@@ -54,10 +55,11 @@ async def serving(
 
 def _config(app: ASGIApp, tls_cert: Path | None, tls_key: Path | None) -> uvicorn.Config:
     quiet = {"access_log": False, "log_config": None, "server_header": False}
-    bare = {"ws": "none", "lifespan": "off", "proxy_headers": False}
+    bare = {"lifespan": "off", "proxy_headers": False}
+    sockets = {"ws": "wsproto", "ws_max_size": LARGEST_FRAME, "ws_per_message_deflate": False}
     tls = {"ssl_certfile": tls_cert, "ssl_keyfile": tls_key}
     limits = {"timeout_graceful_shutdown": GRACE_SECONDS}
-    options: dict[str, Any] = {**quiet, **bare, **tls, **limits}
+    options: dict[str, Any] = {**quiet, **bare, **sockets, **tls, **limits}
     return uvicorn.Config(app, http="httptools", **options)
 
 

@@ -11,10 +11,12 @@ from protobuf.wkt import Empty
 
 from image_library.controlplane.handlers.once import key_of
 from image_library.controlplane.ports.vms import VmFilter
+from image_library.controlplane.services.consoles import Consoles
 from image_library.controlplane.services.vm_batches import VmBatches
 from image_library.controlplane.services.vms import Deletion, VmService
 from image_library.domain.paging import Page
 from image_library.domain.vm import PowerState, Vm
+from image_library.wire.console_info import console_to_wire, kind_asked
 from image_library.wire.paging import PageTokens
 from image_library.wire.preflight import preflight_to_wire
 from image_library.wire.provisioning import preview_to_wire
@@ -28,9 +30,19 @@ Context = RequestContext[Any, Any]
 class VmHandlers(vm_connect.VMService):
     """RPCs that are not here answer UNIMPLEMENTED."""
 
-    def __init__(self, *, vms: VmService, batches: VmBatches, tokens: PageTokens) -> None:
+    def __init__(
+        self,
+        *,
+        vms: VmService,
+        batches: VmBatches,
+        consoles: Consoles,
+        tokens: PageTokens,
+        tls: bool = False,
+    ) -> None:
         self._vms = vms
         self._batches = batches
+        self._consoles = consoles
+        self._tls = tls
         self._tokens = tokens
 
     async def create_vm(self, request: pb.CreateVMRequest, ctx: Context, /) -> pb.VirtualMachine:
@@ -67,6 +79,13 @@ class VmHandlers(vm_connect.VMService):
     async def stop_vm(self, request: pb.StopVMRequest, ctx: Context, /) -> pb.VirtualMachine:
         timeout = request.timeout_sec
         return vm_to_wire(await self._vms.stop(request.id, force=request.force, timeout_seconds=timeout))
+
+    async def get_console(self, request: pb.GetConsoleRequest, ctx: Context, /) -> pb.ConsoleInfo:
+        invitation = await self._consoles.invite(request.vm_id, kind_asked(request.console_type))
+        headers = ctx.request_headers
+        # Behind something that ends TLS only the browser knows.
+        tls = self._tls or headers.get("origin", "").startswith("https:")
+        return console_to_wire(**vars(invitation), authority=headers.get("host", ""), tls=tls)
 
     async def watch_vm(self, request: pb.WatchVMRequest, ctx: Context, /) -> AsyncIterator[pb.VirtualMachine]:
         async with aclosing(self._vms.watch(request.vm_id)) as states:

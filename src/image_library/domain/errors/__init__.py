@@ -63,6 +63,10 @@ from image_library.domain.errors.profiles import (
 )
 from image_library.domain.errors.requests import (
     AmbiguousImage,
+    ConsoleIdle,
+    ConsoleMissing,
+    ConsolesFull,
+    ConsoleTicket,
     DiskTooSmall,
     IdempotencyConflict,
     ImageChanged,
@@ -169,6 +173,10 @@ __all__ = [
     "CatalogUnsigned",
     "ChecksumMissing",
     "CloudInitFailed",
+    "ConsoleIdle",
+    "ConsoleMissing",
+    "ConsoleTicket",
+    "ConsolesFull",
     "ConvertFailed",
     "ConvertKilled",
     "ConvertNeedless",

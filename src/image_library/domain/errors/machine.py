@@ -100,7 +100,7 @@ class BootTimeout(LibraryError):
 
     code = "vm.boot_timeout"
     kind = Kind.UNAVAILABLE
-    remedy_default = "Look at its serial console: 'limiquantix vms console NAME'."
+    remedy_default = "Look at its serial console: 'limiquantix vms logs NAME'."
 
 
 class CloudInitFailed(LibraryError):
@@ -108,7 +108,7 @@ class CloudInitFailed(LibraryError):
 
     code = "vm.cloud_init_failed"
     kind = Kind.PRECONDITION
-    remedy_default = "Log in and read /var/log/cloud-init.log, or 'limiquantix vms console NAME'."
+    remedy_default = "Log in and read /var/log/cloud-init.log, or 'limiquantix vms logs NAME'."
 
 
 class JailedProgramDied(LibraryError):

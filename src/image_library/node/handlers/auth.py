@@ -33,6 +33,8 @@ class CallGuard(aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         known = self._is_known(handler_call_details)
         method = str(handler_call_details.method)
+        if handler and handler.stream_stream:
+            return _talking(handler, known=known, method=method)
         if handler and handler.unary_stream:
             return _streaming(handler, known=known, method=method)
         if handler and handler.stream_unary:
@@ -68,6 +70,20 @@ def _streaming(handler: Any, *, known: bool, method: str) -> grpc.RpcMethodHandl
             await _abort(context, error, method)
 
     return grpc.unary_stream_rpc_method_handler(
+        call, handler.request_deserializer, handler.response_serializer
+    )
+
+
+def _talking(handler: Any, *, known: bool, method: str) -> grpc.RpcMethodHandler[Any, Any]:
+    async def call(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+        try:
+            _require(known=known)
+            async for message in handler.stream_stream(requests, context):
+                yield message
+        except Exception as error:
+            await _abort(context, error, method)
+
+    return grpc.stream_stream_rpc_method_handler(
         call, handler.request_deserializer, handler.response_serializer
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from image_library.domain.node import Registration
+from image_library.node.handlers.consoles import ConsoleCalls
 from image_library.node.handlers.downloads import DownloadCalls
 from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
@@ -13,6 +14,7 @@ from image_library.node.handlers.vms import VmCalls
 from image_library.node.ports.storage import ImageStore
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
+from image_library.node.services.consoles import Consoles
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.read_image import ImageReading
@@ -25,7 +27,9 @@ from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
 
-class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCalls, UploadCalls, VmCalls):
+class NodeDaemon(
+    ConsoleCalls, DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCalls, UploadCalls, VmCalls
+):
     def __init__(
         self,
         *,
@@ -43,7 +47,9 @@ class NodeDaemon(DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCal
         publishers: AskPublisher,
         vms: Vms,
         streams: VmStreams,
+        consoles: Consoles,
     ) -> None:
+        ConsoleCalls.__init__(self, consoles=consoles)
         DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
         UploadCalls.__init__(self, uploads=uploads)
         ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading, scrub=scrub)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from image_library.domain.boot_progress import AgentFacts
+from image_library.domain.console import ConsoleKind
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Condition, Machine, MachineRecord
 from image_library.domain.store import LocalFile, PublishedImage
@@ -131,6 +132,30 @@ class Hypervisor(Protocol):
 
     async def detach(self) -> None:
         """Lets go of every VM without disturbing it."""
+        ...
+
+
+class ConsoleLine(Protocol):
+    """A connection to one of a guest's consoles. ``close`` when done."""
+
+    async def read(self) -> bytes:
+        """What came, at most 64 KiB; empty once the other side is gone."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the guest has room for more. What comes after the other side is gone is lost."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class GuestLines(Protocol):
+    async def open(self, vm_id: str, kind: ConsoleKind) -> ConsoleLine:
+        """The only connection to this console, or one of several to a display.
+
+        Raises:
+            ConsoleMissing: the VM has no such console, or its process is gone.
+        """
         ...
 
 

@@ -63,6 +63,9 @@ class VMService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def get_console(self, request: GetConsoleRequest, ctx: RequestContext[GetConsoleRequest, ConsoleInfo], /) -> ConsoleInfo:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def watch_vm(self, request: WatchVMRequest, ctx: RequestContext[WatchVMRequest, VirtualMachine], /) -> AsyncIterator[VirtualMachine]:
@@ -454,6 +457,9 @@ class VMServiceClient(ConnectClient):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> ConsoleInfo:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         return await self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -615,6 +621,9 @@ class VMServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def get_console(self, request: GetConsoleRequest, ctx: RequestContext[GetConsoleRequest, ConsoleInfo], /) -> ConsoleInfo:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def watch_vm(self, request: WatchVMRequest, ctx: RequestContext[WatchVMRequest, VirtualMachine], /) -> Iterator[VirtualMachine]:
@@ -1004,6 +1013,9 @@ class VMServiceClientSync(ConnectClientSync):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> ConsoleInfo:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         return self.execute_unary(
             request=request,
             method=MethodInfo(

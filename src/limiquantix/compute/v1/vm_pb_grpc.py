@@ -70,6 +70,9 @@ class VMServiceService:
         raise NotImplementedError("Method not implemented!")
 
     async def get_console(self, request: GetConsoleRequest, context: aio.ServicerContext) -> ConsoleInfo:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -380,6 +383,9 @@ class VMServiceClient:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[GetConsoleRequest, ConsoleInfo]:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         return self._get_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def watch_vm(
@@ -506,6 +512,9 @@ class VMServiceServiceSync:
         raise NotImplementedError("Method not implemented!")
 
     def get_console(self, request: GetConsoleRequest, context: ServicerContext) -> ConsoleInfo:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -816,6 +825,9 @@ class VMServiceClientSync:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> ConsoleInfo:
+        """
+        Where one console of a VM that runs can be reached, once and soon: docs/consoles.md.
+        """
         return self._get_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def watch_vm(

@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -166,6 +166,12 @@ class NodeDaemonService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def read_console(self, request: ReadConsoleOnNodeRequest, ctx: RequestContext[ReadConsoleOnNodeRequest, ConsoleChunk], /) -> AsyncIterator[ConsoleChunk]:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def attach_console(self, request: AsyncIterator[ConsoleInput], ctx: RequestContext[ConsoleInput, ConsoleOutput], /) -> AsyncIterator[ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     @classmethod
@@ -482,6 +488,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=svc.read_console,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AttachConsole": Endpoint.bidi_stream(
+                    method=MethodInfo(
+                        name="AttachConsole",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ConsoleInput,
+                        output=ConsoleOutput,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.BIDI_STREAM,
+                    ),
+                    function=svc.attach_console,
                 ),
             },
             interceptors=interceptors,
@@ -1091,6 +1108,29 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    def attach_console(
+        self,
+        request: AsyncIterator[ConsoleInput],
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        return self.execute_bidi_stream(
+            request=request,
+            method=MethodInfo(
+                name="AttachConsole",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ConsoleInput,
+                output=ConsoleOutput,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.BIDI_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class NodeDaemonServiceSync(Protocol):
     """
@@ -1226,6 +1266,12 @@ class NodeDaemonServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def read_console(self, request: ReadConsoleOnNodeRequest, ctx: RequestContext[ReadConsoleOnNodeRequest, ConsoleChunk], /) -> Iterator[ConsoleChunk]:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def attach_console(self, request: Iterator[ConsoleInput], ctx: RequestContext[ConsoleInput, ConsoleOutput], /) -> Iterator[ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     @classmethod
@@ -1540,6 +1586,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=service.read_console,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AttachConsole": EndpointSync.bidi_stream(
+                    method=MethodInfo(
+                        name="AttachConsole",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ConsoleInput,
+                        output=ConsoleOutput,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.BIDI_STREAM,
+                    ),
+                    function=service.attach_console,
                 ),
             },
             interceptors=interceptors,
@@ -2145,6 +2202,29 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 output=ConsoleChunk,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def attach_console(
+        self,
+        request: Iterator[ConsoleInput],
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        return self.execute_bidi_stream(
+            request=request,
+            method=MethodInfo(
+                name="AttachConsole",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ConsoleInput,
+                output=ConsoleOutput,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.BIDI_STREAM,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

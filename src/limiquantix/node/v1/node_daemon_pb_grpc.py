@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grpc import StatusCode, method_handlers_generic_handler, stream_unary_rpc_method_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
+from grpc import StatusCode, method_handlers_generic_handler, stream_stream_rpc_method_handler, stream_unary_rpc_method_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -213,6 +213,14 @@ class NodeDaemonServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def attach_console(self, request_iterator: AsyncIterator[ConsoleInput], context: aio.ServicerContext) -> AsyncIterator[ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -350,6 +358,11 @@ class NodeDaemonServiceService:
                 self.read_console,
                 request_deserializer=ReadConsoleOnNodeRequest.from_binary,
                 response_serializer=ConsoleChunk.to_binary,
+            ),
+            "AttachConsole": stream_stream_rpc_method_handler(
+                self.attach_console,
+                request_deserializer=ConsoleInput.from_binary,
+                response_serializer=ConsoleOutput.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -498,6 +511,11 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/ReadConsole",
             request_serializer=ReadConsoleOnNodeRequest.to_binary,
             response_deserializer=ConsoleChunk.from_binary,
+        )
+        self._attach_console = channel.stream_stream(
+            "/limiquantix.node.v1.NodeDaemonService/AttachConsole",
+            request_serializer=ConsoleInput.to_binary,
+            response_deserializer=ConsoleOutput.from_binary,
         )
 
     def health_check(
@@ -875,6 +893,21 @@ class NodeDaemonServiceClient:
     ) -> aio.UnaryStreamCall[ReadConsoleOnNodeRequest, ConsoleChunk]:
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def attach_console(
+        self,
+        request_iterator: AsyncIterator[ConsoleInput],
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.StreamStreamCall[ConsoleInput, ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        return self._attach_console(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class NodeDaemonServiceServiceSync:
     """
@@ -1066,6 +1099,14 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def attach_console(self, request_iterator: Iterator[ConsoleInput], context: ServicerContext) -> Iterator[ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1203,6 +1244,11 @@ class NodeDaemonServiceServiceSync:
                 self.read_console,
                 request_deserializer=ReadConsoleOnNodeRequest.from_binary,
                 response_serializer=ConsoleChunk.to_binary,
+            ),
+            "AttachConsole": stream_stream_rpc_method_handler(
+                self.attach_console,
+                request_deserializer=ConsoleInput.from_binary,
+                response_serializer=ConsoleOutput.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -1351,6 +1397,11 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/ReadConsole",
             request_serializer=ReadConsoleOnNodeRequest.to_binary,
             response_deserializer=ConsoleChunk.from_binary,
+        )
+        self._attach_console = channel.stream_stream(
+            "/limiquantix.node.v1.NodeDaemonService/AttachConsole",
+            request_serializer=ConsoleInput.to_binary,
+            response_deserializer=ConsoleOutput.from_binary,
         )
 
     def health_check(
@@ -1727,3 +1778,18 @@ class NodeDaemonServiceClientSync:
         compression: Compression | None = None,
     ) -> _CallIterator[ConsoleChunk]:
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def attach_console(
+        self,
+        request_iterator: Iterator[ConsoleInput],
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[ConsoleOutput]:
+        """
+        A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        return self._attach_console(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

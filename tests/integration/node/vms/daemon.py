@@ -14,6 +14,7 @@ from image_library.domain.trust import Evidence, TrustLevel
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
+from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
@@ -21,6 +22,7 @@ from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.services.consoles import Consoles
 from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
@@ -82,6 +84,8 @@ class Daemon:
             clock=clock,
             host_boot_id="boot",
         )
+        lines = QemuLines(self._folders)
+        self.consoles = Consoles(records=records, window=self.window, lines=lines, clock=clock)
         self.streams = VmStreams(records=records, window=self.window, clock=clock)
         disks = QemuImg(Jail(best_wall()), search_path=settings.search_path)
         self.flattening = FlattenVm(records=records, lives=lives, folders=self._folders, disks=disks)

@@ -16,6 +16,10 @@ _PRINT = bytes.fromhex("baf803 ac 84c0 7403 ee ebf8")
 # mov dx,0x604; mov ax,0x2000; out dx,ax: q35's ACPI power-off
 _POWER_OFF = bytes.fromhex("ba0406 b80020 ef")
 # hlt; jmp to it
+# mov dx,0x3fd; next: in al,dx; test al,1; jz next; mov dl,0xf8; in al,dx; out dx,al; mov dl,0xfd; jmp next
+_ECHO = bytes.fromhex("bafd03 ec a801 74fb b2f8 ec ee b2fd ebf3")
+# mov dx,0x3f8; mov al,'x'; next: out dx,al; jmp next
+_FLOOD = bytes.fromhex("baf803 b078 ee ebfd")
 _HALT = bytes.fromhex("f4 ebfd")
 
 
@@ -27,6 +31,16 @@ def idle_guest(path: Path, text: str = "") -> Path:
 def leaving_guest(path: Path, text: str = "") -> Path:
     """A disk whose guest prints ``text`` and switches itself off."""
     return _disk(path, text, _POWER_OFF)
+
+
+def echoing_guest(path: Path, text: str = "") -> Path:
+    """A disk whose guest prints ``text``, and then writes back every byte that it is sent."""
+    return _disk(path, text, _ECHO)
+
+
+def flooding_guest(path: Path) -> Path:
+    """A disk whose guest writes without an end."""
+    return _disk(path, "", _FLOOD)
 
 
 def _disk(path: Path, text: str, last_words: bytes) -> Path:

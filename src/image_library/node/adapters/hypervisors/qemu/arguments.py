@@ -173,7 +173,12 @@ def _further_cards(launch: Launch) -> Iterator[str]:
 def _channels(launch: Launch) -> tuple[str, ...]:
     """Paths relative to the VM's folder, since a socket's may not be long."""
     return (
-        *("-chardev", f"file,id=console,path={places.SERIAL},append=on"),
+        # What the guest writes is in the log whether or not anybody is connected.
+        *(
+            "-chardev",
+            f"socket,id=console,path={places.SERIAL_SOCKET},server=on,wait=off,"
+            f"logfile={places.SERIAL},logappend=on",
+        ),
         *("-serial", "chardev:console"),
         *("-device", "virtio-serial-pci"),
         *("-chardev", f"socket,id=agent,path={places.AGENT},server=on,wait=off"),

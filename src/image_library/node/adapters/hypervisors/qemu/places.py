@@ -15,6 +15,8 @@ QEMU_LOG = "qemu.log"
 PID = "qemu.pid"
 MONITOR = "qmp.sock"
 AGENT = "agent.sock"
+SERIAL_SOCKET = "serial.sock"
+DISPLAY = "display.sock"
 UEFI_VARIABLES = "uefi-vars.fd"
 
 

@@ -1,0 +1,145 @@
+"""Consoles over WebSockets: docs/consoles.md.
+
+Source: RFC 6455; section 7.4 for the codes that end one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from contextlib import aclosing, contextmanager
+
+import structlog
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from image_library.controlplane.handlers.error_body import error_response
+from image_library.controlplane.handlers.http_access import STATUSES, HttpAccess
+from image_library.controlplane.services.consoles import Consoles
+from image_library.domain.console import IDLE_SECONDS, MOST_CONSOLES, ConsoleKind
+from image_library.domain.errors import (
+    ConsoleIdle,
+    ConsolesFull,
+    ConsoleTicket,
+    Internal,
+    InvalidRequest,
+    LibraryError,
+    NodeUnreachable,
+    UnknownVm,
+    VmNotRunning,
+)
+
+log = structlog.get_logger()
+
+PATH = "/vms/{vm_id}/console"
+_SUBPROTOCOL = "binary"
+_CODES: dict[type[LibraryError], int] = {
+    InvalidRequest: 4400,
+    ConsoleTicket: 4401,
+    UnknownVm: 4404,
+    ConsoleIdle: 4408,
+    VmNotRunning: 4409,
+    ConsolesFull: 4429,
+    NodeUnreachable: 4503,
+}
+_BROKEN = 4500
+# A control frame has 125 bytes, of which the code takes two.
+_LONGEST_REASON = 123
+
+
+class ConsoleSockets:
+    """Routes to be mounted in the web application. ``idle`` seconds without a byte end a console."""
+
+    def __init__(
+        self, consoles: Consoles, access: HttpAccess, *, most: int = MOST_CONSOLES, idle: float = IDLE_SECONDS
+    ) -> None:
+        self._consoles = consoles
+        self._access = access
+        self._most = most
+        self._idle = idle
+        self._open = 0
+
+    def routes(self) -> list[WebSocketRoute]:
+        return [WebSocketRoute(PATH, self._answer)]
+
+    async def _answer(self, socket: WebSocket) -> None:
+        try:
+            self._access.require_operator(socket.headers)
+        except LibraryError as error:
+            await socket.send_denial_response(error_response(error, STATUSES.get(error.kind, 500)))
+            return
+        offered = socket.scope["subprotocols"]
+        await socket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+        # What was said of a socket that has gone already reaches nobody.
+        try:
+            refusal = await self._served(socket)
+            if refusal is not None:
+                await socket.close(_CODES.get(type(refusal), _BROKEN), _reason(refusal))
+        except (WebSocketDisconnect, RuntimeError):
+            return
+
+    async def _served(self, socket: WebSocket) -> LibraryError | None:
+        """Why it ends; None where the other side left."""
+        try:
+            vm_id = socket.path_params["vm_id"]
+            kind = self._consoles.admit(socket.query_params.get("ticket", ""), vm_id)
+            with self._counted():
+                await self._talk(socket, vm_id, kind)
+        except LibraryError as error:
+            return error
+        except WebSocketDisconnect:
+            return None
+        except Exception:
+            log.exception("console_broke")
+            return Internal("The console broke.")
+        return None
+
+    @contextmanager
+    def _counted(self) -> Generator[None]:
+        if self._open >= self._most:
+            raise ConsolesFull(f"{self._most} consoles are open already.")
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+    async def _talk(self, socket: WebSocket, vm_id: str, kind: ConsoleKind) -> None:
+        said = _Said(socket, texts=kind is ConsoleKind.SERIAL)
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(self._idle) as limit:
+                said.heard = lambda: limit.reschedule(clock() + self._idle)
+                async with aclosing(self._consoles.attach(vm_id, kind, said.typed())) as written:
+                    async for data in written:
+                        said.heard()
+                        # Returns when the peer has room: until then nothing more is read from the node.
+                        await socket.send_bytes(data)
+        except TimeoutError:
+            raise ConsoleIdle("Nothing moved on this console for too long.") from None
+        if said.refusal is not None:
+            raise said.refusal
+
+
+class _Said:
+    """What the other side sends. gRPC's task reads it, so it tells its error instead of raising it."""
+
+    def __init__(self, socket: WebSocket, *, texts: bool) -> None:
+        self._socket = socket
+        self._texts = texts
+        self.refusal: LibraryError | None = None
+        self.heard = lambda: None
+
+    async def typed(self) -> AsyncIterator[bytes]:
+        while (message := await self._socket.receive())["type"] == "websocket.receive":
+            self.heard()
+            data: bytes | None = message.get("bytes")
+            text: str | None = message.get("text")
+            if text is not None and not self._texts:
+                self.refusal = InvalidRequest("A display takes binary frames only.")
+                return
+            yield data if data is not None else (text or "").encode("utf-8", "replace")
+
+
+def _reason(error: LibraryError) -> str:
+    return str(error).encode()[:_LONGEST_REASON].decode("utf-8", "ignore")
