@@ -313,7 +313,6 @@ BAD: list[tuple[dict[str, Any], type[LibraryError]]] = [
     ({"provisioning": Provisioning(ssh_authorized_keys=("x",))}, InvalidSshKey),
     ({"firmware": "uefi_secure_boot"}, NotImplementedYet),
     ({"from_template": True}, NotImplementedYet),
-    ({"sysprep": True}, NotImplementedYet),
     ({"description": "x" * 5000}, InvalidRequest),
     ({"labels": {"k": "v" * 300}}, InvalidRequest),
 ]
