@@ -60,6 +60,9 @@ def preflight(
     cpus: options.CpusOption = 2,
     memory: options.MemoryOption = "",
     disk: options.DiskOption = "",
+    firmware: options.FirmwareOption = options.FirmwareWord.AUTO,
+    secure_boot: options.SecureBootOption = False,
+    tpm: options.TpmOption = False,
     user: options.UserOption = "",
     ssh_key: options.SshKeyOption = "",
     password_file: options.PasswordFileOption = "",
@@ -77,8 +80,9 @@ def preflight(
 
     wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     size: dict[str, Any] = {"cpus": cpus, "memory": memory, "disk": disk, "node": node}
+    parts: dict[str, Any] = {"firmware": firmware, "secure_boot": secure_boot, "tpm": tpm}
     files = {"user_data": user_data, "provisioning": provisioning}
-    request = _request(session, image, packages=package, commands=run, **wish, **size, **files)
+    request = _request(session, image, packages=package, commands=run, **wish, **size, **parts, **files)
     report = session.library.vms.preflight_vm(request)
     red = [finding for finding in report.findings if int(finding.severity) == 3]
     if session.json and not red:

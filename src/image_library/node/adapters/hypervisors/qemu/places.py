@@ -16,6 +16,7 @@ PID = "qemu.pid"
 MONITOR = "qmp.sock"
 AGENT = "agent.sock"
 UEFI_VARIABLES = "uefi-vars.fd"
+TPM_LOG = "tpm.log"
 
 
 @contextmanager
