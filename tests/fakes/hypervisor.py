@@ -88,6 +88,9 @@ class FakeHypervisor:
     async def accelerator(self) -> str:
         return "tcg"
 
+    async def capabilities(self) -> tuple[str, ...]:
+        return ("basic", "uefi")
+
     async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
         if self.refusal:
             raise self.refusal

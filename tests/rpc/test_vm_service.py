@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from image_library.domain.errors import HypervisorMissing
+from image_library.domain.machine import Firmware
 from image_library.domain.vm import BootStage
 from limiquantix.compute.v1 import vm_pb as pb
 from limiquantix.compute.v1.vm_connect import VMServiceClient
@@ -295,3 +296,33 @@ async def test_the_console_comes_from_the_offset_on(door: Door) -> None:
         pieces = client.read_console(pb.ReadConsoleRequest(vm_id="web", offset=3), headers=authorization)
         read = [(piece.offset, bytes(piece.data)) async for piece in pieces]
     assert read == [(3, b"3456"), (7, b"789")]
+
+
+async def test_firmware_and_tpm_reach_the_node_and_are_shown(door: Door) -> None:
+    asked = wish()
+    asked["spec"] |= {"firmware": "UEFI_SECURE_BOOT", "tpm": True}
+    vm = await door.call("CreateVM", asked)
+    assert (vm["spec"]["firmware"], vm["spec"]["tpm"]) == ("UEFI_SECURE_BOOT", True)
+    order = door.node.orders[vm["id"]]
+    assert (order.firmware, order.tpm) == (Firmware.UEFI_SECURE_BOOT, True)
+    asked = wish("plain")
+    asked["spec"] |= {"biosOnly": True}
+    assert (await door.call("CreateVM", asked))["spec"]["biosOnly"]
+
+
+async def test_what_no_node_has_is_red_until_one_has_it(door: Door) -> None:
+    node = {"hostname": "node-a", "agentEndpoint": door.node.endpoint, "nodeId": "node-a-id"}
+    register = "compute.v1.NodeService/RegisterNode"
+    await door.call(register, {**node, "capabilities": ["basic", "uefi"]}, token=JOIN)
+    asked = wish()
+    asked["spec"] |= {"firmware": "UEFI_SECURE_BOOT", "tpm": True}
+    report = await door.call("PreflightVM", asked)
+    red = {finding["code"] for finding in report["findings"] if finding["severity"] == "SEVERITY_BLOCKER"}
+    assert red == {"secure_boot.missing", "tpm.missing"}
+    assert await door.refused("CreateVM", asked) == ("failed_precondition", "VM_PREFLIGHT_FAILED")
+    assert door.node.orders == {}
+    everything = ["basic", "uefi", "secure_boot", "tpm"]
+    await door.call(register, {**node, "capabilities": everything}, token=JOIN)
+    shown = await door.call("compute.v1.NodeService/GetNode", {"id": "node-a-id"})
+    assert shown["facts"]["capabilities"] == everything
+    assert (await door.call("CreateVM", asked))["name"] == "web"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from image_library.cli.completion import complete_images
+
+
+class FirmwareWord(StrEnum):
+    AUTO = "auto"
+    BIOS = "bios"
+    UEFI = "uefi"
+
 
 ImageArgument = Annotated[
     str,
@@ -33,6 +41,18 @@ DiskOption = Annotated[
         help="Such as 20G; default: 10G, more if the image needs it. Only what is written takes space.",
     ),
 ]
+FirmwareOption = Annotated[
+    FirmwareWord,
+    typer.Option(
+        "--firmware",
+        metavar="auto|bios|uefi",
+        help="What starts it; auto: as the image wants it, BIOS if it takes either.",
+    ),
+]
+SecureBootOption = Annotated[
+    bool, typer.Option("--secure-boot", help="UEFI that starts only what is signed (Microsoft's keys).")
+]
+TpmOption = Annotated[bool, typer.Option("--tpm", help="Give it a TPM 2.0 of its own.")]
 UserOption = Annotated[
     str, typer.Option("--user", metavar="USER", help="Who logs in; default: the image's own user.")
 ]

@@ -15,6 +15,7 @@ from image_library.domain.errors import (
     DiskTooSmall,
     InvalidGuestSetting,
     InvalidPassword,
+    InvalidRequest,
     InvalidUserData,
     printable,
 )
@@ -26,6 +27,7 @@ from limiquantix.compute.v1.vm_pb import (
     CpuConfig,
     CreateVMRequest,
     DiskDevice,
+    FirmwareType,
     GuestUser,
     MemoryConfig,
     ProvisioningConfig,
@@ -47,6 +49,10 @@ class Wish:
     cpus: int = 2
     memory: str = ""
     disk: str = ""
+    # "auto", "bios" or "uefi".
+    firmware: str = "auto"
+    secure_boot: bool = False
+    tpm: bool = False
     user: str = ""
     ssh_key: str = ""
     packages: tuple[str, ...] = ()
@@ -131,6 +137,10 @@ def _user_data(path: Path | None) -> str:
 
 def judge(wish: Wish, key: keys.Key | None, said: Told) -> None:
     """Raises what the server would raise, after the download."""
+    if wish.secure_boot and wish.firmware == "bios":
+        raise InvalidRequest(
+            "Secure Boot is UEFI's; BIOS has none.", remedy="Leave --firmware out.", field="firmware"
+        )
     if wish.name:
         valid_name(wish.name)
     if said.provisioned.sysprep:
@@ -166,6 +176,9 @@ def spec_of(wish: Wish, found: Found, image: Image | None, key: keys.Key | None,
         nics=list(said.provisioned.nics),
         vlans=list(said.provisioned.vlans),
         bonds=list(said.provisioned.bonds),
+        firmware=_firmware(wish),
+        bios_only=wish.firmware == "bios",
+        tpm=wish.tpm,
         provisioning=ProvisioningConfig(method=_method(wish, key, said)),
     )
 
@@ -175,6 +188,12 @@ def _method(
 ) -> Oneof[Literal["cloud_init"], CloudInitConfig] | Oneof[Literal["sysprep"], SysprepConfig]:
     sysprep = said.provisioned.sysprep
     return Oneof("sysprep", sysprep) if sysprep else Oneof("cloud_init", _cloud_init(wish, key, said))
+
+
+def _firmware(wish: Wish) -> FirmwareType:
+    if wish.secure_boot:
+        return FirmwareType.UEFI_SECURE_BOOT
+    return FirmwareType.UEFI if wish.firmware == "uefi" else FirmwareType.BIOS
 
 
 def _cloud_init(wish: Wish, key: keys.Key | None, said: Told) -> CloudInitConfig:

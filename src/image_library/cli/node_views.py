@@ -45,6 +45,7 @@ def node_facts(node: Node) -> list[tuple[str, str]]:
         ("address", facts.agent_endpoint),
         ("architecture", facts.architecture),
         ("accelerator", facts.accelerator),
+        ("can give VMs", " ".join(facts.capabilities)),
         ("running VMs", str(status.running_vm_count)),
         ("images", str(status.image_count)),
         ("space", f"{_free(status)} free of {total}" if total else ""),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from image_library.cli.boot import STAGES
 from image_library.cli.sizes import shown
 from image_library.cli.words import ago, at, state
-from limiquantix.compute.v1.vm_pb import VirtualMachine, VmStatus
+from limiquantix.compute.v1.vm_pb import FirmwareType, VirtualMachine, VmSpec, VmStatus
 
 
 def state_of(vm: VirtualMachine) -> str:
@@ -35,6 +35,11 @@ def _stage(status: VmStatus) -> str:
     return STAGES.get(status.stage, status.stage)
 
 
+def _firmware(spec: VmSpec) -> str:
+    words = {FirmwareType.UEFI: "UEFI", FirmwareType.UEFI_SECURE_BOOT: "UEFI with Secure Boot"}
+    return words.get(spec.firmware, "BIOS") + (", TPM 2.0" if spec.tpm else "")
+
+
 def _login(status: VmStatus) -> str:
     return f"{status.ssh_user}@{status.ssh_host}:{status.ssh_port}" if status.ssh_port else ""
 
@@ -59,6 +64,7 @@ def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[st
         ("cpus", str(spec.cpu.cores) if spec and spec.cpu else ""),
         ("memory", shown(memory * 1024**2) if memory else ""),
         ("disk", f"{disk} GiB" if disk else ""),
+        ("firmware", _firmware(spec) if spec else ""),
         ("node", node_names.get(status.node_id, status.node_id)),
         ("addresses", " ".join(status.ip_addresses)),
         ("cloud-init", status.cloud_init_status),

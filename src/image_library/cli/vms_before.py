@@ -64,6 +64,9 @@ def preflight(
     cpus: options.CpusOption = 2,
     memory: options.MemoryOption = "",
     disk: options.DiskOption = "",
+    firmware: options.FirmwareOption = options.FirmwareWord.AUTO,
+    secure_boot: options.SecureBootOption = False,
+    tpm: options.TpmOption = False,
     user: options.UserOption = "",
     ssh_key: options.SshKeyOption = "",
     password_file: options.PasswordFileOption = "",
@@ -84,9 +87,10 @@ def preflight(
 
     wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     size: dict[str, Any] = {"cpus": cpus, "memory": memory, "disk": disk, "node": node}
+    parts: dict[str, Any] = {"firmware": firmware, "secure_boot": secure_boot, "tpm": tpm}
     files: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
     files |= {"params": tuple(param or ()), "secret_params": tuple(secret_param or ())}
-    request = _request(session, image, packages=package, commands=run, **wish, **size, **files)
+    request = _request(session, image, packages=package, commands=run, **wish, **size, **parts, **files)
     report = session.library.vms.preflight_vm(request)
     red = [finding for finding in report.findings if int(finding.severity) == 3]
     if session.json and not red:

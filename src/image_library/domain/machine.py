@@ -32,6 +32,8 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 class Firmware(Enum):
     BIOS = "bios"
     UEFI = "uefi"
+    # UEFI that starts only what Microsoft's keys vouch for.
+    UEFI_SECURE_BOOT = "uefi_secure_boot"
 
 
 class Accelerator(Enum):
@@ -79,6 +81,8 @@ class MachineOrder:
     mac_address: str = ""
     # Of further network cards, in order.
     more_mac_addresses: tuple[str, ...] = ()
+    # A TPM 2.0 of its own.
+    tpm: bool = False
     disk: DiskOrder
     seed: SeedDocuments
 
@@ -106,6 +110,7 @@ class Machine:
     more_mac_addresses: tuple[str, ...] = ()
     disk_bytes: int
     backing: Backing
+    tpm: bool = False
     # Where SSH is forwarded from on the loopback address; 0 until it is first started.
     ssh_port: int = 0
     # It has a disk of its own by now and needs its backing no more.

@@ -31,6 +31,8 @@ class Node:
     agent_endpoint: str = ""
     architecture: str = ""
     accelerator: str = ""
+    # What its hypervisor can give VMs, in the words of ``domain.capabilities``; none: it has not said.
+    capabilities: tuple[str, ...] = ()
     version: str = ""
     store_id: str = ""
     phase: NodePhase = NodePhase.PENDING
@@ -56,6 +58,10 @@ class Node:
     @property
     def is_ready(self) -> bool:
         return self.phase is NodePhase.READY
+
+    def can(self, wanted: frozenset[str]) -> bool:
+        """Whether it has all of it, or has not said what it has."""
+        return not self.capabilities or wanted <= set(self.capabilities)
 
     @property
     def takes_images(self) -> bool:
@@ -95,6 +101,7 @@ class Registration:
     agent_endpoint: str
     architecture: str = ""
     accelerator: str = ""
+    capabilities: tuple[str, ...] = ()
     version: str = ""
     store_id: str = ""
     # Stores of this node that its operator has given up.

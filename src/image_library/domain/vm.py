@@ -94,7 +94,9 @@ class Vm:
     memory_mib: int
     # 0: the image's virtual size.
     disk_gib: int = 0
+    # "bios", "uefi" or "uefi_secure_boot".
     firmware: str = "bios"
+    tpm: bool = False
     mac_address: str
     # Of its further network cards, in order.
     more_mac_addresses: tuple[str, ...] = ()

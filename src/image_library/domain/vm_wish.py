@@ -46,8 +46,9 @@ class VmWish:
     memory_mib: int = 0
     disks: tuple[DiskWish, ...] = ()
     network: NetworkWish = NetworkWish()
-    # "", "uefi" or "uefi_secure_boot".
+    # "" (as the image wants it), "bios", "uefi" or "uefi_secure_boot".
     firmware: str = ""
+    tpm: bool = False
     provisioning: Provisioning = Provisioning()
     # None: what the image reads.
     datasource: Datasource | None = None
@@ -136,23 +137,35 @@ def machine_size(wish: VmWish, needs: Requirements) -> MachineSize:
     return MachineSize(cores=cores, memory_mib=memory)
 
 
-def firmware_for(wish: VmWish, needs: Requirements) -> str:
-    """ "bios" or "uefi". On the wire BIOS cannot be told from "not set", so an image for UEFI only gets UEFI.
+def firmware_for(wish: VmWish, needs: Requirements, found: tuple[str, ...] = ()) -> str:
+    """ "bios", "uefi" or "uefi_secure_boot": as asked for, else what the image boots with, BIOS if either.
+
+    ``found`` is what was seen inside the image, which is believed before what is said of it.
 
     Raises:
-        InvalidRequest: the image cannot boot with what is asked for.
-        NotImplementedYet: secure boot is asked for.
+        InvalidRequest: the image is said not to boot with what is asked for.
     """
-    if wish.firmware == "uefi_secure_boot":
-        raise NotImplementedYet("Secure boot is not offered by this version.")
-    known = needs.firmware
-    if wish.firmware == "uefi":
-        if known and "uefi" not in known:
-            raise InvalidRequest(
-                "The image boots with BIOS only.", remedy="Ask for BIOS.", field="spec.firmware"
-            )
-        return "uefi"
-    return "uefi" if known and "bios" not in known else "bios"
+    asked = wish.firmware
+    if not asked and needs.secure_boot:
+        return "uefi_secure_boot"
+    if not asked:
+        known = found or needs.firmware
+        return "uefi" if known and "bios" not in known else "bios"
+    if needs.firmware and family_of(asked) not in needs.firmware:
+        only = " or ".join(kind.upper() for kind in needs.firmware)
+        raise InvalidRequest(
+            f"The image boots with {only} only.", remedy=f"Ask for {only}.", field="spec.firmware"
+        )
+    return asked
+
+
+def family_of(firmware: str) -> str:
+    """ "bios" or "uefi"."""
+    return "bios" if firmware == "bios" else "uefi"
+
+
+def tpm_for(wish: VmWish, needs: Requirements) -> bool:
+    return wish.tpm or needs.tpm
 
 
 def judge_disk_size(size_gib: int, virtual_size_bytes: int) -> None:

@@ -297,6 +297,7 @@ async def _registration(world: World, hypervisor: QemuHypervisor) -> Registratio
         agent_endpoint=world.settings.advertise,
         architecture=platform.machine(),
         accelerator=await hypervisor.accelerator(),
+        capabilities=await hypervisor.capabilities(),
         version=__version__,
         store_id=world.identity.store_id,
         replaces_store_ids=world.identity.replaced,

@@ -15,6 +15,9 @@ PHASES = {
 }
 _PHASES_BACK = {wire: phase for phase, wire in PHASES.items()}
 
+# Newer nodes may say more than is known here, but not without end.
+MOST_CAPABILITIES = 64
+
 
 def node_to_wire(node: Node, image_count: int | None = None) -> node_pb.Node:
     return node_pb.Node(
@@ -28,6 +31,7 @@ def node_to_wire(node: Node, image_count: int | None = None) -> node_pb.Node:
         facts=node_pb.NodeFacts(
             architecture=node.architecture,
             accelerator=node.accelerator,
+            capabilities=list(node.capabilities),
             version=node.version,
             agent_endpoint=node.agent_endpoint,
             store_id=node.store_id,
@@ -75,6 +79,7 @@ def registration_from_wire(message: node_pb.RegisterNodeRequest) -> Registration
         agent_endpoint=message.agent_endpoint,
         architecture=message.architecture,
         accelerator=message.accelerator,
+        capabilities=tuple(message.capabilities[:MOST_CAPABILITIES]),
         version=message.version,
         store_id=message.store_id,
         replaces_store_ids=tuple(message.replaces_store_ids),
@@ -90,6 +95,7 @@ def registration_to_wire(registration: Registration) -> node_pb.RegisterNodeRequ
         agent_endpoint=registration.agent_endpoint,
         architecture=registration.architecture,
         accelerator=registration.accelerator,
+        capabilities=list(registration.capabilities),
         version=registration.version,
         store_id=registration.store_id,
         replaces_store_ids=list(registration.replaces_store_ids),

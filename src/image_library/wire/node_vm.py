@@ -17,7 +17,12 @@ from image_library.domain.vm import (
 from image_library.wire.times import time_from_wire, time_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 
-_FIRMWARE = {Firmware.BIOS: pb.Firmware.BIOS, Firmware.UEFI: pb.Firmware.UEFI}
+_FIRMWARE = {
+    Firmware.BIOS: pb.Firmware.BIOS,
+    Firmware.UEFI: pb.Firmware.UEFI,
+    Firmware.UEFI_SECURE_BOOT: pb.Firmware.UEFI_SECURE_BOOT,
+}
+_FIRMWARE_BACK = {there: here for here, there in _FIRMWARE.items()}
 _STATES = {
     PowerState.UNKNOWN: pb.PowerState.UNKNOWN,
     PowerState.RUNNING: pb.PowerState.RUNNING,
@@ -40,6 +45,7 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
             memory_mib=order.memory_mib,
             firmware=_FIRMWARE[order.firmware],
             architecture=order.architecture,
+            tpm=order.tpm,
             disks=[
                 pb.DiskSpec(
                     id="disk",
@@ -81,12 +87,20 @@ def machine_order_from_wire(message: pb.CreateVMOnNodeRequest, *, architecture: 
         architecture=spec.architecture or architecture,
         cores=spec.cpu_cores or _DEFAULT_CORES,
         memory_mib=spec.memory_mib or _DEFAULT_MEMORY_MIB,
-        firmware=Firmware.UEFI if spec.firmware == pb.Firmware.UEFI else Firmware.BIOS,
+        firmware=_firmware(spec),
+        tpm=spec.tpm,
         mac_address=spec.nics[0].mac_address if spec.nics else "",
         more_mac_addresses=_more_macs(spec),
         disk=_disk(spec),
         seed=_seed(spec.cloud_init or pb.CloudInitConfig(), vm_id),
     )
+
+
+def _firmware(spec: pb.VMSpec) -> Firmware:
+    """What a newer control plane may ask for must not silently become something weaker."""
+    if spec.firmware not in _FIRMWARE_BACK:
+        raise NotImplementedYet("This node does not know that firmware.")
+    return _FIRMWARE_BACK[spec.firmware]
 
 
 def _disk(spec: pb.VMSpec) -> DiskOrder:

@@ -31,7 +31,7 @@ _FIRMWARE_BACK = {
     vm_pb.FirmwareType.UEFI: "uefi",
     vm_pb.FirmwareType.UEFI_SECURE_BOOT: "uefi_secure_boot",
 }
-_FIRMWARE = {"bios": vm_pb.FirmwareType.BIOS, "uefi": vm_pb.FirmwareType.UEFI}
+_FIRMWARE = {word or "bios": wire for wire, word in _FIRMWARE_BACK.items()}
 
 
 def vm_to_wire(vm: Vm) -> vm_pb.VirtualMachine:
@@ -67,6 +67,8 @@ def _spec(vm: Vm) -> vm_pb.VmSpec:
         disks=[vm_pb.DiskDevice(size_gib=vm.disk_gib, image=vm.image_id)],
         nics=[vm_pb.NetworkInterface(mac_address=mac) for mac in (vm.mac_address, *vm.more_mac_addresses)],
         firmware=_FIRMWARE[vm.firmware],
+        bios_only=vm.firmware == "bios",
+        tpm=vm.tpm,
     )
 
 
@@ -122,7 +124,8 @@ def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
         memory_mib=spec.memory.size_mib if spec.memory else 0,
         disks=tuple(map(_disk, spec.disks)),
         network=network_from_wire(spec),
-        firmware=_FIRMWARE_BACK.get(spec.firmware, ""),
+        firmware=_FIRMWARE_BACK.get(spec.firmware, "") or ("bios" if spec.bios_only else ""),
+        tpm=spec.tpm,
         provisioning=provisioning_from_wire(cloud_init),
         datasource=datasource_from_wire(cloud_init.datasource),
         start_on_create=request.start_on_create,

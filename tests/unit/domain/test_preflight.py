@@ -33,6 +33,9 @@ TRAITS = GuestTraits(agent_preinstalled=True)
 RED, AMBER, GREEN = Severity.RED, Severity.AMBER, Severity.GREEN
 
 
+BASIC, UEFI, TPM = frozenset({"basic"}), frozenset({"basic", "uefi"}), frozenset({"basic", "tpm"})
+
+
 def subject(asked: Provisioning | None = None, **changes: Any) -> Subject:
     wanted = asked or Provisioning(ssh_authorized_keys=(KEY,))
     raw = bool(wanted.user_data) and not wanted.has_fields
@@ -66,6 +69,14 @@ def test_a_vm_that_will_come_up_is_all_green() -> None:
     found = look(subject())
     assert {finding.severity for finding in found} == {GREEN}
     assert len(found) >= 7
+
+
+@pytest.mark.parametrize("nodes", [(), (BASIC, UEFI | TPM)])
+def test_one_node_that_has_all_of_it_is_enough_and_nodes_that_say_nothing_are_not_doubted(
+    nodes: tuple[frozenset[str], ...],
+) -> None:
+    found = look(subject(firmware="uefi", tpm=True, node_capabilities=nodes))
+    assert {finding.severity for finding in found} == {GREEN}
 
 
 RAW = Provisioning(user_data="#cloud-config\n{}\n")
@@ -116,6 +127,12 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(disk_gib=3, needs=Requirements(min_disk_gib=4)), "disk.small", AMBER),
         (subject(memory_mib=256), "memory.small", AMBER),
         (subject(found=GuestFacts(firmware=("uefi",))), "firmware.unfit", RED),
+        (subject(found=GuestFacts(firmware=("bios",)), firmware="uefi_secure_boot"), "firmware.unfit", RED),
+        (subject(found=GuestFacts(firmware=("uefi",)), firmware="uefi_secure_boot"), "firmware.sound", GREEN),
+        (subject(firmware="uefi", node_capabilities=(BASIC,)), "firmware.missing", RED),
+        (subject(firmware="uefi_secure_boot", node_capabilities=(UEFI,)), "secure_boot.missing", RED),
+        (subject(tpm=True, node_capabilities=(BASIC, UEFI)), "tpm.missing", RED),
+        (subject(firmware="uefi", tpm=True, node_capabilities=(UEFI, TPM)), "tpm.missing", RED),
         (subject(node_architectures=frozenset({"aarch64"})), "architecture.unfit", RED),
         (subject(RAW, traits=GuestTraits()), "agent.missing", AMBER),
         (subject(traits=GuestTraits()), "agent.installed", GREEN),

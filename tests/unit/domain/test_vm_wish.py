@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from image_library.domain.errors import DiskTooSmall, InvalidRequest, NotImplementedYet
+from image_library.domain.errors import DiskTooSmall, InvalidRequest
 from image_library.domain.image import Requirements
 from image_library.domain.machine import GIB
-from image_library.domain.vm_wish import DiskWish, VmWish, firmware_for, judge, judge_disk_size, machine_size
+from image_library.domain.vm_wish import (
+    DiskWish,
+    VmWish,
+    firmware_for,
+    judge,
+    judge_disk_size,
+    machine_size,
+    tpm_for,
+)
 
 
 def wish(**changes: object) -> VmWish:
@@ -35,6 +43,9 @@ def test_a_disk_is_at_least_as_large_as_its_image(size_gib: int, virtual: int, f
         ("", ("uefi",), "uefi"),
         ("uefi", (), "uefi"),
         ("uefi", ("bios", "uefi"), "uefi"),
+        ("bios", ("bios", "uefi"), "bios"),
+        ("bios", (), "bios"),
+        ("uefi_secure_boot", ("bios", "uefi"), "uefi_secure_boot"),
     ],
 )
 def test_the_firmware_suits_the_image(asked: str, known: tuple[str, ...], chosen: str) -> None:
@@ -44,8 +55,24 @@ def test_the_firmware_suits_the_image(asked: str, known: tuple[str, ...], chosen
 def test_firmware_that_the_image_cannot_boot_with_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="BIOS only"):
         firmware_for(wish(firmware="uefi"), Requirements(firmware=("bios",)))
-    with pytest.raises(NotImplementedYet):
-        firmware_for(wish(firmware="uefi_secure_boot"), Requirements())
+    with pytest.raises(InvalidRequest, match="BIOS only"):
+        firmware_for(wish(firmware="uefi_secure_boot"), Requirements(firmware=("bios",)))
+    with pytest.raises(InvalidRequest, match="UEFI only"):
+        firmware_for(wish(firmware="bios"), Requirements(firmware=("uefi",)))
+
+
+def test_what_was_seen_inside_is_believed_before_what_is_said() -> None:
+    assert firmware_for(wish(), Requirements(), ("uefi",)) == "uefi"
+    assert firmware_for(wish(), Requirements(firmware=("bios",)), ("uefi",)) == "uefi"
+    assert firmware_for(wish(), Requirements(firmware=("uefi",)), ("bios", "uefi")) == "bios"
+
+
+def test_an_image_that_needs_secure_boot_or_a_tpm_gets_it_unasked() -> None:
+    assert firmware_for(wish(), Requirements(secure_boot=True)) == "uefi_secure_boot"
+    assert firmware_for(wish(firmware="uefi"), Requirements(secure_boot=True)) == "uefi"
+    assert tpm_for(wish(), Requirements(tpm=True))
+    assert tpm_for(wish(tpm=True), Requirements())
+    assert not tpm_for(wish(), Requirements())
 
 
 def test_the_machine_is_large_enough_for_the_image_unless_asked_otherwise() -> None:

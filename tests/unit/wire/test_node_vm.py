@@ -26,7 +26,8 @@ ORDER = MachineOrder(
     architecture="aarch64",
     cores=3,
     memory_mib=777,
-    firmware=Firmware.UEFI,
+    firmware=Firmware.UEFI_SECURE_BOOT,
+    tpm=True,
     mac_address="52:54:00:00:00:01",
     disk=DiskOrder(path="/p", size_gib=9, backing_digest="sha256:" + "a" * 64, backing_path="/b"),
     seed=SeedDocuments(user_data="u", meta_data="m", network_config="n", vendor_data="v"),
@@ -49,6 +50,20 @@ REPORT = VmReport(
 def test_an_order_survives_the_wire() -> None:
     sent = pb.CreateVMOnNodeRequest.from_binary(machine_order_to_wire(ORDER).to_binary())
     assert machine_order_from_wire(sent, architecture="x86_64") == ORDER
+
+
+@pytest.mark.parametrize("firmware", Firmware)
+def test_each_firmware_survives_the_wire(firmware: Firmware) -> None:
+    sent = machine_order_to_wire(replace(ORDER, firmware=firmware))
+    assert machine_order_from_wire(sent, architecture="x86_64").firmware is firmware
+
+
+def test_firmware_of_a_newer_control_plane_is_refused() -> None:
+    sent = machine_order_to_wire(ORDER)
+    assert sent.spec is not None
+    sent.spec.firmware = pb.Firmware(99)
+    with pytest.raises(NotImplementedYet):
+        machine_order_from_wire(sent, architecture="x86_64")
 
 
 @pytest.mark.parametrize("report", [REPORT, VmReport(vm_id="vm-2"), replace(REPORT, started_at=None)])

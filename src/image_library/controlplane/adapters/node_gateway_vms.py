@@ -105,6 +105,7 @@ def _order(vm: Vm) -> MachineOrder:
         firmware=Firmware(vm.firmware),
         mac_address=vm.mac_address,
         more_mac_addresses=vm.more_mac_addresses,
+        tpm=vm.tpm,
         disk=DiskOrder(size_gib=vm.disk_gib, backing_digest=vm.image_digest, backing_path=path),
         seed=vm.seed,
     )

@@ -126,6 +126,7 @@ class NodeService:
             agent_endpoint=said.agent_endpoint,
             architecture=said.architecture,
             accelerator=said.accelerator,
+            capabilities=said.capabilities,
             version=said.version,
             store_id=kept,
             phase=_phase(problem),

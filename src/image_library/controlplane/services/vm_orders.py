@@ -15,7 +15,10 @@ from image_library.controlplane.services.vm_preflight import VmPreflight, refuse
 from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import Place, Source, VmSources
+from image_library.domain.capabilities import wanted_by
 from image_library.domain.errors import Kind, LibraryError, NameTaken
+from image_library.domain.image import Image
+from image_library.domain.machine import Firmware
 from image_library.domain.network_wish import network_of
 from image_library.domain.preflight import Finding
 from image_library.domain.trust_policy import TrustPolicy
@@ -27,6 +30,7 @@ from image_library.domain.vm_wish import (
     judge,
     judge_disk_size,
     machine_size,
+    tpm_for,
 )
 
 log = structlog.get_logger()
@@ -84,12 +88,11 @@ class VmOrders:
             refuse_red(await self._findings(wish, disk, source))
         async with self._database.read() as records:
             await _name_is_free(records, wish)
-        placed = await self._sources.place(source, wish.node)
+        placed = await self._sources.place(source, wish.node, needs=_needs(vm))
         async with self._database.write() as records:
             await _name_is_free(records, wish)
             # Readiness is looked at and the row, our reference on the version, written in one step.
-            firmware = firmware_for(wish, placed.image.requirements)
-            vm = await bound_if_ready(records, _at(vm, placed).evolve(firmware=firmware), self._trust)
+            vm = await bound_if_ready(records, _equipped(_at(vm, placed), wish, placed.image), self._trust)
             await records.vms.save(vm)
             await records.calls.note(key, **{what: vm.id})
         return vm
@@ -99,7 +102,7 @@ class VmOrders:
         source = await self._sources.find(
             DiskWish(image=vm.image_id or vm.image_name), vm.node_id, project=vm.project_id
         )
-        placed = await self._sources.place(source, vm.node_id)
+        placed = await self._sources.place(source, vm.node_id, needs=_needs(vm))
         fresh = replace(vm.report, state=PowerState.PROVISIONING, error_message="")
         return await self._records.change(
             vm.id, lambda v: _at(v, placed).evolve(report=fresh, failure=None, start_on_create=True)
@@ -158,7 +161,8 @@ class VmOrders:
             cores=size.cores,
             memory_mib=size.memory_mib,
             disk_gib=disk.size_gib,
-            firmware=firmware_for(wish, source.needs),
+            firmware=firmware_for(wish, source.needs, source.firmware_found),
+            tpm=tpm_for(wish, source.needs),
             mac_address=first,
             more_mac_addresses=tuple(more),
             ssh_user=seed.user,
@@ -172,6 +176,17 @@ class VmOrders:
             updated_at=now,
             state_changed_at=now,
         )
+
+
+def _needs(vm: Vm) -> frozenset[str]:
+    return wanted_by(Firmware(vm.firmware), tpm=vm.tpm)
+
+
+def _equipped(vm: Vm, wish: VmWish, image: Image) -> Vm:
+    """As the version wants it that was chosen in the end."""
+    found = image.found.firmware if image.found else ()
+    firmware = firmware_for(wish, image.requirements, found)
+    return vm.evolve(firmware=firmware, tpm=tpm_for(wish, image.requirements))
 
 
 def _at(vm: Vm, placed: Place) -> Vm:

@@ -19,11 +19,11 @@ from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import InvalidUserData, PreflightFailed
 from image_library.domain.guest_facts import completed
 from image_library.domain.network_config import Network
-from image_library.domain.node import NodePhase
+from image_library.domain.node import Node, NodePhase
 from image_library.domain.os_info import OsInfo
 from image_library.domain.preflight import Finding, Problem, Severity, Subject, look
 from image_library.domain.user_data import cloud_configs
-from image_library.domain.vm_wish import DiskWish, VmWish, firmware_for, machine_size
+from image_library.domain.vm_wish import DiskWish, VmWish, firmware_for, machine_size, tpm_for
 
 
 class VmPreflight:
@@ -52,6 +52,7 @@ class VmPreflight:
             entry = self._catalog.find(image.catalog_id)
         declared = image.os if image else entry.os if entry else OsInfo()
         given = wish.provisioning.network_config
+        nodes = await self._nodes(wish.node)
         subject = Subject(
             asked=wish.provisioning,
             identity=seed.identity,
@@ -72,8 +73,10 @@ class VmPreflight:
             virtual_size_bytes=image.virtual_size_bytes if image else 0,
             disk_gib=disk.size_gib,
             memory_mib=machine_size(wish, source.needs).memory_mib,
-            firmware=firmware_for(wish, source.needs),
-            node_architectures=await self._architectures(wish.node),
+            firmware=firmware_for(wish, source.needs, source.firmware_found),
+            tpm=tpm_for(wish, source.needs),
+            node_architectures=frozenset(n.architecture for n in nodes if n.architecture),
+            node_capabilities=tuple(frozenset(n.capabilities) for n in nodes if n.capabilities),
             timezones=await self._timezones(wish.provisioning),
         )
         return look(subject)
@@ -102,10 +105,11 @@ class VmPreflight:
             else:
                 yield document, self._schema.problems(document)
 
-    async def _architectures(self, named: str) -> frozenset[str]:
+    async def _nodes(self, named: str) -> list[Node]:
+        """Those that may run it and answer."""
         async with self._database.read() as records:
             nodes = [await find_node(records, named)] if named else await records.nodes.all()
-        return frozenset(n.architecture for n in nodes if n.phase is NodePhase.READY and n.architecture)
+        return [node for node in nodes if node.phase is NodePhase.READY]
 
     async def _timezones(self, asked: Provisioning) -> frozenset[str]:
         return (

@@ -59,6 +59,11 @@ class Source:
         return self.image.name if self.image else self.entry.id if self.entry else ""
 
     @property
+    def firmware_found(self) -> tuple[str, ...]:
+        """What was seen inside it that it boots with; empty where nobody has looked."""
+        return self.image.found.firmware if self.image and self.image.found else ()
+
+    @property
     def best_trust(self) -> TrustLevel:
         """How far it is proved, or, where it has yet to be fetched, will be at best."""
         if self.image is not None:
@@ -111,8 +116,10 @@ class VmSources:
             found = await self._names.resolve_in(records, disk.image, project=project)
             return _offered(found) if isinstance(found, CatalogEntry) else self._source(found)
 
-    async def place(self, source: Source, node: str = "") -> Place:
+    async def place(self, source: Source, node: str = "", *, needs: frozenset[str] = frozenset()) -> Place:
         """Where the VM will live: on the named node, or on one that has the image; else a download is begun.
+
+        Among several with the image, those that have what the VM ``needs`` come first.
 
         Raises:
             UnknownNode, NodeUnreachable, NoNodeReady, StorageFull: there is no node for it.
@@ -124,7 +131,7 @@ class VmSources:
         if source.image is not None:
             ready = _ready_nodes(source.image, nodes, named)
             if ready:
-                chosen = max(ready, key=lambda n: (n.takes_images, n.free_bytes, n.id))
+                chosen = max(ready, key=lambda n: (n.can(needs), n.takes_images, n.free_bytes, n.id))
                 return await self._adopted(Place(node_id=chosen.id, image=source.image))
         return await self._fetched(source, named, nodes)
 

@@ -52,6 +52,7 @@ from image_library.domain.errors.machine import (
     StoreChanged,
     StoreDegraded,
     StoreNotWritable,
+    TpmMissing,
 )
 from image_library.domain.errors.profiles import (
     InvalidParameter,
@@ -261,6 +262,7 @@ __all__ = [
     "StoreChanged",
     "StoreDegraded",
     "StoreNotWritable",
+    "TpmMissing",
     "Unauthenticated",
     "UnknownImage",
     "UnknownJob",

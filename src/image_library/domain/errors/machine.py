@@ -80,11 +80,19 @@ class HypervisorMissing(LibraryError):
 
 
 class FirmwareMissing(LibraryError):
-    """The image needs UEFI and no UEFI firmware is installed."""
+    """The VM needs UEFI, or Secure Boot, and no such firmware is installed."""
 
     code = "hypervisor.firmware_missing"
     kind = Kind.PRECONDITION
     remedy_default = "Install it: apt-get install ovmf."
+
+
+class TpmMissing(LibraryError):
+    """The VM has a TPM, and the program that is one is not installed."""
+
+    code = "hypervisor.tpm_missing"
+    kind = Kind.PRECONDITION
+    remedy_default = "Install it: apt-get install swtpm."
 
 
 class HypervisorFailed(LibraryError):

@@ -8,6 +8,7 @@ from typing import Any, cast
 from image_library.domain.errors import printable
 from image_library.domain.machine import GIB
 from image_library.domain.os_info import ProvisioningMethod
+from image_library.domain.preflight.equipment import equipment, firmware
 from image_library.domain.preflight.finding import Finding, Severity, amber, green, red
 from image_library.domain.preflight.network import network
 from image_library.domain.preflight.subject import Subject
@@ -171,19 +172,6 @@ def _memory(subject: Subject) -> Iterator[Finding]:
         yield green("memory.sound", "The memory is large enough.")
 
 
-def _firmware(subject: Subject) -> Iterator[Finding]:
-    found = subject.found.firmware if subject.found else ()
-    if found and subject.firmware not in found:
-        yield red(
-            "firmware.unfit",
-            f"The image boots with {' or '.join(found)}, not with {subject.firmware}.",
-            f"Ask for {found[0]}.",
-            "spec.firmware",
-        )
-    else:
-        yield green("firmware.sound", f"The firmware is {subject.firmware}.")
-
-
 def _architecture(subject: Subject) -> Iterator[Finding]:
     wanted = subject.os.architecture
     if wanted and subject.node_architectures and wanted not in subject.node_architectures:
@@ -259,7 +247,8 @@ _OF_ALL: tuple[Check, ...] = (
     network,
     _disk,
     _memory,
-    _firmware,
+    firmware,
+    equipment,
     _architecture,
     _support,
     _trust,

@@ -57,7 +57,10 @@ class Subject:
     disk_gib: int = 0
     memory_mib: int
     firmware: str
+    tpm: bool = False
     # Of the nodes that may run it; those that are not known are left out.
     node_architectures: frozenset[str] = frozenset()
+    # What each node that may run it has; nodes that have not said are left out.
+    node_capabilities: tuple[frozenset[str], ...] = ()
     # Time zones that are known here; empty: none are.
     timezones: frozenset[str] = frozenset()

@@ -96,12 +96,16 @@ class Hypervisor(Protocol):
         """The word for how guests run here: "kvm" or "tcg"."""
         ...
 
+    async def capabilities(self) -> tuple[str, ...]:
+        """What VMs can be given here, in the words of ``domain.capabilities``."""
+        ...
+
     async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
         """Starts it and gives the loopback port that its SSH is forwarded from: the machine's own if free.
 
         Raises:
             HypervisorMissing: there is no program here that could run it.
-            FirmwareMissing: it needs UEFI and there is none.
+            FirmwareMissing, TpmMissing: it needs UEFI or a TPM, and there is none.
             HypervisorFailed: the program refused; the sentence is its own.
         """
         ...

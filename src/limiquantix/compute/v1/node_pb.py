@@ -395,7 +395,7 @@ class DamageFound(Message[_DamageFoundFields]):
         name: str
         found_at: Timestamp | None
 
-_NodeFactsFields: TypeAlias = Literal["architecture", "accelerator", "version", "agent_endpoint", "store_id", "inventory_epoch", "inventory_sequence"]
+_NodeFactsFields: TypeAlias = Literal["architecture", "accelerator", "version", "agent_endpoint", "store_id", "inventory_epoch", "inventory_sequence", "capabilities"]
 
 class NodeFacts(Message[_NodeFactsFields]):
     """
@@ -445,9 +445,15 @@ class NodeFacts(Message[_NodeFactsFields]):
             ```proto
             uint64 inventory_sequence = 7;
             ```
+        capabilities:
+            What it can give VMs: "basic", "uefi", "secure_boot", "tpm"; none: it has not said.
+
+            ```proto
+            repeated string capabilities = 8;
+            ```
     """
 
-    __slots__ = ("architecture", "accelerator", "version", "agent_endpoint", "store_id", "inventory_epoch", "inventory_sequence")
+    __slots__ = ("architecture", "accelerator", "version", "agent_endpoint", "store_id", "inventory_epoch", "inventory_sequence", "capabilities")
 
     if TYPE_CHECKING:
 
@@ -461,6 +467,7 @@ class NodeFacts(Message[_NodeFactsFields]):
             store_id: str = "",
             inventory_epoch: str = "",
             inventory_sequence: int = 0,
+            capabilities: list[str] | None = None,
         ) -> None:
             pass
 
@@ -471,8 +478,9 @@ class NodeFacts(Message[_NodeFactsFields]):
         store_id: str
         inventory_epoch: str
         inventory_sequence: int
+        capabilities: list[str]
 
-_RegisterNodeRequestFields: TypeAlias = Literal["hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id", "replaces_store_ids"]
+_RegisterNodeRequestFields: TypeAlias = Literal["hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id", "replaces_store_ids", "capabilities"]
 
 class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
     """
@@ -525,9 +533,15 @@ class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
             ```proto
             repeated string replaces_store_ids = 105;
             ```
+        capabilities:
+            As in NodeFacts.
+
+            ```proto
+            repeated string capabilities = 106;
+            ```
     """
 
-    __slots__ = ("hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id", "replaces_store_ids")
+    __slots__ = ("hostname", "management_ip", "labels", "agent_endpoint", "node_id", "architecture", "accelerator", "version", "store_id", "replaces_store_ids", "capabilities")
 
     if TYPE_CHECKING:
 
@@ -544,6 +558,7 @@ class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
             version: str = "",
             store_id: str = "",
             replaces_store_ids: list[str] | None = None,
+            capabilities: list[str] | None = None,
         ) -> None:
             pass
 
@@ -557,6 +572,7 @@ class RegisterNodeRequest(Message[_RegisterNodeRequestFields]):
         version: str
         store_id: str
         replaces_store_ids: list[str]
+        capabilities: list[str]
 
 _GetNodeRequestFields: TypeAlias = Literal["id"]
 
@@ -906,7 +922,7 @@ class UpdateHeartbeatResponse(Message[_UpdateHeartbeatResponseFields]):
 
 
 _DESC = file_desc(
-    b'\n!limiquantix/compute/v1/node.proto\x12\x16limiquantix.compute.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flimiquantix/compute/v1/vm.proto"\xbf\x03\n\x04Node\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x03 \x01(\tR\x0cmanagementIp\x12@\n\x06labels\x18\x04 \x03(\x0b2(.limiquantix.compute.v1.Node.LabelsEntryR\x06labels\x12:\n\x06status\x18\x07 \x01(\x0b2".limiquantix.compute.v1.NodeStatusR\x06status\x129\n\ncreated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x127\n\x05facts\x18d \x01(\x0b2!.limiquantix.compute.v1.NodeFactsR\x05facts\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xcf\x04\n\nNodeStatus\x12>\n\x05phase\x18\x01 \x01(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x05phase\x12A\n\x0elast_heartbeat\x18\x06 \x01(\x0b2\x1a.google.protobuf.TimestampR\rlastHeartbeat\x12#\n\rerror_message\x18\x07 \x01(\tR\x0cerrorMessage\x12(\n\x10running_vm_count\x18d \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18e \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18f \x01(\x04R\x0ediskTotalBytes\x12$\n\x0bimage_count\x18g \x01(\rH\x00R\nimageCount\x88\x01\x01\x12D\n\x08degraded\x18n \x01(\x0b2(.limiquantix.compute.v1.StoreDegradationR\x08degraded\x128\n\x05scrub\x18o \x01(\x0b2".limiquantix.compute.v1.ScrubStateR\x05scrub"g\n\x05Phase\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tNOT_READY\x10\x03\x12\x0f\n\x0bMAINTENANCE\x10\x04\x12\x0c\n\x08DRAINING\x10\x05\x12\x0b\n\x07OFFLINE\x10\x06B\x0e\n\x0c_image_count"v\n\x10StoreDegradation\x12\x18\n\x07trouble\x18\x01 \x01(\tR\x07trouble\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x120\n\x05since\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x05since"\xdd\x02\n\nScrubState\x12\x18\n\x07reading\x18\x01 \x01(\tR\x07reading\x12\x16\n\x06digest\x18\x02 \x01(\tR\x06digest\x12\x1d\n\nbytes_done\x18\x03 \x01(\x04R\tbytesDone\x12\x1f\n\x0bbytes_total\x18\x04 \x01(\x04R\nbytesTotal\x12\x1b\n\tgives_way\x18\x05 \x01(\x08R\x08givesWay\x12\x10\n\x03due\x18\x06 \x01(\rR\x03due\x123\n\x07done_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\x06doneAt\x123\n\x07next_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\x06nextAt\x12D\n\x0blast_damage\x18\t \x01(\x0b2#.limiquantix.compute.v1.DamageFoundR\nlastDamage"p\n\x0bDamageFound\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x125\n\x08found_at\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x07foundAt"\x85\x02\n\tNodeFacts\x12"\n\x0carchitecture\x18\x01 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x02 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12%\n\x0eagent_endpoint\x18\x04 \x01(\tR\ragentEndpoint\x12\x19\n\x08store_id\x18\x05 \x01(\tR\x07storeId\x12\'\n\x0finventory_epoch\x18\x06 \x01(\tR\x0einventoryEpoch\x12-\n\x12inventory_sequence\x18\x07 \x01(\x04R\x11inventorySequence"\xcb\x03\n\x13RegisterNodeRequest\x12\x1a\n\x08hostname\x18\x01 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x02 \x01(\tR\x0cmanagementIp\x12O\n\x06labels\x18\x03 \x03(\x0b27.limiquantix.compute.v1.RegisterNodeRequest.LabelsEntryR\x06labels\x12%\n\x0eagent_endpoint\x18\x06 \x01(\tR\ragentEndpoint\x12\x17\n\x07node_id\x18d \x01(\tR\x06nodeId\x12"\n\x0carchitecture\x18e \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18f \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18g \x01(\tR\x07version\x12\x19\n\x08store_id\x18h \x01(\tR\x07storeId\x12,\n\x12replaces_store_ids\x18i \x03(\tR\x10replacesStoreIds\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01" \n\x0eGetNodeRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"#\n\x11ResumeNodeRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x99\x02\n\x10ListNodesRequest\x12L\n\x06labels\x18\x01 \x03(\x0b24.limiquantix.compute.v1.ListNodesRequest.LabelsEntryR\x06labels\x12@\n\x06phases\x18\x02 \x03(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x06phases\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x90\x01\n\x11ListNodesResponse\x122\n\x05nodes\x18\x01 \x03(\x0b2\x1c.limiquantix.compute.v1.NodeR\x05nodes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\xa9\x03\n\x16UpdateHeartbeatRequest\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12(\n\x10running_vm_count\x18\x05 \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18\x06 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x07 \x01(\x04R\x0ediskTotalBytes\x122\n\x03vms\x18d \x03(\x0b2 .limiquantix.compute.v1.VMReportR\x03vms\x12!\n\x0cvms_complete\x18e \x01(\x08R\x0bvmsComplete\x12#\n\rerror_message\x18f \x01(\tR\x0cerrorMessage\x12D\n\x08degraded\x18n \x01(\x0b2(.limiquantix.compute.v1.StoreDegradationR\x08degraded\x128\n\x05scrub\x18o \x01(\x0b2".limiquantix.compute.v1.ScrubStateR\x05scrub"\xce\x02\n\x08VMReport\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12A\n\x05state\x18\x02 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x14\n\x05stage\x18\x03 \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18\x04 \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18\x05 \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18\x06 \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18\x07 \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18\x08 \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18\t \x01(\tR\x0cerrorMessage"\xa0\x01\n\x17UpdateHeartbeatResponse\x12"\n\x0cacknowledged\x18\x01 \x01(\x08R\x0cacknowledged\x126\n\x17heartbeat_interval_secs\x18\x03 \x01(\rR\x15heartbeatIntervalSecs\x12)\n\x10inventory_wanted\x18d \x01(\x08R\x0finventoryWanted2\xe6\x03\n\x0bNodeService\x12Y\n\x0cRegisterNode\x12+.limiquantix.compute.v1.RegisterNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12O\n\x07GetNode\x12&.limiquantix.compute.v1.GetNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12`\n\tListNodes\x12(.limiquantix.compute.v1.ListNodesRequest\x1a).limiquantix.compute.v1.ListNodesResponse\x12r\n\x0fUpdateHeartbeat\x12..limiquantix.compute.v1.UpdateHeartbeatRequest\x1a/.limiquantix.compute.v1.UpdateHeartbeatResponse\x12U\n\nResumeNode\x12).limiquantix.compute.v1.ResumeNodeRequest\x1a\x1c.limiquantix.compute.v1.Nodeb\x06proto3',
+    b'\n!limiquantix/compute/v1/node.proto\x12\x16limiquantix.compute.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flimiquantix/compute/v1/vm.proto"\xbf\x03\n\x04Node\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x03 \x01(\tR\x0cmanagementIp\x12@\n\x06labels\x18\x04 \x03(\x0b2(.limiquantix.compute.v1.Node.LabelsEntryR\x06labels\x12:\n\x06status\x18\x07 \x01(\x0b2".limiquantix.compute.v1.NodeStatusR\x06status\x129\n\ncreated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x127\n\x05facts\x18d \x01(\x0b2!.limiquantix.compute.v1.NodeFactsR\x05facts\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xcf\x04\n\nNodeStatus\x12>\n\x05phase\x18\x01 \x01(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x05phase\x12A\n\x0elast_heartbeat\x18\x06 \x01(\x0b2\x1a.google.protobuf.TimestampR\rlastHeartbeat\x12#\n\rerror_message\x18\x07 \x01(\tR\x0cerrorMessage\x12(\n\x10running_vm_count\x18d \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18e \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18f \x01(\x04R\x0ediskTotalBytes\x12$\n\x0bimage_count\x18g \x01(\rH\x00R\nimageCount\x88\x01\x01\x12D\n\x08degraded\x18n \x01(\x0b2(.limiquantix.compute.v1.StoreDegradationR\x08degraded\x128\n\x05scrub\x18o \x01(\x0b2".limiquantix.compute.v1.ScrubStateR\x05scrub"g\n\x05Phase\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tNOT_READY\x10\x03\x12\x0f\n\x0bMAINTENANCE\x10\x04\x12\x0c\n\x08DRAINING\x10\x05\x12\x0b\n\x07OFFLINE\x10\x06B\x0e\n\x0c_image_count"v\n\x10StoreDegradation\x12\x18\n\x07trouble\x18\x01 \x01(\tR\x07trouble\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x120\n\x05since\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x05since"\xdd\x02\n\nScrubState\x12\x18\n\x07reading\x18\x01 \x01(\tR\x07reading\x12\x16\n\x06digest\x18\x02 \x01(\tR\x06digest\x12\x1d\n\nbytes_done\x18\x03 \x01(\x04R\tbytesDone\x12\x1f\n\x0bbytes_total\x18\x04 \x01(\x04R\nbytesTotal\x12\x1b\n\tgives_way\x18\x05 \x01(\x08R\x08givesWay\x12\x10\n\x03due\x18\x06 \x01(\rR\x03due\x123\n\x07done_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\x06doneAt\x123\n\x07next_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\x06nextAt\x12D\n\x0blast_damage\x18\t \x01(\x0b2#.limiquantix.compute.v1.DamageFoundR\nlastDamage"p\n\x0bDamageFound\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x125\n\x08found_at\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x07foundAt"\xa9\x02\n\tNodeFacts\x12"\n\x0carchitecture\x18\x01 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x02 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12%\n\x0eagent_endpoint\x18\x04 \x01(\tR\ragentEndpoint\x12\x19\n\x08store_id\x18\x05 \x01(\tR\x07storeId\x12\'\n\x0finventory_epoch\x18\x06 \x01(\tR\x0einventoryEpoch\x12-\n\x12inventory_sequence\x18\x07 \x01(\x04R\x11inventorySequence\x12"\n\x0ccapabilities\x18\x08 \x03(\tR\x0ccapabilities"\xef\x03\n\x13RegisterNodeRequest\x12\x1a\n\x08hostname\x18\x01 \x01(\tR\x08hostname\x12#\n\rmanagement_ip\x18\x02 \x01(\tR\x0cmanagementIp\x12O\n\x06labels\x18\x03 \x03(\x0b27.limiquantix.compute.v1.RegisterNodeRequest.LabelsEntryR\x06labels\x12%\n\x0eagent_endpoint\x18\x06 \x01(\tR\ragentEndpoint\x12\x17\n\x07node_id\x18d \x01(\tR\x06nodeId\x12"\n\x0carchitecture\x18e \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18f \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18g \x01(\tR\x07version\x12\x19\n\x08store_id\x18h \x01(\tR\x07storeId\x12,\n\x12replaces_store_ids\x18i \x03(\tR\x10replacesStoreIds\x12"\n\x0ccapabilities\x18j \x03(\tR\x0ccapabilities\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01" \n\x0eGetNodeRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"#\n\x11ResumeNodeRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x99\x02\n\x10ListNodesRequest\x12L\n\x06labels\x18\x01 \x03(\x0b24.limiquantix.compute.v1.ListNodesRequest.LabelsEntryR\x06labels\x12@\n\x06phases\x18\x02 \x03(\x0e2(.limiquantix.compute.v1.NodeStatus.PhaseR\x06phases\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x90\x01\n\x11ListNodesResponse\x122\n\x05nodes\x18\x01 \x03(\x0b2\x1c.limiquantix.compute.v1.NodeR\x05nodes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\xa9\x03\n\x16UpdateHeartbeatRequest\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12(\n\x10running_vm_count\x18\x05 \x01(\rR\x0erunningVmCount\x12&\n\x0fdisk_used_bytes\x18\x06 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x07 \x01(\x04R\x0ediskTotalBytes\x122\n\x03vms\x18d \x03(\x0b2 .limiquantix.compute.v1.VMReportR\x03vms\x12!\n\x0cvms_complete\x18e \x01(\x08R\x0bvmsComplete\x12#\n\rerror_message\x18f \x01(\tR\x0cerrorMessage\x12D\n\x08degraded\x18n \x01(\x0b2(.limiquantix.compute.v1.StoreDegradationR\x08degraded\x128\n\x05scrub\x18o \x01(\x0b2".limiquantix.compute.v1.ScrubStateR\x05scrub"\xce\x02\n\x08VMReport\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12A\n\x05state\x18\x02 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x14\n\x05stage\x18\x03 \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18\x04 \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18\x05 \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18\x06 \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18\x07 \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18\x08 \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18\t \x01(\tR\x0cerrorMessage"\xa0\x01\n\x17UpdateHeartbeatResponse\x12"\n\x0cacknowledged\x18\x01 \x01(\x08R\x0cacknowledged\x126\n\x17heartbeat_interval_secs\x18\x03 \x01(\rR\x15heartbeatIntervalSecs\x12)\n\x10inventory_wanted\x18d \x01(\x08R\x0finventoryWanted2\xe6\x03\n\x0bNodeService\x12Y\n\x0cRegisterNode\x12+.limiquantix.compute.v1.RegisterNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12O\n\x07GetNode\x12&.limiquantix.compute.v1.GetNodeRequest\x1a\x1c.limiquantix.compute.v1.Node\x12`\n\tListNodes\x12(.limiquantix.compute.v1.ListNodesRequest\x1a).limiquantix.compute.v1.ListNodesResponse\x12r\n\x0fUpdateHeartbeat\x12..limiquantix.compute.v1.UpdateHeartbeatRequest\x1a/.limiquantix.compute.v1.UpdateHeartbeatResponse\x12U\n\nResumeNode\x12).limiquantix.compute.v1.ResumeNodeRequest\x1a\x1c.limiquantix.compute.v1.Nodeb\x06proto3',
     [
         timestamp_pb.desc(),
         vm_pb.desc(),

@@ -49,14 +49,23 @@ def image_at(path: Path, image_format: ImageFormat, virtual_size: int) -> Publis
     )
 
 
-def order(vm_id: str = "vm-1", *, memory_mib: int = 64, cores: int = 1, user_data: str = "") -> MachineOrder:
+def order(
+    vm_id: str = "vm-1",
+    *,
+    memory_mib: int = 64,
+    cores: int = 1,
+    user_data: str = "",
+    firmware: Firmware = Firmware.BIOS,
+    tpm: bool = False,
+) -> MachineOrder:
     return MachineOrder(
         vm_id=vm_id,
         name=vm_id,
         architecture="x86_64",
         cores=cores,
         memory_mib=memory_mib,
-        firmware=Firmware.BIOS,
+        firmware=firmware,
+        tpm=tpm,
         disk=DiskOrder(backing_digest=DIGEST),
         seed=SeedDocuments(user_data=user_data, meta_data=f"instance-id: i-{vm_id}\n"),
     )

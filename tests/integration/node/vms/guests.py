@@ -5,7 +5,11 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from tests.support.guest_images import run
+
 SECTOR = 512
+MIB = 1 << 20
+UEFI_DISK_BYTES = 4 * MIB
 DISK_BYTES = 1 << 20
 _ORIGIN = 0x7C00
 
@@ -51,4 +55,17 @@ def _disk(path: Path, text: str, last_words: bytes) -> Path:
     path.write_bytes(code.ljust(SECTOR - 2, b"\0") + b"\x55\xaa")
     with path.open("r+b") as disk:
         disk.truncate(DISK_BYTES)
+    return path
+
+
+def uefi_guest(path: Path, text: str) -> Path:
+    """A FAT disk whose unsigned EFI program prints ``text`` on its console and then waits for keys."""
+    early, program = path.with_suffix(".cfg"), path.with_suffix(".efi")
+    early.write_text(f"echo {text}\n")
+    run("grub-mkimage", "-O", "x86_64-efi", "-p", "/boot", "-c", early, "-o", program, "echo", "fat")
+    with path.open("wb") as disk:
+        disk.truncate(UEFI_DISK_BYTES)
+    run("mkfs.vfat", path)
+    run("mmd", "-i", path, "::/EFI", "::/EFI/BOOT")
+    run("mcopy", "-i", path, program, "::/EFI/BOOT/BOOTX64.EFI")
     return path

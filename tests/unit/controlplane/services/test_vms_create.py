@@ -282,6 +282,16 @@ async def test_the_emptiest_node_that_has_the_image_is_taken(plane: VmPlane) -> 
     assert (await plane.vms.create(a_wish("on-1", "image-1", node="node-1.example"))).node_id == "node-1"
 
 
+async def test_a_node_that_has_what_the_vm_needs_is_taken_before_an_emptier_one(plane: VmPlane) -> None:
+    bare = a_node("node-1", capabilities=("basic",))
+    able = a_node("node-2", capabilities=("basic", "uefi", "tpm"), disk_used_bytes=90 * GIB)
+    copies = (a_copy("node-1"), a_copy("node-2"))
+    await plane.know(bare, able, debian_image(placements=copies, catalog_id=""))
+    vm = await plane.vms.create(a_wish(image="image-1", firmware="uefi", tpm=True))
+    assert (vm.node_id, vm.firmware, vm.tpm) == ("node-2", "uefi", True)
+    assert (await plane.vms.create(a_wish("other", "image-1"))).node_id == "node-1"
+
+
 async def test_an_image_for_uefi_only_gets_uefi(plane: VmPlane) -> None:
     await plane.know(
         debian_image(requirements=Requirements(firmware=("uefi",), min_memory_mib=4096, min_cpu=4))
@@ -311,7 +321,6 @@ BAD: list[tuple[dict[str, Any], type[LibraryError]]] = [
     ({"network": NetworkWish(nics=(NicWish(addressing=NO_PREFIX),))}, InvalidRequest),
     ({"provisioning": Provisioning(hostname="-")}, InvalidHostname),
     ({"provisioning": Provisioning(ssh_authorized_keys=("x",))}, InvalidSshKey),
-    ({"firmware": "uefi_secure_boot"}, NotImplementedYet),
     ({"from_template": True}, NotImplementedYet),
     ({"description": "x" * 5000}, InvalidRequest),
     ({"labels": {"k": "v" * 300}}, InvalidRequest),

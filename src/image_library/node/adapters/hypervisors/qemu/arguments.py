@@ -12,6 +12,7 @@ from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Accelerator, Backing, Firmware, Machine
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
+from image_library.node.adapters.hypervisors.qemu.tpm import DEVICES
 
 GUEST_AGENT_PORT = "org.qemu.guest_agent.0"
 
@@ -34,6 +35,25 @@ _PROCESSORS = {
     # The architected pointer authentication algorithm takes most of a boot's time when it is emulated.
     ("aarch64", Accelerator.TCG): "max,pauth-impdef=on",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Guarded:
+    machine: str
+    options: tuple[str, ...]
+
+
+# Only code in system management mode may write the variables, else the guest could let itself in.
+# Source: OvmfPkg/README, "SMM support". There is no such mode on Arm.
+_SECURE = {
+    "x86_64": _Guarded(
+        machine=",smm=on",
+        options=(
+            *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+            *("-global", "ICH9-LPC.disable_s3=1"),
+        ),
+    )
+}
 ARCHITECTURES = frozenset(architecture for architecture, _ in _MACHINES)
 
 
@@ -48,13 +68,15 @@ class Launch:
     # The listening socket of the monitor, which qemu inherits.
     monitor: int
     uefi: UefiFiles | None = None
+    # The connection to its TPM, which qemu inherits.
+    tpm: int | None = None
     # No way out of the guest's network but the forwarded SSH port.
     isolated: bool = False
 
 
 def needs_uefi(machine: Machine) -> bool:
     """Arm's virtual machine has no BIOS."""
-    return machine.firmware is Firmware.UEFI or machine.architecture != "x86_64"
+    return machine.firmware is not Firmware.BIOS or machine.architecture != "x86_64"
 
 
 def arguments(launch: Launch) -> tuple[str, ...]:
@@ -64,6 +86,7 @@ def arguments(launch: Launch) -> tuple[str, ...]:
         *_blocks(launch),
         *_devices(launch),
         *_channels(launch),
+        *_tpm(launch),
         *("-pidfile", places.PID),
         # A guest that switches itself off leaves its process waiting, so that this can be told from a crash.
         "-no-shutdown",
@@ -75,18 +98,24 @@ def _machine(launch: Launch) -> tuple[str, ...]:
     machine = launch.machine
     kind = (machine.architecture, launch.accelerator)
     flash = ",pflash0=code,pflash1=variables" if launch.uefi else ""
+    guarded = _SECURE.get(machine.architecture) if is_secure(machine) else None
     # A smaller translation cache than qemu's 1 GiB: it counts as the host's memory.
     accelerator = "kvm" if launch.accelerator is Accelerator.KVM else "tcg,tb-size=512"
     return (
         *("-name", f"guest={machine.vm_id}"),
         *_uuid(machine.vm_id),
         *("-nodefaults", "-no-user-config", "-display", "none"),
-        *("-machine", _MACHINES[kind] + flash),
+        *("-machine", _MACHINES[kind] + flash + (guarded.machine if guarded else "")),
+        *(guarded.options if guarded else ()),
         *("-accel", accelerator),
         *("-cpu", _PROCESSORS[kind]),
         *("-smp", f"cpus={machine.cores}"),
         *("-m", f"size={machine.memory_mib}M"),
     )
+
+
+def is_secure(machine: Machine) -> bool:
+    return machine.firmware is Firmware.UEFI_SECURE_BOOT
 
 
 def _uuid(vm_id: str) -> tuple[str, ...]:
@@ -185,4 +214,14 @@ def _channels(launch: Launch) -> tuple[str, ...]:
         *("-device", f"virtserialport,chardev=agent,name={GUEST_AGENT_PORT}"),
         *("-chardev", f"socket,id=monitor,fd={launch.monitor},server=on,wait=off"),
         *("-mon", "chardev=monitor,mode=control"),
+    )
+
+
+def _tpm(launch: Launch) -> tuple[str, ...]:
+    if launch.tpm is None:
+        return ()
+    return (
+        *("-chardev", f"socket,id=tpm,fd={launch.tpm}"),
+        *("-tpmdev", "emulator,id=tpm,chardev=tpm"),
+        *("-device", f"{DEVICES[launch.machine.architecture]},tpmdev=tpm"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from image_library.domain.errors import HypervisorFailed, HypervisorMissing, NotImplementedYet, PortTaken
@@ -16,13 +16,16 @@ from image_library.node.adapters.hypervisors.qemu.arguments import (
     ARCHITECTURES,
     Launch,
     arguments,
+    is_secure,
     needs_uefi,
 )
+from image_library.node.adapters.hypervisors.qemu.equipment import installed
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles, find_uefi
 from image_library.node.adapters.hypervisors.qemu.launcher import find_program, greeted, launch, prepare
 from image_library.node.adapters.hypervisors.qemu.monitor import Monitor, MonitorLost
 from image_library.node.adapters.hypervisors.qemu.ports import free_port
 from image_library.node.adapters.hypervisors.qemu.process import VmProcess
+from image_library.node.adapters.hypervisors.qemu.tpm import find_tpm, tpm_beside, tpm_gone
 from image_library.node.adapters.store.disk import translated
 from image_library.node.ports.vms import VmFolders
 
@@ -42,6 +45,16 @@ class QemuSettings:
     isolated: bool = False
     # Where qemu is looked for; None: as PATH says.
     search_path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What a machine is made of on this node; paths of programs, None for what it does not have."""
+
+    program: str
+    accelerator: Accelerator
+    uefi: UefiFiles | None
+    tpm: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,39 +82,48 @@ class QemuHypervisor:
             return ""
         return (await self._accelerators.choose(platform.machine(), program)).value
 
+    async def capabilities(self) -> tuple[str, ...]:
+        return await asyncio.to_thread(installed, self._settings.search_path)
+
     async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
         if machine.architecture not in ARCHITECTURES:
             raise NotImplementedYet(f"Machines of architecture '{machine.architecture}' cannot be run yet.")
         program = find_program(machine.architecture, self._settings.search_path)
-        uefi = await asyncio.to_thread(find_uefi, machine.architecture) if needs_uefi(machine) else None
-        accelerator = await self._accelerators.choose(machine.architecture, program)
+        parts = _Parts(
+            program=program,
+            accelerator=await self._accelerators.choose(machine.architecture, program),
+            uefi=await _firmware(machine),
+            tpm=find_tpm(self._settings.search_path) if machine.tpm else None,
+        )
         await self._not_running(machine.vm_id)
         for attempt in range(PORT_TRIES):
             # Between looking and qemu's own binding somebody may be faster: then another one.
             port = await asyncio.to_thread(free_port, 0 if attempt else machine.ssh_port, avoid_ports)
             with suppress(PortTaken):
-                await self._start(program, machine, port=port, accelerator=accelerator, uefi=uefi)
+                await self._start(machine, parts, port=port)
                 return port
         raise PortTaken("Every port tried for the VM's SSH was taken.", remedy="Start the VM again.")
 
-    async def _start(
-        self, program: str, machine: Machine, *, port: int, accelerator: Accelerator, uefi: UefiFiles | None
-    ) -> None:
+    async def _start(self, machine: Machine, parts: _Parts, *, port: int) -> None:
         path = self._folders.path(machine.vm_id)
         try:
             with places.opened(path) as folder:
-                await asyncio.to_thread(prepare, folder, uefi)
-                with places.listening(folder, places.MONITOR) as listener:
+                await asyncio.to_thread(prepare, folder, parts.uefi)
+                async with AsyncExitStack() as ours:
+                    tpm = await ours.enter_async_context(tpm_beside(parts.tpm, path))
+                    listener = ours.enter_context(places.listening(folder, places.MONITOR))
                     start = Launch(
                         machine=machine,
                         folder=path,
-                        accelerator=accelerator,
+                        accelerator=parts.accelerator,
                         ssh_port=port,
                         monitor=listener.fileno(),
-                        uefi=uefi,
+                        uefi=parts.uefi,
+                        tpm=tpm,
                         isolated=self._settings.isolated,
                     )
-                    await launch(program, arguments(start), folder=path, inherited=listener.fileno())
+                    handed = (listener.fileno(), *(() if tpm is None else (tpm,)))
+                    await launch(parts.program, arguments(start), folder=path, inherited=handed)
                 # Ours is closed now: if qemu ends, nobody answers any more, and that is noticed.
                 self._guests[machine.vm_id] = await _greeted(folder)
         except FileNotFoundError as error:
@@ -161,6 +183,7 @@ class QemuHypervisor:
             finally:
                 process.close()
         await self._let_go(vm_id)
+        await tpm_gone(self._folders.path(vm_id))
 
     async def _end(self, vm_id: str, process: VmProcess) -> None:
         # One that does not answer is killed.
@@ -239,6 +262,13 @@ class QemuHypervisor:
         if guest is not None:
             await guest.monitor.close()
             guest.process.close()
+
+
+async def _firmware(machine: Machine) -> UefiFiles | None:
+    if not needs_uefi(machine):
+        return None
+    secure = is_secure(machine)
+    return await asyncio.to_thread(lambda: find_uefi(machine.architecture, secure=secure))
 
 
 async def _greeted(folder: int) -> _Guest:

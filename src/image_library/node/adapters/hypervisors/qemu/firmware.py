@@ -28,8 +28,18 @@ KNOWN_PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 PACKAGES = {"x86_64": "ovmf", "aarch64": "qemu-efi-aarch64"}
-# Secure boot needs keys and a machine with SMM, which nobody has asked for here.
+# The same with Microsoft's keys in the variables, so that Secure Boot is on from the first start.
+SECURE_PLACES: dict[str, tuple[tuple[str, str], ...]] = {
+    "x86_64": (
+        ("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"),
+        ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"),
+        ("/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"),
+    ),
+    "aarch64": (("/usr/share/AAVMF/AAVMF_CODE.ms.fd", "/usr/share/AAVMF/AAVMF_VARS.ms.fd"),),
+}
+# Firmware with these features wants a machine, or starts less, than one without.
 UNWANTED = frozenset({"secure-boot", "requires-smm", "enrolled-keys", "amd-sev", "intel-tdx"})
+SECURE = frozenset({"secure-boot", "enrolled-keys"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,34 +52,36 @@ class UefiFiles:
     variables_format: str = "raw"
 
 
-def find_uefi(architecture: str, descriptors: tuple[Path, ...] = DESCRIPTORS) -> UefiFiles:
-    """Reads from disk.
+def find_uefi(
+    architecture: str, descriptors: tuple[Path, ...] = DESCRIPTORS, *, secure: bool = False
+) -> UefiFiles:
+    """Reads from disk. ``secure``: with Secure Boot on.
 
     Raises:
         FirmwareMissing: none is installed.
     """
     for path in sorted((p for d in descriptors for p in d.glob("*.json")), key=lambda p: p.name):
-        files = _described(path, architecture)
+        files = _described(path, architecture, secure=secure)
         if files is not None and _there(files):
             return files
-    for code, variables in KNOWN_PLACES.get(architecture, ()):
+    for code, variables in (SECURE_PLACES if secure else KNOWN_PLACES).get(architecture, ()):
         files = UefiFiles(code=code, variables=variables)
         if _there(files):
             return files
     package = PACKAGES.get(architecture, "ovmf")
     raise FirmwareMissing(
-        f"There is no UEFI firmware for {architecture} on this node.",
+        f"There is no UEFI firmware{' with Secure Boot' if secure else ''} for {architecture} on this node.",
         remedy=f"Install it: apt-get install {package}.",
     )
 
 
-def _described(path: Path, architecture: str) -> UefiFiles | None:
+def _described(path: Path, architecture: str, *, secure: bool) -> UefiFiles | None:
     try:
         described: dict[str, Any] = json.loads(path.read_text())
         mapping: dict[str, Any] = described["mapping"]
         targets = {target["architecture"] for target in described["targets"]}
         fits = "uefi" in described["interface-types"] and architecture in targets
-        if not fits or mapping["device"] != "flash" or UNWANTED & set(described["features"]):
+        if not fits or mapping["device"] != "flash" or not _suits(set(described["features"]), secure=secure):
             return None
         code, variables = mapping["executable"], mapping["nvram-template"]
         return UefiFiles(
@@ -81,6 +93,10 @@ def _described(path: Path, architecture: str) -> UefiFiles | None:
     except (OSError, ValueError, KeyError, TypeError):
         # Somebody else's file in another shape: not one that we can use.
         return None
+
+
+def _suits(features: set[str], *, secure: bool) -> bool:
+    return features >= SECURE if secure else not UNWANTED & features
 
 
 def _there(files: UefiFiles) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import shutil
-from asyncio.subprocess import DEVNULL
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from image_library.domain.errors import (
     printable,
 )
 from image_library.node.adapters.hypervisors.qemu import places
+from image_library.node.adapters.hypervisors.qemu.detaching import detached
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
 from image_library.node.adapters.hypervisors.qemu.monitor import Monitor, MonitorLost
 from image_library.node.adapters.store.disk import disk_errors
@@ -64,31 +64,11 @@ def prepare(folder: int, uefi: UefiFiles | None) -> None:
             _copy_variables(folder, uefi)
 
 
-async def launch(program: str, arguments: Sequence[str], *, folder: str, inherited: int) -> None:
-    """Starts it in ``folder`` with one more open file; returns at once, without knowing how it fares.
-
-    Raises:
-        HypervisorMissing: there is no ``setsid``.
-    """
-    detach = shutil.which("setsid")
-    if detach is None:
-        raise HypervisorMissing("setsid is not installed.", remedy="Install it: apt-get install util-linux.")
+async def launch(program: str, arguments: Sequence[str], *, folder: str, inherited: Sequence[int]) -> None:
+    """Starts it in ``folder`` with these further open files; see ``detached``."""
     with places.opened(folder) as descriptor:
         log = _fresh(descriptor, places.QEMU_LOG)
-    try:
-        # setsid forks and leaves: qemu becomes a child of init, in a session of its own.
-        process = await asyncio.create_subprocess_exec(
-            *(detach, "--fork", program, *arguments),
-            stdin=DEVNULL,
-            stdout=DEVNULL,
-            stderr=log,
-            cwd=folder,
-            env={"LC_ALL": "C"},
-            pass_fds=(inherited,),
-        )
-        await process.wait()
-    finally:
-        os.close(log)
+    await detached((program, *arguments), folder=folder, log=log, inherited=inherited)
 
 
 async def greeted(folder: int) -> Monitor:

@@ -18,6 +18,7 @@ AGENT = "agent.sock"
 SERIAL_SOCKET = "serial.sock"
 DISPLAY = "display.sock"
 UEFI_VARIABLES = "uefi-vars.fd"
+TPM_LOG = "tpm.log"
 
 
 @contextmanager

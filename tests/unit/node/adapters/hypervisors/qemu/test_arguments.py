@@ -31,8 +31,14 @@ CASES = {
     "x86_64-kvm": LAUNCH,
     "x86_64-tcg-isolated": replace(LAUNCH, accelerator=Accelerator.TCG, isolated=True),
     "x86_64-uefi": replace(LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI), uefi=UEFI),
+    "x86_64-secure-tpm": replace(
+        LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI_SECURE_BOOT, tpm=True), uefi=UEFI, tpm=9
+    ),
     "aarch64-kvm": replace(LAUNCH, machine=ARM, uefi=UEFI),
     "aarch64-tcg": replace(LAUNCH, machine=ARM, uefi=UEFI, accelerator=Accelerator.TCG),
+    "aarch64-secure-tpm": replace(
+        LAUNCH, machine=replace(ARM, firmware=Firmware.UEFI_SECURE_BOOT, tpm=True), uefi=UEFI, tpm=9
+    ),
 }
 
 

@@ -59,3 +59,16 @@ def test_none_is_an_error_with_the_command_that_helps(tmp_path: Path) -> None:
     with pytest.raises(FirmwareMissing) as error:
         find_uefi("riscv64", (tmp_path,))
     assert "apt-get install" in error.value.remedy
+
+
+def test_secure_boot_takes_firmware_with_keys_only(tmp_path: Path) -> None:
+    describe(tmp_path, "30-plain")
+    describe(tmp_path, "40-no-keys", features=("secure-boot", "requires-smm"))
+    describe(tmp_path, "50-keys", features=("secure-boot", "requires-smm", "enrolled-keys", "amd-sev"))
+    assert find_uefi("x86_64", (tmp_path,), secure=True).code.endswith("50-keys.code.fd")
+
+
+def test_no_secure_boot_is_no_plain_uefi_instead(tmp_path: Path) -> None:
+    describe(tmp_path, "60-plain", architecture="riscv64")
+    with pytest.raises(FirmwareMissing, match="Secure Boot"):
+        find_uefi("riscv64", (tmp_path,), secure=True)
