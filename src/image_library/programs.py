@@ -125,6 +125,8 @@ async def node(settings: Settings, announce: Announce, told: asyncio.Event) -> N
 # Settings of the control plane that are called the same on the command line.
 _AS_GIVEN = ("listen", "refresh", "min_trust", "catalog_keys", "catalog_url")
 
+_NODE_AS_GIVEN = ("hypervisor", "libvirt_uri")
+
 
 def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSettings:
     """``apart``: its nodes are other programs, whose certificates are checked where there are authorities."""
@@ -165,6 +167,7 @@ def node_settings(settings: Settings, *, control_plane: str, join_token: str, ap
         given |= {"advertise": settings.advertise, "tls_cert": settings.tls_cert, "tls_key": settings.tls_key}
     if settings.max_virtual_size:
         given["max_virtual_size"] = settings.max_virtual_size
+    given |= {name: said for name in _NODE_AS_GIVEN if (said := getattr(settings, name))}
     return NodeSettings(
         data_dir=settings.data_dir,
         control_plane_url=control_plane,

@@ -73,6 +73,8 @@ class FakeHypervisor:
         self.obeys_button = True
         self.obeys_agent = False
         self.refusal: LibraryError | None = None
+        self.refused_definition: LibraryError | None = None
+        self.defined: set[str] = set()
         self.mute: set[str] = set()
         self.started: list[tuple[Machine, frozenset[int]]] = []
         self.ended: list[str] = []
@@ -90,6 +92,14 @@ class FakeHypervisor:
 
     async def capabilities(self) -> tuple[str, ...]:
         return ("basic", "uefi")
+
+    async def define(self, machine: Machine) -> None:
+        if self.refused_definition:
+            raise self.refused_definition
+        self.defined.add(machine.vm_id)
+
+    async def forget(self, vm_id: str) -> None:
+        self.defined.discard(vm_id)
 
     async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
         if self.refusal:

@@ -15,7 +15,7 @@ from image_library.domain.vm import BootStage
 from limiquantix.compute.v1 import vm_pb as pb
 from limiquantix.compute.v1.vm_connect import VMServiceClient
 from tests.fakes.control_values import DIGEST
-from tests.rpc.vm_door import GOLDEN, KEY, Door, wish
+from tests.rpc.vm_door import GOLDEN, JOIN, KEY, Door, wish
 from tests.support.rpc import Json, RpcError
 
 

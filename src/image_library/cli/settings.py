@@ -43,6 +43,8 @@ class Settings:
     source_credentials: tuple[str, ...] = ()
     max_virtual_size: int = 0
     accel: str = ""
+    hypervisor: str = ""
+    libvirt_uri: str = ""
     allow_unjailed: bool = False
     hostname: str = ""
     refresh: str = ""

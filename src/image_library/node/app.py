@@ -20,9 +20,7 @@ from image_library.domain.store_health import ScrubState
 from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.grpc_server import Tls, serving
-from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
-from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
 from image_library.node.adapters.qemu_img import QemuImg, QemuImgImages
@@ -35,6 +33,8 @@ from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
+from image_library.node.hypervisors import hypervisor_of
+from image_library.node.ports.vms import Hypervisor
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
@@ -80,7 +80,7 @@ class _VmParts:
     consoles: Consoles
     flattening: FlattenVm
     leftovers: VmLeftovers
-    hypervisor: QemuHypervisor
+    hypervisor: Hypervisor
 
 
 @asynccontextmanager
@@ -222,10 +222,7 @@ def _finishing(world: World) -> Finishing:
 def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
-    hypervisor = QemuHypervisor(
-        folders=folders, settings=QemuSettings(accelerator=world.settings.accelerator)
-    )
-    window = QemuWindow(folders)
+    hypervisor, window = hypervisor_of(world.settings, folders)
     table = JournaledVms(world.journal)
     records = VmRecords(journal=table, changes=world.changes)
     lives = VmLives(
@@ -244,6 +241,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         disks=disks,
         seeds=SeedIso(),
         holds=world.holds,
+        hypervisor=hypervisor,
     )
     vms = Vms(
         records=records,
@@ -288,7 +286,7 @@ def _scan(world: World) -> ImageScan:
     )
 
 
-async def _registration(world: World, hypervisor: QemuHypervisor) -> Registration:
+async def _registration(world: World, hypervisor: Hypervisor) -> Registration:
     """All but where the node is reached, which is known once it serves."""
     return Registration(
         node_id=world.identity.node_id,

@@ -12,6 +12,8 @@ from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
 
 MOST_SCRUB = 100_000
 MOST_CONNECTIONS = 16
+HYPERVISORS = ("qemu", "libvirt")
+LOCAL_URIS = ("qemu:///", "qemu+unix:///")
 ACCELERATORS = ("auto", "kvm", "tcg")
 
 
@@ -56,6 +58,10 @@ class Settings:
     scrub_interval: int = 7
     # "auto", "kvm" or "tcg".
     accelerator: str = "auto"
+    # "qemu" or "libvirt".
+    hypervisor: str = "qemu"
+    # A daemon on this host.
+    libvirt_uri: str = "qemu:///system"
     tls_cert: Path | None = None
     tls_key: Path | None = None
     # The authority that the control plane's certificate is judged by; None: the system's.
@@ -90,6 +96,7 @@ class Settings:
         if self.accelerator not in ACCELERATORS:
             known = ", ".join(ACCELERATORS)
             raise InvalidSettings(f"'{printable(self.accelerator)}' is none of {known}.", field="accel")
+        _check_hypervisor(self)
         for name, number in (("scrub_rate", self.scrub_rate), ("scrub_interval", self.scrub_interval)):
             if not 0 <= number <= MOST_SCRUB:
                 raise InvalidSettings(f"{name} must be 0 to {MOST_SCRUB}.", field=name)
@@ -102,6 +109,18 @@ class Settings:
         if self.tls_cert is None and not (self.allow_plaintext or _is_loopback(self.listen_host)):
             raise ListenDenied(f"A node does not serve on {self.listen_host} without TLS.", field="listen")
         return self
+
+
+def _check_hypervisor(settings: Settings) -> None:
+    if settings.hypervisor not in HYPERVISORS:
+        known = ", ".join(HYPERVISORS)
+        raise InvalidSettings(f"'{printable(settings.hypervisor)}' is none of {known}.", field="hypervisor")
+    if not settings.libvirt_uri.startswith(LOCAL_URIS):
+        raise InvalidSettings(
+            f"'{printable(settings.libvirt_uri)}' is no QEMU of this host, where the VMs' files are.",
+            remedy="Use qemu:///system or qemu:///session.",
+            field="libvirt_uri",
+        )
 
 
 def _check_address(name: str, text: str) -> None:

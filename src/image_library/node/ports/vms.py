@@ -100,6 +100,14 @@ class Hypervisor(Protocol):
         """What VMs can be given here, in the words of ``domain.capabilities``."""
         ...
 
+    async def define(self, machine: Machine) -> None:
+        """Makes it known where machines are listed, once its disk and seed are there. It does not start.
+
+        Raises:
+            HypervisorMissing, HypervisorFailed
+        """
+        ...
+
     async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
         """Starts it and gives the loopback port that its SSH is forwarded from: the machine's own if free.
 
@@ -132,6 +140,10 @@ class Hypervisor(Protocol):
 
     async def end(self, vm_id: str) -> None:
         """Ends its process, whatever the guest does, and returns when it is gone. Gone already is fine."""
+        ...
+
+    async def forget(self, vm_id: str) -> None:
+        """Takes one that has ended from that list. Not there is fine."""
         ...
 
     async def detach(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
 from image_library.domain.errors import (
     DiskTooSmall,
     InvalidRequest,
+    LibraryError,
     PathOutside,
     UnsupportedFeature,
     printable,
@@ -32,6 +33,7 @@ from image_library.domain.machine import (
 from image_library.domain.vm import BootStage, PowerState, VmReport
 from image_library.node.ports.vms import (
     DiskMaker,
+    Hypervisor,
     OperatorFiles,
     PublishedImages,
     SeedWriter,
@@ -56,6 +58,7 @@ class ProvisionVm:
         disks: DiskMaker,
         seeds: SeedWriter,
         holds: ImageHolds,
+        hypervisor: Hypervisor,
     ) -> None:
         self._journal = journal
         self._images = images
@@ -64,6 +67,7 @@ class ProvisionVm:
         self._disks = disks
         self._seeds = seeds
         self._holds = holds
+        self._hypervisor = hypervisor
 
     async def make(self, order: MachineOrder) -> MachineRecord:
         """The VM's journal record, once its disk, its seed and the record itself are on disk.
@@ -91,6 +95,7 @@ class ProvisionVm:
                 size_bytes=machine.disk_bytes,
             )
             await self._seeds.write(folder, order.seed)
+            await self._hypervisor.define(machine)
             await self._journal.save(record)
         log.info("vm_made", vm_id=order.vm_id, digest=backing.digest, disk_bytes=machine.disk_bytes)
         return record
@@ -107,6 +112,8 @@ class ProvisionVm:
 
     async def _undo(self, vm_id: str) -> None:
         await self._journal.remove(vm_id)
+        with suppress(LibraryError):
+            await self._hypervisor.forget(vm_id)
         await self._folders.remove(vm_id)
 
     def _own_path_only(self, order: MachineOrder) -> None:

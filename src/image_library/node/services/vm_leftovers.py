@@ -33,6 +33,7 @@ class VmLeftovers:
             if self._records.find(vm_id) is not None:
                 return False
             await self._hypervisor.end(vm_id)
+            await self._hypervisor.forget(vm_id)
             await self._folders.remove(vm_id)
             log.warning("vm_leftover_removed", vm_id=vm_id)
             return True

@@ -54,6 +54,7 @@ class Vms:
             if vm_id not in known:
                 log.warning("vm_leftover_removed", vm_id=vm_id)
                 await self._hypervisor.end(vm_id)
+                await self._hypervisor.forget(vm_id)
                 await self._folders.remove(vm_id)
         await asyncio.gather(*(self._lives.find_again(record) for record in self._records.all()))
 
@@ -156,6 +157,7 @@ class Vms:
                 return
             await self._end(vm_id)
             await self._lives.unfollow(vm_id)
+            await self._hypervisor.forget(vm_id)
             # The record goes first: a folder without one is cleaned up at the next start.
             with suppress(StorageFull):
                 await self._records.remove(vm_id)

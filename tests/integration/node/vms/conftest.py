@@ -6,8 +6,7 @@ import pytest
 
 from image_library.domain.image import ImageFormat
 from image_library.domain.store import PublishedImage
-from image_library.node.adapters.hypervisors.qemu.driver import QemuSettings
-from tests.integration.node.vms.daemon import TCG, Daemon, image_at
+from tests.integration.node.vms.daemon import TCG, Daemon, Driven, image_at
 from tests.integration.node.vms.guests import DISK_BYTES, idle_guest
 
 StartDaemon = Callable[..., Awaitable[Daemon]]
@@ -25,7 +24,7 @@ async def start_daemon(tmp_path: Path, idle_image: PublishedImage) -> AsyncItera
     data = tmp_path / "data"
     data.mkdir()
 
-    async def start(*, image: PublishedImage = idle_image, settings: QemuSettings = TCG) -> Daemon:
+    async def start(*, image: PublishedImage = idle_image, settings: Driven = TCG) -> Daemon:
         while running:
             await running.pop().stop()
         running.append(await Daemon.started(data, image, settings))

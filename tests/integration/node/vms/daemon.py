@@ -13,6 +13,8 @@ from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
 from image_library.node.adapters.clock import SystemClock
+from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
+from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
@@ -22,6 +24,7 @@ from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.ports.vms import GuestWindow, Hypervisor
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.image_holds import ImageHolds
@@ -34,6 +37,7 @@ from tests.fakes.hypervisor import NOON, KnownImages
 
 DIGEST = "sha256:" + "a" * 64
 STAGES = list(BootStage)
+Driven = QemuSettings | LibvirtSettings
 TCG = QemuSettings(accelerator="tcg", isolated=True)
 
 
@@ -71,12 +75,17 @@ def order(
     )
 
 
+def _driver(folders: VmFolderTree, settings: Driven) -> tuple[Hypervisor, GuestWindow]:
+    if isinstance(settings, LibvirtSettings):
+        libvirt = LibvirtHypervisor(folders=folders, settings=settings)
+        return libvirt, LibvirtWindow(folders, libvirt.session)
+    return QemuHypervisor(folders=folders, settings=settings), QemuWindow(folders)
+
+
 class Daemon:
     """One run of the daemon. ``stop`` leaves its VMs as they are, as a kill would."""
 
-    def __init__(
-        self, data: Path, journal: JournalDatabase, image: PublishedImage, settings: QemuSettings
-    ) -> None:
+    def __init__(self, data: Path, journal: JournalDatabase, image: PublishedImage, settings: Driven) -> None:
         self.data = data
         self._journal = journal
         self._folders = VmFolderTree.open(data / "vms")
@@ -84,8 +93,7 @@ class Daemon:
         vms = JournaledVms(journal)
         images = KnownImages(image)
         records = VmRecords(journal=vms, changes=Changes())
-        self.hypervisor = QemuHypervisor(folders=self._folders, settings=settings)
-        self.window = QemuWindow(self._folders)
+        self.hypervisor, self.window = _driver(self._folders, settings)
         lives = VmLives(
             records=records,
             hypervisor=self.hypervisor,
@@ -96,7 +104,8 @@ class Daemon:
         lines = QemuLines(self._folders)
         self.consoles = Consoles(records=records, window=self.window, lines=lines, clock=clock)
         self.streams = VmStreams(records=records, window=self.window, clock=clock)
-        disks = QemuImg(Jail(best_wall()), search_path=settings.search_path)
+        search_path = settings.search_path if isinstance(settings, QemuSettings) else None
+        disks = QemuImg(Jail(best_wall()), search_path=search_path)
         self.flattening = FlattenVm(records=records, lives=lives, folders=self._folders, disks=disks)
         self.vms = Vms(
             records=records,
@@ -109,6 +118,7 @@ class Daemon:
                 disks=disks,
                 seeds=SeedIso(),
                 holds=ImageHolds(),
+                hypervisor=self.hypervisor,
             ),
             folders=self._folders,
             hypervisor=self.hypervisor,
@@ -117,7 +127,7 @@ class Daemon:
         )
 
     @classmethod
-    async def started(cls, data: Path, image: PublishedImage, settings: QemuSettings = TCG) -> Daemon:
+    async def started(cls, data: Path, image: PublishedImage, settings: Driven = TCG) -> Daemon:
         daemon = cls(data, await JournalDatabase.open(data / "journal.db"), image, settings)
         await daemon.vms.recover()
         return daemon

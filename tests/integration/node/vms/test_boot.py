@@ -6,8 +6,10 @@ import pytest
 
 from image_library.domain.image import ImageFormat
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState
+from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
 from tests.integration.node.vms.conftest import StartDaemon
-from tests.integration.node.vms.daemon import image_at, order
+from tests.integration.node.vms.daemon import TCG, Driven, image_at, order
+from tests.support.libvirtd import Libvirtd
 
 VIRTUAL_SIZE = 751828992
 USER_DATA = """#cloud-config
@@ -19,11 +21,16 @@ runcmd:
 
 @pytest.mark.boots
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("driver", ["qemu", "libvirt"])
 async def test_a_real_guest_is_seen_arriving_and_leaving(
-    start_daemon: StartDaemon, debian_image: Path
+    start_daemon: StartDaemon, debian_image: Path, driver: str, request: pytest.FixtureRequest
 ) -> None:
+    settings: Driven = TCG
+    if driver == "libvirt":
+        libvirtd: Libvirtd = request.getfixturevalue("libvirtd")
+        settings = LibvirtSettings(uri=libvirtd.uri, accelerator="tcg", isolated=True)
     image = image_at(debian_image, ImageFormat.QCOW2, VIRTUAL_SIZE)
-    daemon = await start_daemon(image=image)
+    daemon = await start_daemon(image=image, settings=settings)
     await daemon.vms.create(order(memory_mib=512, cores=2, user_data=USER_DATA))
     await daemon.vms.start("vm-1")
     network = await daemon.until_stage("vm-1", BootStage.NETWORK, seconds=200)

@@ -5,6 +5,7 @@ import pytest
 
 from image_library.domain.errors import (
     DiskTooSmall,
+    HypervisorFailed,
     ImageInUse,
     ImageNotReady,
     InvalidRequest,
@@ -23,6 +24,7 @@ from image_library.node.services.provision_vm import ProvisionVm
 from tests.fakes.hypervisor import (
     NOON,
     FakeDisks,
+    FakeHypervisor,
     FakeSeeds,
     KnownImages,
     MadeDisk,
@@ -60,6 +62,7 @@ class House:
         self.disks = FakeDisks()
         self.seeds = FakeSeeds()
         self.holds = ImageHolds()
+        self.hypervisor = FakeHypervisor()
         self.images = images = KnownImages(published(DIGEST, virtual_size=VIRTUAL), files=(LOCAL,))
         self.provision = ProvisionVm(
             journal=self.journal,
@@ -69,6 +72,7 @@ class House:
             disks=self.disks,
             seeds=self.seeds,
             holds=self.holds,
+            hypervisor=self.hypervisor,
         )
 
     @property
@@ -206,4 +210,20 @@ async def test_only_plain_disks_are_built_on(house: House) -> None:
     house.images.files.add(disc)
     with pytest.raises(UnsupportedFeature):
         await house.provision.make(with_disk(DiskOrder(backing_path=disc.path)))
+    assert house.is_empty
+
+
+async def test_is_made_known_to_the_hypervisor_and_forgotten_where_that_fails_later(house: House) -> None:
+    await house.provision.make(ORDER)
+    assert house.hypervisor.defined == {"vm-1"}
+    house.journal.failure = StorageFull("Full.")
+    with pytest.raises(StorageFull):
+        await house.provision.make(replace(ORDER, vm_id="vm-2"))
+    assert house.hypervisor.defined == {"vm-1"}
+
+
+async def test_a_hypervisor_that_refuses_leaves_nothing(house: House) -> None:
+    house.hypervisor.refused_definition = HypervisorFailed("No.")
+    with pytest.raises(HypervisorFailed):
+        await house.provision.make(ORDER)
     assert house.is_empty

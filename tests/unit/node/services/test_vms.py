@@ -64,6 +64,7 @@ class Daemon:
             disks=FakeDisks(),
             seeds=FakeSeeds(),
             holds=ImageHolds(),
+            hypervisor=disk.hypervisor,
         )
         lives = VmLives(
             records=self.records,

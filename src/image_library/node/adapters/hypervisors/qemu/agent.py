@@ -7,29 +7,20 @@ answers are bounded, and only a few fields of them are read.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import re
 import secrets
 import socket
 from asyncio import StreamReader, StreamWriter
 from typing import Any, cast
 
-from image_library.domain.boot_progress import MAX_ERRORS, AgentFacts, routable
+from image_library.domain.boot_progress import AgentFacts
 from image_library.domain.errors import printable
-
-MAX_ANSWER_BYTES = 1 << 20
-RESULT_FILE = "/run/cloud-init/result.json"
-# As cloud-init writes a failed module: "('scripts-user', RuntimeError('...'))".
-_FAILURE = re.compile(r"\('(?P<module>[\w-]+)', (?P<what>.*)\)", re.DOTALL)
-
-
-class AgentSilent(Exception):
-    """It does not answer, or not what was asked for."""
-
-
-class AgentRefused(AgentSilent):
-    """It answered with an error, such as for a command that the distribution forbids."""
+from image_library.node.adapters.hypervisors.qemu.agent_facts import (
+    MAX_ANSWER_BYTES,
+    AgentRefused,
+    AgentSilent,
+    facts_by,
+)
 
 
 class GuestAgent:
@@ -60,7 +51,7 @@ class GuestAgent:
 
     async def facts(self) -> AgentFacts:
         """Its addresses and cloud-init's result, as far as it tells."""
-        return AgentFacts(addresses=await self._addresses(), cloud_init_errors=await self._result())
+        return await facts_by(self._execute)
 
     async def shut_down(self) -> None:
         """Asks the guest to switch off; that is never answered."""
@@ -85,33 +76,6 @@ class GuestAgent:
             except (OSError, EOFError, asyncio.LimitOverrunError) as error:
                 raise AgentSilent(str(error)) from error
 
-    async def _addresses(self) -> tuple[str, ...]:
-        try:
-            cards = _list(await self._execute("guest-network-get-interfaces"))
-        except AgentRefused:
-            return ()
-        found = [
-            str(address.get("ip-address", ""))
-            for card in cards
-            for address in _list(card.get("ip-addresses"))
-        ]
-        return tuple(address for address in found if routable(address))
-
-    async def _result(self) -> tuple[str, ...] | None:
-        """The errors in cloud-init's result; None where it has none yet, or the agent may not read files."""
-        try:
-            handle = await self._execute("guest-file-open", path=RESULT_FILE, mode="r")
-            read = await self._execute("guest-file-read", handle=handle, count=MAX_ANSWER_BYTES // 2)
-            await self._execute("guest-file-close", handle=handle)
-        except AgentRefused:
-            return None
-        try:
-            content = base64.b64decode(str(cast("dict[str, Any]", read)["buf-b64"]))
-            errors = json.loads(content)["v1"]["errors"]
-            return tuple(_failure(str(error)) for error in errors[:MAX_ERRORS])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return None
-
     async def _execute(self, command: str, **arguments: object) -> object:
         await self._send({"execute": command, "arguments": arguments})
         return await self._answer()
@@ -135,15 +99,3 @@ class GuestAgent:
         if "return" not in answer:
             raise AgentRefused(printable(str(answer.get("error"))))
         return answer["return"]
-
-
-def _list(value: object) -> list[dict[str, Any]]:
-    items = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
-
-
-def _failure(error: str) -> str:
-    """cloud-init's tuple as "MODULE: what it said"."""
-    found = _FAILURE.fullmatch(error)
-    text = f"{found['module']}: {found['what']}" if found else error
-    return printable(text, 300)

@@ -11,7 +11,8 @@ from image_library.domain.errors import HypervisorFailed, HypervisorMissing, Not
 from image_library.domain.machine import Accelerator, Condition, Machine
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.accelerator import Accelerators
-from image_library.node.adapters.hypervisors.qemu.agent import AgentSilent, GuestAgent
+from image_library.node.adapters.hypervisors.qemu.agent import GuestAgent
+from image_library.node.adapters.hypervisors.qemu.agent_facts import AgentSilent
 from image_library.node.adapters.hypervisors.qemu.arguments import (
     ARCHITECTURES,
     Launch,
@@ -84,6 +85,12 @@ class QemuHypervisor:
 
     async def capabilities(self) -> tuple[str, ...]:
         return await asyncio.to_thread(installed, self._settings.search_path)
+
+    async def define(self, machine: Machine) -> None:
+        """There is no list: a machine is its folder."""
+
+    async def forget(self, vm_id: str) -> None:
+        """As above."""
 
     async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
         if machine.architecture not in ARCHITECTURES:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from image_library.domain.boot_progress import AgentFacts
 from image_library.node.adapters.hypervisors.qemu import places
-from image_library.node.adapters.hypervisors.qemu.agent import AgentSilent, GuestAgent
+from image_library.node.adapters.hypervisors.qemu.agent import GuestAgent
+from image_library.node.adapters.hypervisors.qemu.agent_facts import AgentSilent
 from image_library.node.ports.vms import VmFolders
 
 MAX_CONSOLE_BYTES = 16 << 20
