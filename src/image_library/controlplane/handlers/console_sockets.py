@@ -6,8 +6,8 @@ Source: RFC 6455; section 7.4 for the codes that end one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import aclosing, contextmanager, suppress
 
 import structlog
 from starlette.routing import WebSocketRoute
@@ -68,23 +68,17 @@ class ConsoleSockets:
         except LibraryError as error:
             await socket.send_denial_response(error_response(error, STATUSES.get(error.kind, 500)))
             return
-        offered = socket.scope["subprotocols"]
-        await socket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
-        # What was said of a socket that has gone already reaches nobody.
-        try:
-            refusal = await self._served(socket)
+        # What is said of a socket that has gone already reaches nobody.
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await _accept(socket)
+            refusal = await self._refusal(socket)
             if refusal is not None:
                 await socket.close(_CODES.get(type(refusal), _BROKEN), _reason(refusal))
-        except (WebSocketDisconnect, RuntimeError):
-            return
 
-    async def _served(self, socket: WebSocket) -> LibraryError | None:
-        """Why it ends; None where the other side left."""
+    async def _refusal(self, socket: WebSocket) -> LibraryError | None:
+        """Serves it to its end, and says why it ended; None where the other side left."""
         try:
-            vm_id = socket.path_params["vm_id"]
-            kind = self._consoles.admit(socket.query_params.get("ticket", ""), vm_id)
-            with self._counted():
-                await self._talk(socket, vm_id, kind)
+            await self._serve(socket)
         except LibraryError as error:
             return error
         except WebSocketDisconnect:
@@ -93,6 +87,15 @@ class ConsoleSockets:
             log.exception("console_broke")
             return Internal("The console broke.")
         return None
+
+    async def _serve(self, socket: WebSocket) -> None:
+        vm_id = socket.path_params["vm_id"]
+        kind = self._consoles.admit(socket.query_params.get("ticket", ""), vm_id)
+        said = _Said(socket, texts=kind is ConsoleKind.SERIAL)
+        with self._counted():
+            await self._talk(socket, said, self._consoles.attach(vm_id, kind, said.typed()))
+        if said.refusal is not None:
+            raise said.refusal
 
     @contextmanager
     def _counted(self) -> Generator[None]:
@@ -104,21 +107,17 @@ class ConsoleSockets:
         finally:
             self._open -= 1
 
-    async def _talk(self, socket: WebSocket, vm_id: str, kind: ConsoleKind) -> None:
-        said = _Said(socket, texts=kind is ConsoleKind.SERIAL)
+    async def _talk(self, socket: WebSocket, said: _Said, written: AsyncGenerator[bytes]) -> None:
         clock = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(self._idle) as limit:
+            async with asyncio.timeout(self._idle) as limit, aclosing(written):
                 said.heard = lambda: limit.reschedule(clock() + self._idle)
-                async with aclosing(self._consoles.attach(vm_id, kind, said.typed())) as written:
-                    async for data in written:
-                        said.heard()
-                        # Returns when the peer has room: until then nothing more is read from the node.
-                        await socket.send_bytes(data)
+                async for data in written:
+                    said.heard()
+                    # Returns when the peer has room: until then nothing more is read from the node.
+                    await socket.send_bytes(data)
         except TimeoutError:
             raise ConsoleIdle("Nothing moved on this console for too long.") from None
-        if said.refusal is not None:
-            raise said.refusal
 
 
 class _Said:
@@ -139,6 +138,11 @@ class _Said:
                 self.refusal = InvalidRequest("A display takes binary frames only.")
                 return
             yield data if data is not None else (text or "").encode("utf-8", "replace")
+
+
+async def _accept(socket: WebSocket) -> None:
+    offered = socket.scope["subprotocols"]
+    await socket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
 
 
 def _reason(error: LibraryError) -> str:

@@ -16,6 +16,7 @@ remedy; an instance carries one sentence that names the thing. Class docstrings 
 ``docs/errors.md``.
 """
 
+from image_library.domain.errors.consoles import ConsoleIdle, ConsoleMissing, ConsolesFull, ConsoleTicket
 from image_library.domain.errors.content import (
     AmbiguousFormat,
     FormatMismatch,
@@ -64,10 +65,6 @@ from image_library.domain.errors.profiles import (
 )
 from image_library.domain.errors.requests import (
     AmbiguousImage,
-    ConsoleIdle,
-    ConsoleMissing,
-    ConsolesFull,
-    ConsoleTicket,
     DiskTooSmall,
     IdempotencyConflict,
     ImageChanged,
