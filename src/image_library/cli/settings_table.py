@@ -282,7 +282,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="hypervisor",
         kind="qemu|libvirt",
-        option="",
         variable="LIMIQUANTIX_HYPERVISOR",
         default="`qemu`",
         meaning="Who runs VMs: QEMU started by the node itself, or libvirt (docs/machines.md).",
@@ -291,7 +290,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         name="libvirt_uri",
         kind="text",
-        option="",
         variable="LIMIQUANTIX_LIBVIRT_URI",
         default="`qemu:///system`",
         meaning="libvirt's daemon on this host; `qemu:///session` is the user's own.",
