@@ -10,7 +10,7 @@ class ConsoleMissing(LibraryError):
 
     code = "vm.console_missing"
     kind = Kind.PRECONDITION
-    remedy_default = "Stop the VM and start it again; a display has to be asked for when it is made."
+    remedy_default = "Ask for the serial console, the only one that VMs have; one that does not answer comes with the next start."
 
 
 class ConsoleTicket(LibraryError):
