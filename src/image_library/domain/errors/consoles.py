@@ -10,7 +10,7 @@ class ConsoleMissing(LibraryError):
 
     code = "vm.console_missing"
     kind = Kind.PRECONDITION
-    remedy_default = "Ask for the serial console, the only one that VMs have; one that does not answer comes with the next start."
+    remedy_default = "Ask for the serial console, the only one so far; or start the VM anew."
 
 
 class ConsoleTicket(LibraryError):
