@@ -49,6 +49,11 @@ def test_the_serial_console_is_followed(
         == "rgb(255, 120, 0)"
     )
     looked_at(person, "console")
+    page.locator(".xterm-helper-textarea").focus()
+    page.keyboard.type("quick keys")
+    expect(lines(page)).to_contain_text("guest login: quick keys")
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("button", name="Full screen")).to_be_focused()
     with page.expect_download() as saving:
         page.get_by_role("button", name="Save as a file").click()
     saving.value.save_as(tmp_path / "console.txt")

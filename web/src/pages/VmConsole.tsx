@@ -1,10 +1,12 @@
 import { useTransport } from '@connectrpc/connect-query';
-import { Anchor, Badge, Button, CopyButton, Group, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { Alert, Anchor, Badge, Button, CopyButton, Group, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { useFullscreenElement } from '@mantine/hooks';
 import { IconArrowLeft, IconCopy, IconDownload, IconMaximize } from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useCallback, useRef, useState } from 'react';
+import { inWords } from '@/api/errors';
 import { followSerial, type LineState } from '@/api/serial';
+import { type Typing, typingTo } from '@/api/typing';
 import { Pending } from '@/components/Edges';
 import { EmptyNote } from '@/components/Notes';
 import { useVm } from '@/hooks/useMachines';
@@ -15,7 +17,7 @@ import { text } from '@/text/en';
 const SerialTerminal = lazy(() => import('@/pages/vm/SerialTerminal'));
 const COLORS: Record<LineState, string> = { connecting: 'gray', open: 'teal', waiting: 'indigo', lost: 'orange' };
 
-/** What a VM writes to its serial port, live. */
+/** A VM's serial port: what the guest writes, live, and what is typed to it. */
 export default function VmConsole(): ReactNode {
   const { vmId } = useParams({ from: '/inside/vms/$vmId/console' });
   const { vm, isLoading } = useVm(vmId);
@@ -33,20 +35,28 @@ export default function VmConsole(): ReactNode {
 function Console({ id, name }: { id: string; name: string }): ReactNode {
   const transport = useTransport();
   const terminal = useRef<TerminalHandle | undefined>(undefined);
+  const typing = useRef<Typing | undefined>(undefined);
   const [state, setState] = useState<LineState>('connecting');
+  const [refused, setRefused] = useState<unknown>();
   const { ref, toggle } = useFullscreenElement<HTMLDivElement>();
   const ready = useCallback(
     (made: TerminalHandle) => {
       terminal.current = made;
       const stopping = new AbortController();
+      typing.current = typingTo(transport, id, setRefused);
       void followSerial(transport, id, { bytes: made.write, state: setState }, stopping.signal);
       return () => {
         terminal.current = undefined;
+        typing.current?.stop();
         stopping.abort();
       };
     },
     [transport, id],
   );
+  const typed = useCallback((keys: string) => {
+    setRefused(undefined);
+    typing.current?.send(keys);
+  }, []);
   return (
     <Stack gap="sm">
       <Anchor renderRoot={(props) => <Link to="/vms/$vmId" params={{ vmId: id }} {...props} />} size="sm">
@@ -64,9 +74,10 @@ function Console({ id, name }: { id: string; name: string }): ReactNode {
         </Group>
       </Group>
       <Text size="sm" c="dimmed">{words.intro}</Text>
+      {refused !== undefined && <Alert color="orange" role="alert">{words.refused} {inWords(refused)}</Alert>}
       <section ref={ref} aria-label={words.label(name)} className="console">
         <Suspense fallback={<Skeleton height="100%" />}>
-          <SerialTerminal label={words.label(name)} ready={ready} />
+          <SerialTerminal label={words.label(name)} typed={typed} ready={ready} />
         </Suspense>
       </section>
     </Stack>

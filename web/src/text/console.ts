@@ -10,5 +10,6 @@ export const consoleText = {
   copy: 'Copy text',
   save: 'Save as a file',
   file: (name: string) => `${name}-console.txt`,
-  intro: 'All that the guest has written to its first serial port, from the firmware on.',
+  intro: 'All that the guest has written to its first serial port, from the firmware on. What you type goes to the guest; Shift+Tab leaves the terminal.',
+  refused: 'What you typed did not reach the guest.',
 };

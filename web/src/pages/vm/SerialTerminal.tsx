@@ -14,6 +14,8 @@ export interface TerminalHandle {
 
 interface Props {
   label: string;
+  /** What is typed and pasted. */
+  typed: (keys: string) => void;
   ready: (terminal: TerminalHandle) => () => void;
 }
 
@@ -22,13 +24,13 @@ const LINES = 10_000;
 const THEME = { background: '#16181d', foreground: '#e6e8eb', cursor: '#e6e8eb', selectionBackground: '#3b5bdb' };
 
 /** A terminal of the size of its place. It keeps ten thousand lines, and obeys no sequence that reaches beyond it. */
-export default function SerialTerminal({ label, ready }: Props): ReactNode {
+export default function SerialTerminal({ label, typed, ready }: Props): ReactNode {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const { current } = place;
     if (!current) return undefined;
     const forbid = allowMadeStyles();
-    const terminal = new Terminal({ theme: THEME, fontSize: 13, scrollback: LINES, disableStdin: true, cursorBlink: false, cursorInactiveStyle: 'none', screenReaderMode: true });
+    const terminal = new Terminal({ theme: THEME, fontSize: 13, scrollback: LINES, cursorBlink: false, cursorInactiveStyle: 'outline', screenReaderMode: true });
     const fit = new FitAddon();
     terminal.loadAddon(fit);
     terminal.open(current);
@@ -36,21 +38,30 @@ export default function SerialTerminal({ label, ready }: Props): ReactNode {
     fit.fit();
     // Ctrl-C is the guest's; with the shift it copies, as in other terminals.
     terminal.attachCustomKeyEventHandler((event) => {
+      // The way out for whoever has no mouse.
+      if (event.key === 'Tab' && event.shiftKey) return false;
       if (event.type !== 'keydown' || !event.ctrlKey || !event.shiftKey || event.code !== 'KeyC' || !terminal.hasSelection()) return true;
       event.preventDefault();
       void navigator.clipboard.writeText(terminal.getSelection());
       return false;
     });
+    // A terminal answers some sequences by itself. Old output has them too: nothing is answered before somebody is there.
+    let attended = false;
+    const attend = (): void => { attended = true; };
+    terminal.onKey(attend);
+    current.addEventListener('paste', attend, { capture: true });
+    terminal.onData((keys) => { if (attended) typed(keys); });
     const sizes = new ResizeObserver(() => fit.fit());
     sizes.observe(current);
     const leave = ready({ write: (data) => terminal.write(data), copy: () => terminal.getSelection() || wholeText(terminal), clear: () => terminal.reset() });
     return () => {
       leave();
       sizes.disconnect();
+      current.removeEventListener('paste', attend, { capture: true });
       terminal.dispose();
       forbid();
     };
-  }, [label, ready]);
+  }, [label, typed, ready]);
   return <div ref={place} className="terminal" />;
 }
 
