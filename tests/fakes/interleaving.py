@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
@@ -18,13 +17,27 @@ _ME: ContextVar[str] = ContextVar("actor", default="")
 _BLOCKED_AFTER = 5.0
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Who went on, among how many; the first is whoever went on last, if it can."""
+
+    chosen: int
+    options: int
+    # Choosing another takes the turn from one that could have gone on.
+    interrupts: bool
+
+    @property
+    def is_switch(self) -> bool:
+        return self.interrupts and self.chosen > 0
+
+
 @dataclass
 class Turns:
-    """Who may go on next, as the schedule says; beyond its end the first who can."""
+    """Who may go on next, as the schedule says; beyond its end whoever went on last, if it can."""
 
     schedule: tuple[int, ...] = ()
-    # For each decision: what was chosen, and among how many.
-    taken: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    taken: list[Choice] = field(default_factory=list[Choice])
+    _last: str = ""
     # An actor's own tasks may stand at a step too.
     _waiting: dict[str, list[asyncio.Future[None]]] = field(
         default_factory=dict[str, list[asyncio.Future[None]]]
@@ -48,16 +61,17 @@ class Turns:
         while going:
             await self._all_stopped(tasks, going)
             going = {name for name in going if not tasks[name].done()}
-            ready = sorted(name for name in going if self._waiting.get(name))
+            ready = [name for name in going if self._waiting.get(name)]
             if ready:
-                self._waiting[ready[self._choose(len(ready))]].pop(0).set_result(None)
+                self._last = self._choose(sorted(ready, key=lambda name: (name != self._last, name)))
+                self._waiting[self._last].pop(0).set_result(None)
         return [await tasks[name] for name in names]
 
-    def _choose(self, options: int) -> int:
+    def _choose(self, ready: list[str]) -> str:
         at = len(self.taken)
-        chosen = self.schedule[at] % options if at < len(self.schedule) else 0
-        self.taken.append((chosen, options))
-        return chosen
+        chosen = self.schedule[at] % len(ready) if at < len(self.schedule) else 0
+        self.taken.append(Choice(chosen, len(ready), interrupts=ready[0] == self._last))
+        return ready[chosen]
 
     async def _act(self, name: str, actor: Coroutine[Any, Any, object]) -> object:
         _ME.set(name)
@@ -79,34 +93,31 @@ class Turns:
                 waiting[0].cancel()
 
 
-async def every_order(play: Callable[[Turns], Awaitable[None]]) -> int:
-    """Play again and again, each time in another order, until there is none left; how often that was."""
+async def every_order(play: Callable[[Turns], Awaitable[None]], *, switches: int | None = None) -> int:
+    """Play again and again, each time in another order, until there is none left; how often that was.
+
+    With `switches`, only the orders in which so many times at most the turn is taken from an actor that
+    could have gone on: all orders are as many as a power of the steps, and nearly every race needs two
+    (Musuvathi and Qadeer, "Iterative context bounding for systematic testing", 2007).
+    """
     schedule: tuple[int, ...] | None = ()
     plays = 0
     while schedule is not None:
         turns = Turns(schedule=schedule)
         await play(turns)
         plays += 1
-        schedule = _following(turns.taken)
+        schedule = _following(turns.taken, switches)
     return plays
 
 
-async def some_orders(play: Callable[[Turns], Awaitable[None]], *, plays: int, seed: int = 1) -> int:
-    """Play as often, each time in an order drawn by lot, where playing all of them takes too long."""
-    lot = random.Random(seed)
-    for _ in range(plays):
-        await play(Turns(schedule=tuple(lot.randrange(2) for _ in range(64))))
-    return plays
-
-
-def _following(taken: list[tuple[int, int]]) -> tuple[int, ...] | None:
+def _following(taken: list[Choice], switches: int | None) -> tuple[int, ...] | None:
     """The next schedule after what was just played, as one counts; None at the end."""
-    while taken and taken[-1][0] + 1 >= taken[-1][1]:
-        taken.pop()
-    if not taken:
-        return None
-    *before, (chosen, _) = taken
-    return (*(choice for choice, _ in before), chosen + 1)
+    while taken:
+        last = taken.pop()
+        spent = sum(choice.is_switch for choice in taken) + last.interrupts
+        if last.chosen + 1 < last.options and (switches is None or spent <= switches):
+            return (*(choice.chosen for choice in taken), last.chosen + 1)
+    return None
 
 
 class SteppedDatabase:
