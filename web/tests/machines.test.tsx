@@ -6,7 +6,7 @@ import { fetchSeconds } from '@/components/vm/fetching';
 import { VirtualMachineSchema, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { type ImportStatus, ImportStatus_Status as Status, ImportStatusSchema } from '@/gen/limiquantix/storage/v1/image_pb';
 import { useLibrary } from '@/api/library';
-import { useCreateVm, useNodes } from '@/hooks/useMachines';
+import { useCreateVm, useNodes, useVm } from '@/hooks/useMachines';
 import { renderedHook, Stream, transport } from './support';
 
 afterEach(cleanup);
@@ -54,6 +54,25 @@ test('nodes that were told before the rest are there when all has been told', as
   await vi.waitFor(() => expect(result.current.told).toBe(1));
   stream.say({ sequence: 1n, change: { case: 'upToDate', value: true } });
   await vi.waitFor(() => expect(result.current.nodes.map(({ hostname }) => hostname)).toEqual(['box']));
+});
+
+test('a VM is what the stream says, is asked for before that, and is gone when it is', async () => {
+  const stream = new Stream();
+  let asked = 0;
+  const server = transport(stream, (router) => {
+    router.rpc(VMService.method.getVM, ({ id }) => {
+      asked += 1;
+      if (asked > 1) throw new ConnectError('There is no VM.', Code.NotFound);
+      return create(VirtualMachineSchema, { id, name: 'asked' });
+    });
+  });
+  const { result } = renderedHook(() => useVm('vm-1'), server);
+  await vi.waitFor(() => expect(result.current.vm?.name).toBe('asked'));
+  stream.say({ sequence: 1n, change: { case: 'vm', value: { id: 'vm-1', name: 'told' } } }, { sequence: 1n, change: { case: 'upToDate', value: true } });
+  await vi.waitFor(() => expect(result.current.vm?.name).toBe('told'));
+  stream.say({ sequence: 2n, change: { case: 'removed', value: { kind: 'vm', id: 'vm-1' } } });
+  await vi.waitFor(() => expect(result.current.vm).toBeUndefined());
+  expect(asked).toBe(2);
 });
 
 function job(seconds: number, part: { nodeId?: string; status?: Status; kind?: string } = {}): ImportStatus {
