@@ -7,7 +7,7 @@ import { isUnreachable } from '@/api/errors';
 import { newKey } from '@/api/keys';
 import { EVERYTHING, methodOf, useConnection, useLibrary } from '@/api/library';
 import { type Node, NodeService } from '@/gen/limiquantix/compute/v1/node_pb';
-import { CreateVMRequestSchema, type VirtualMachine, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { type CreatedVM, CreatedVMSchema, type CreateVMRequestSchema, CreateVMsRequestSchema, type VirtualMachine, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { StoragePoolService } from '@/gen/limiquantix/storage/v1/pool_pb';
 
 const POLL = 4_000;
@@ -57,18 +57,24 @@ export function useVmActions() {
 }
 
 /**
- * Making a VM. The same request carries the same key until it is answered: pressed twice, or sent again because
- * the answer was lost, it makes one.
+ * Making one VM or several alike. The same request carries the same key until it is answered: pressed twice, or sent again because
+ * the answer was lost, it makes them once.
  */
 export function useCreateVm() {
   const transport = useTransport();
   const client = useQueryClient();
   const sent = useRef({ request: '', key: '' });
   return usePlainMutation({
-    mutationFn: (request: MessageInitShape<typeof CreateVMRequestSchema>) => {
-      const said = toJsonString(CreateVMRequestSchema, create(CreateVMRequestSchema, request));
+    mutationFn: async ({ vm, count }: { vm: MessageInitShape<typeof CreateVMRequestSchema>; count: number }): Promise<CreatedVM[]> => {
+      const request = create(CreateVMsRequestSchema, { vm, count });
+      const said = toJsonString(CreateVMsRequestSchema, request);
       if (sent.current.request !== said) sent.current = { request: said, key: newKey() };
-      return createClient(VMService, transport).createVM(request, { headers: { 'Idempotency-Key': sent.current.key } });
+      const calls = createClient(VMService, transport);
+      const headers = { 'Idempotency-Key': sent.current.key };
+      // A single one keeps the name that it was given.
+      if (count > 1) return (await calls.createVMs(request, { headers })).vms;
+      const made = await calls.createVM(vm, { headers });
+      return [create(CreatedVMSchema, { name: made.name, vm: made })];
     },
     retry: (count, error) => count < 4 && isUnreachable(error),
     retryDelay: (count) => 500 * 2 ** count,
