@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor, axe
 from tests.browser.test_copies import looked_at
-from tests.browser.test_pages import IMAGES
+from tests.browser.test_pages import AT_REST, IMAGES
 from tests.browser.test_wizard import types_anew
 from tests.support.mirror import Mirror
 from tests.support.processes import Program
@@ -38,6 +38,8 @@ def narrow(person: Visitor, name: str) -> None:
     """The same page on a phone: nothing is wider than that."""
     page = person.page
     page.set_viewport_size({"width": 360, "height": 740})
+    # The menu has left.
+    page.evaluate(AT_REST)
     person.picture(f"{name}-phone")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
     page.set_viewport_size({"width": 1360, "height": 860})
