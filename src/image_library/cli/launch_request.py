@@ -208,7 +208,7 @@ def _unless_auto(word: str) -> str:
 
 
 def _cards(wish: Wish, said: Told) -> Iterator[NetworkInterface]:
-    """The cards that the file describes, each on the network that is given for it; and those that are more."""
+    """The cards that the file describes, each on the network that is given for it, and further ones."""
     for card, network in zip_longest(said.provisioned.nics, wish.networks):
         one = NetworkInterface.from_binary(card.to_binary()) if card else NetworkInterface()
         if network:

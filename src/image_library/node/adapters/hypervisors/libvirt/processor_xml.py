@@ -8,7 +8,12 @@ from xml.etree import ElementTree as ET
 from image_library.domain.machine import Accelerator, Machine
 from image_library.domain.processors import CpuModel, features_of
 from image_library.node.adapters.hypervisors.libvirt.nodes import node
-from image_library.node.adapters.hypervisors.qemu.processors import ENLIGHTENMENTS, PLAIN, enlightened
+from image_library.node.adapters.hypervisors.qemu.processors import (
+    ENLIGHTENMENTS,
+    PLAIN,
+    WITHOUT,
+    enlightened,
+)
 
 # What would take time to emulate and is no use is not shown to the guest.
 _HIDDEN_FEATURES = {"x86_64": ("la57",), "aarch64": ()}
@@ -21,9 +26,9 @@ def processor(machine: Machine, accelerator: Accelerator) -> ET.Element:
     features = features_of(machine.cpu_model)
     if features:
         required = (node("feature", policy="require", name=name) for name in features)
-        # qemu itself refuses to start where the host has not all of it.
+        less = (node("feature", policy="disable", name=name) for name in WITHOUT)
         model = node("model", PLAIN, fallback="forbid")
-        return node("cpu", model, *required, mode="custom", match="exact", check="full")
+        return node("cpu", model, *required, *less, mode="custom", match="exact", check="partial")
     if accelerator is Accelerator.KVM:
         return node("cpu", mode="maximum" if machine.cpu_model is CpuModel.MAX else "host-passthrough")
     hidden = (node("feature", policy="disable", name=f) for f in _HIDDEN_FEATURES[machine.architecture])

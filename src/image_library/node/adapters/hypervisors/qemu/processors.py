@@ -15,8 +15,9 @@ _PROCESSORS = {
     # The architected pointer authentication algorithm takes most of a boot's time when it is emulated.
     ("aarch64", Accelerator.TCG): "max,pauth-impdef=on",
 }
-# The plainest 64-bit processor, to which a level's features are added.
+# The plainest 64-bit processor, to which a level is added, and what it has that not every host does.
 PLAIN = "qemu64"
+WITHOUT = ("svm",)
 # What qemu's docs/system/i386/hyperv.rst recommends; values where it is more than "on".
 ENLIGHTENMENTS = {
     "relaxed": "on",
@@ -55,7 +56,8 @@ def _model(machine: Machine, accelerator: Accelerator) -> str:
     features = features_of(machine.cpu_model)
     if features:
         # Refused rather than left out where the host has not all of it.
-        return ",".join((PLAIN, *(f"{name}=on" for name in features), "enforce"))
+        less = (f"{name}=off" for name in WITHOUT)
+        return ",".join((PLAIN, *(f"{name}=on" for name in features), *less, "enforce"))
     if machine.cpu_model is CpuModel.MAX:
         return _PROCESSORS[machine.architecture, Accelerator.TCG] if accelerator is Accelerator.TCG else "max"
     return usual

@@ -62,7 +62,7 @@ async def taps_for(machine: Machine) -> AsyncGenerator[dict[int, int]]:
 
 async def _tap(vm_id: str, card: NetworkCard) -> int:
     if not may_administer_network():
-        return await _by_helper(card.bridge)
+        return await tap_by_helper(card.bridge, find_helper())
     try:
         return await asyncio.to_thread(_own, tap_name(vm_id, card.number), card)
     except OSError as error:
@@ -101,9 +101,8 @@ def _tell(any_socket: socket.socket, request: int, device: str, value: bytes) ->
     fcntl.ioctl(any_socket, request, said.ljust(_IFREQ_BYTES, b"\0"))
 
 
-async def _by_helper(bridge: str) -> int:
+async def tap_by_helper(bridge: str, program: str) -> int:
     """By qemu's own program, which has the rights that are lacking here and obeys /etc/qemu/bridge.conf."""
-    program = find_helper()
     if not program:
         raise BridgeMissing(
             "This node may not put a VM on a bridge.",
