@@ -85,6 +85,8 @@ def processor(subject: Subject) -> Iterator[Finding]:
             f"Ask for {LEVELS[needed - 1]}, or leave the model out.",
             "spec.cpu.model",
         )
+    elif needed > 1:
+        yield green("cpu.sound", f"The image is built for {LEVELS[needed - 1]} or better.")
 
 
 def bridged(subject: Subject) -> Iterator[Finding]:

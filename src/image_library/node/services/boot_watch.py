@@ -54,6 +54,11 @@ class BootWatch:
         late = self._clock.monotonic() - self._began > GIVE_UP_SECONDS
         return late or self._progress.stage is BootStage.DONE
 
+    @property
+    def _can_log_in(self) -> bool:
+        """Whether it is known where; only at an address of its own does that need the guest's word."""
+        return bool(self._ssh_port or self._progress.addresses)
+
     async def run(self) -> None:
         """Returns when the boot is over; every change on the way is in the VM's record."""
         await self._see(lambda seen: seen)
@@ -157,7 +162,7 @@ class BootWatch:
     async def _watch_agent(self) -> None:
         while not self._over:
             await self._clock.sleep(AGENT_SECONDS)
-            if not self._progress.networked or self._progress.finished:
+            if not self._progress.networked or (self._progress.finished and self._can_log_in):
                 continue
             facts = await self._window.agent(self._vm_id)
             if facts is not None:
