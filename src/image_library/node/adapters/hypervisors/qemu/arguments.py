@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from image_library.domain.guest_door import DOOR_PORT
+from image_library.domain.guest_report import DOOR_HOST
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Accelerator, Backing, Firmware, Machine
 from image_library.node.adapters.hypervisors.qemu import places
@@ -178,12 +180,13 @@ def _block(node: dict[str, Any]) -> tuple[str, ...]:
 
 def _devices(launch: Launch) -> tuple[str, ...]:
     forward = f"hostfwd=tcp:127.0.0.1:{launch.ssh_port}-:22"
+    door = f",guestfwd=tcp:{DOOR_HOST}:{DOOR_PORT}-chardev:door" if launch.machine.door else ""
     isolation = ",restrict=on" if launch.isolated else ""
     return (
         *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
         # As a virtio disk: not every cloud kernel has a driver for a CD-ROM on this machine.
         *("-device", "virtio-blk-pci,drive=seed"),
-        *("-netdev", f"user,id=net,{forward}{isolation}"),
+        *("-netdev", f"user,id=net,{forward}{door}{isolation}"),
         *("-device", f"virtio-net-pci,netdev=net,mac={launch.machine.mac_address},romfile="),
         *_further_cards(launch),
         *("-object", "rng-builtin,id=rng"),
@@ -214,7 +217,13 @@ def _channels(launch: Launch) -> tuple[str, ...]:
         *("-device", f"virtserialport,chardev=agent,name={GUEST_AGENT_PORT}"),
         *("-chardev", f"socket,id=monitor,fd={launch.monitor},server=on,wait=off"),
         *("-mon", "chardev=monitor,mode=control"),
+        *_door(launch.machine),
     )
+
+
+def _door(machine: Machine) -> tuple[str, ...]:
+    """One stream for all connections of the guest, since a program for each of them may not be started."""
+    return ("-chardev", f"socket,id=door,path={places.DOOR},server=on,wait=off") if machine.door else ()
 
 
 def _tpm(launch: Launch) -> tuple[str, ...]:
