@@ -62,7 +62,7 @@ async def _reported_home(done: VmReport, *, has_door: bool) -> None:
     assert guest is not None
     assert (guest.instance_id, guest.hostname) == ("i-vm-1", "vm-1")
     scan = await asyncio.create_subprocess_exec(
-        "ssh-keyscan", "-p", str(done.ssh_port), "127.0.0.1", stdout=PIPE, stderr=DEVNULL
+        "ssh-keyscan", "-T", "120", "-p", str(done.ssh_port), "127.0.0.1", stdout=PIPE, stderr=DEVNULL
     )
     shown, _ = await scan.communicate()
     found = {line.partition(" ")[2] for line in shown.decode().splitlines()}

@@ -30,6 +30,7 @@ ARM = replace(MACHINE, architecture="aarch64", backing=replace(MACHINE.backing, 
 CASES = {
     "x86_64-kvm": LAUNCH,
     "x86_64-tcg-isolated": replace(LAUNCH, accelerator=Accelerator.TCG, isolated=True),
+    "x86_64-door": replace(LAUNCH, machine=replace(MACHINE, door=True), isolated=True),
     "x86_64-uefi": replace(LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI), uefi=UEFI),
     "x86_64-secure-tpm": replace(
         LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI_SECURE_BOOT, tpm=True), uefi=UEFI, tpm=9
