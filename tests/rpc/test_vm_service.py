@@ -231,10 +231,15 @@ async def test_a_guest_shall_report_to_its_node_unless_its_user_says_otherwise(d
     seed = door.node.orders[made["id"]].seed
     # The token is the node's to make; nobody else ever has it.
     assert (seed.phone_home, seed.vendor_data) == (True, "")
-    for own in ({"vendorData": "#!/bin/sh\n"}, {"phoneHome": {"url": "http://x.example/"}}):
+    theirs: tuple[Json, ...] = (
+        {"vendorData": "#!/bin/sh\n"},
+        {"phoneHome": {"url": "http://x.example/"}},
+        {"userData": "#cloud-config\nphone_home: {url: 'http://x.example/'}\n"},
+    )
+    for number, own in enumerate(theirs):
         preview = await door.call("PreviewProvisioning", wish(**own))
         assert "10.0.2.100" not in json.dumps(preview)
-        made = await door.create(f"own-{next(iter(own)).lower()}", **own)
+        made = await door.create(f"own-{number}", **own)
         assert not door.node.orders[made["id"]].seed.phone_home
 
 
