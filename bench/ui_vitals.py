@@ -5,9 +5,9 @@ Run it alone: .venv/bin/python bench/ui_vitals.py [--rounds N] [--lighthouse PRO
 Chromium measures each page with an empty cache over a line like the one of Lighthouse's desktop preset (40
 ms, 10 Mbit/s), and the metrics become points by Lighthouse's published curves
 (https://developer.chrome.com/docs/lighthouse/performance/performance-scoring). Speed Index needs a film; the
-largest paint stands in for it. With --lighthouse the program itself (npm package "lighthouse") judges the same
-pages besides; it needs a machine that has nothing else to do. Goals: at least 95 points for each; nothing for
-axe to find.
+largest paint stands in for it. With --lighthouse the program itself (npm package "lighthouse") judges the
+same pages besides; it needs a machine that has nothing else to do. Goals: at least 95 points for each;
+nothing for axe to find.
 """
 
 from __future__ import annotations
