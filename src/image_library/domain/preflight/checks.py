@@ -8,7 +8,7 @@ from typing import Any, cast
 from image_library.domain.errors import printable
 from image_library.domain.machine import GIB
 from image_library.domain.os_info import ProvisioningMethod
-from image_library.domain.preflight.equipment import equipment, firmware
+from image_library.domain.preflight.equipment import bridged, drivers, equipment, firmware, processor
 from image_library.domain.preflight.finding import Finding, Severity, amber, green, red
 from image_library.domain.preflight.network import network
 from image_library.domain.preflight.subject import Subject
@@ -251,6 +251,9 @@ _OF_ALL: tuple[Check, ...] = (
     _memory,
     firmware,
     equipment,
+    processor,
+    bridged,
+    drivers,
     _architecture,
     _support,
     _trust,
