@@ -72,7 +72,7 @@ def reports_home(documents: SeedDocuments, network: Network) -> bool:
     the one that the door is in.
     """
     first = network.cards[0]
-    reachable = first.name not in network.enslaved and first.addressing.asks_dhcp4
+    reachable = not first.bridge and first.name not in network.enslaved and first.addressing.asks_dhcp4
     return reachable and not documents.vendor_data and "phone_home" not in documents.user_data
 
 

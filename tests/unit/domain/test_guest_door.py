@@ -119,4 +119,5 @@ def test_a_guest_that_cannot_get_there_is_not_asked() -> None:
     bond = Bond(name="bond0", members=("eth0",), mode="active-backup")
     assert not reports_home(SEED, network(static))
     assert not reports_home(SEED, network(DHCP, bond))
+    assert not reports_home(SEED, Network(cards=(replace(CARD, bridge="br0"),)))
     assert reports_home(SEED, network(replace(static, dhcp4=True)))

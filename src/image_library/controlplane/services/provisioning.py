@@ -41,8 +41,6 @@ class Guest:
     traits: GuestTraits
     network: Network
     datasource: Datasource = Datasource.NOCLOUD
-    # Its first card is in a network of the host's, where no door leads to its node.
-    bridged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +82,7 @@ class SeedRenderer:
         drive = guest.datasource is Datasource.CONFIG_DRIVE
         make = self._config_drive if drive else self._nocloud
         documents = make(asked, guest, hostname, user_data)
-        own_network = guest.bridged or asked.network_config
-        if not own_network and reports_home(documents, guest.network):
+        if not asked.network_config and reports_home(documents, guest.network):
             # Only the node makes the token, and only its digest stays there.
             documents = with_door(documents, HIDDEN) if hide_secrets else replace(documents, phone_home=True)
         return Seed(documents=documents, user=user, identity=identity)

@@ -13,7 +13,6 @@ from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import InvalidPassword
 from image_library.domain.guest_users import UserWish
 from image_library.domain.network_config import Network
-from image_library.domain.network_wish import bridges_of
 from image_library.domain.os_info import ProvisioningMethod
 from image_library.domain.password import hashed
 from image_library.domain.secret import NOTHING
@@ -64,7 +63,6 @@ class VmSeeds:
             traits=source.traits,
             network=network,
             datasource=wish.datasource or datasource_of(source),
-            bridged=any(bridges_of(wish.network)[:1]),
         )
         render = self._renderer.render
         if _is_large(wish.provisioning):

@@ -93,7 +93,7 @@ class ProvisionVm:
 
     async def _made(self, order: MachineOrder, machine: Machine) -> MachineRecord:
         backing = machine.backing
-        seed, lock = self._seed(order)
+        seed, lock = self._seed(order, machine)
         machine = replace(machine, door=bool(lock.token_digest))
         report = VmReport(vm_id=order.vm_id, name=order.name, state=PowerState.STOPPED, stage=BootStage.DISK)
         record = MachineRecord(machine=machine, report=report, lock=lock)
@@ -110,10 +110,9 @@ class ProvisionVm:
         log.info("vm_made", vm_id=order.vm_id, digest=backing.digest, disk_bytes=machine.disk_bytes)
         return record
 
-    def _seed(self, order: MachineOrder) -> tuple[SeedDocuments, DoorLock]:
+    def _seed(self, order: MachineOrder, machine: Machine) -> tuple[SeedDocuments, DoorLock]:
         """What goes on its disk of documents: with a new token where its guest shall report."""
-        bridged = bool(order.bridges and order.bridges[0])
-        if bridged or not (self._doors and order.seed.phone_home):
+        if not (self._doors and order.seed.phone_home and not machine.cards[0].bridge):
             return order.seed, DoorLock()
         token = Secret(secrets.token_urlsafe(TOKEN_BYTES))
         return with_door(order.seed, token), DoorLock.of(token)
