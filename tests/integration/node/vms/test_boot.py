@@ -1,7 +1,5 @@
 """The genuine Debian image, booted by the services: each stage is seen, and the guest leaves when asked."""
 
-import asyncio
-from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
@@ -47,24 +45,18 @@ async def test_a_real_guest_is_seen_arriving_and_leaving(
     assert "the disk of the shop is full" in failure.lines, failure
     assert any("RuntimeError" in line for line in failure.lines), failure
     assert await daemon.window.ssh_answers(done.ssh_port)
-    await _reported_home(done, has_door=driver == "qemu")
+    _reported_home(done, has_door=driver == "qemu")
     await daemon.vms.stop("vm-1", seconds=60)
     assert daemon.vms.status("vm-1").state is PowerState.STOPPED
     assert b"Power down" in await daemon.until_console("vm-1", b"Power down", seconds=5)
 
 
-async def _reported_home(done: VmReport, *, has_door: bool) -> None:
-    """cloud-init itself posts to the door, and what it says of its SSH server is what that server shows."""
+def _reported_home(done: VmReport, *, has_door: bool) -> None:
+    """cloud-init itself posts to the door. That its keys are those of its SSH server, tests/e2e shows."""
     if not has_door:
         assert done.guest is None
         return
     guest = done.guest
     assert guest is not None
     assert (guest.instance_id, guest.hostname) == ("i-vm-1", "vm-1")
-    scan = await asyncio.create_subprocess_exec(
-        "ssh-keyscan", "-T", "120", "-p", str(done.ssh_port), "127.0.0.1", stdout=PIPE, stderr=DEVNULL
-    )
-    shown, _ = await scan.communicate()
-    found = {line.partition(" ")[2] for line in shown.decode().splitlines()}
-    assert found
-    assert found == set(guest.host_keys)
+    assert "ssh-ed25519" in {line.partition(" ")[0] for line in guest.host_keys}

@@ -276,7 +276,10 @@ async def test_a_guest_that_shall_report_gets_a_token_of_which_only_the_digest_i
     assert tokens[0].reveal() not in dump_record(one)
 
 
-@pytest.mark.parametrize(("doors", "order"), [(False, REPORTING), (True, ORDER)])
+BRIDGED = replace(REPORTING, bridges=("br0",))
+
+
+@pytest.mark.parametrize(("doors", "order"), [(False, REPORTING), (True, ORDER), (True, BRIDGED)])
 async def test_without_a_door_or_the_wish_for_one_the_documents_stay_as_they_are(
     doors: bool, order: MachineOrder
 ) -> None:
