@@ -92,7 +92,7 @@ def once_made(name: str, env: dict[str, str]) -> None:
     pytest.fail(f"{name} was not made.")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_secret_is_on_its_seed_and_nowhere_else(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     (data_dir / "cloud-images").mkdir(parents=True)
