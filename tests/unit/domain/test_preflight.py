@@ -145,6 +145,7 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(node_architectures=frozenset({"aarch64"})), "architecture.unfit", RED),
         (subject(RAW, traits=GuestTraits()), "agent.missing", AMBER),
         (subject(traits=GuestTraits()), "agent.installed", GREEN),
+        (subject(Provisioning(no_guest_agent=True), traits=GuestTraits()), "agent.left_out", GREEN),
         (subject(support_ends=date(2026, 11, 25)), "support.ended", AMBER),
         (subject(trust=TrustLevel.UNVERIFIED), "trust.unverified", AMBER),
         (subject(warnings=("It is declared as x.",)), "image.differs", AMBER),

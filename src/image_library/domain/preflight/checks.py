@@ -188,6 +188,8 @@ def _agent(subject: Subject) -> Iterator[Finding]:
     present = subject.traits.agent_preinstalled or bool(subject.found and subject.found.guest_agent)
     if present:
         yield green("agent.present", "The image has the guest agent.")
+    elif subject.asked.no_guest_agent:
+        yield green("agent.left_out", "The guest agent is not installed, as it was asked for.")
     elif subject.identity is not None:
         yield green("agent.installed", "The guest agent is installed on the first boot.")
     else:

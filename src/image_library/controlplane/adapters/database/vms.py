@@ -60,10 +60,10 @@ class DatabaseVms:
 
     async def save(self, vm: Vm) -> None:
         # Which images are in use is part of what lists of images show.
-        await self._stamp.number()
+        sequence = await self._stamp.number()
         try:
             async with on_its_own(self._connection):
-                await upsert(self._connection, _VMS, _row(vm))
+                await upsert(self._connection, _VMS, _row(vm, sequence))
         except IntegrityError as error:
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name") from error
 
@@ -100,7 +100,7 @@ def _shown_state(away: frozenset[str]) -> ColumnElement[str]:
     return case((unseen, PowerState.LOST.value), else_=_VMS.c.state)
 
 
-def _row(vm: Vm) -> dict[str, Any]:
+def _row(vm: Vm, sequence: int) -> dict[str, Any]:
     return {
         "id": vm.id,
         "project_id": vm.project_id,
@@ -111,6 +111,7 @@ def _row(vm: Vm) -> dict[str, Any]:
         "driver_image_id": vm.driver_image_id,
         "state": vm.report.state.value,
         "document": to_document(vm),
+        "sequence": sequence,
         "created_at": vm.created_at,
         "updated_at": vm.updated_at,
     }
