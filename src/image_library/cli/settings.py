@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
-from image_library.cli.settings_table import TABLE, Setting
+from image_library.cli.setting import Setting
+from image_library.cli.settings_table import TABLE
 from image_library.cli.sizes import parse_size
 from image_library.domain.errors import InvalidRequest, InvalidSettings, printable
 

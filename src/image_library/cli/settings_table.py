@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from image_library.cli.setting import SERVERS, WITH_NODE, Setting
+from image_library.cli.settings_of_vms import OF_VMS
 
 DEFAULT_LISTEN = "127.0.0.1:8006"
-EVERY_PROGRAM = ("up", "controlplane", "node")
-SERVERS = ("up", "controlplane")
-WITH_NODE = ("up", "node")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One row of the table. ``kind`` is text, list, flag, path, size, number, or the words it may be, with |.
-
-    A number needs no more than its row and a field of the same name in the program's own Settings; an
-    empty option means that it has none.
-    """
-
-    name: str
-    kind: str
-    option: str = ""
-    variable: str
-    default: str
-    meaning: str
-    programs: tuple[str, ...] = EVERY_PROGRAM
 
 
 TABLE: tuple[Setting, ...] = (
@@ -270,39 +251,7 @@ TABLE: tuple[Setting, ...] = (
         meaning="What the node is called.",
         programs=WITH_NODE,
     ),
-    Setting(
-        name="accel",
-        kind="auto|kvm|tcg",
-        option="--accel auto|kvm|tcg",
-        variable="LIMIQUANTIX_ACCEL",
-        default="`auto`",
-        meaning="How QEMU runs guests; `auto` takes KVM where it really works.",
-        programs=WITH_NODE,
-    ),
-    Setting(
-        name="hypervisor",
-        kind="qemu|libvirt",
-        variable="LIMIQUANTIX_HYPERVISOR",
-        default="`qemu`",
-        meaning="Who runs VMs: QEMU started by the node itself, or libvirt (docs/machines.md).",
-        programs=WITH_NODE,
-    ),
-    Setting(
-        name="libvirt_uri",
-        kind="text",
-        variable="LIMIQUANTIX_LIBVIRT_URI",
-        default="`qemu:///system`",
-        meaning="libvirt's daemon on this host; `qemu:///session` is the user's own.",
-        programs=WITH_NODE,
-    ),
-    Setting(
-        name="bridges",
-        kind="list",
-        variable="LIMIQUANTIX_BRIDGES",
-        default="none",
-        meaning="Bridges of the node that VMs' network cards may be on (docs/machines.md).",
-        programs=WITH_NODE,
-    ),
+    *OF_VMS,
     Setting(
         name="allow_unjailed",
         kind="flag",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from image_library.domain.bridges import bridge_of, network_id_of, trimmed
 from image_library.domain.capabilities import told, wanted_by
@@ -14,6 +17,7 @@ from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine
 from image_library.domain.os_info import OsFamily, OsInfo
 from image_library.domain.processors import CpuModel, cpu_model, level_needed, level_of_flags
+from tests.support.sizes import size
 
 MACHINE = Machine(
     vm_id="vm-1",
@@ -105,6 +109,18 @@ def test_a_bridge_is_named_by_its_id(name: str) -> None:
 def test_what_cannot_be_a_bridges_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest):
         bridge_of(f"bridge:{name}")
+
+
+@settings(max_examples=size(200, 100_000), deadline=None)
+@given(name=st.text(max_size=20))
+def test_any_bridge_is_said_without_quoting_or_refused(name: str) -> None:
+    try:
+        bridge = bridge_of(f"bridge:{name}")
+    except InvalidRequest:
+        return
+    assert bridge == name
+    assert 0 < len(name) < 16
+    assert set(name) <= set(string.ascii_letters + string.digits + "._-")
 
 
 def test_other_networks_ids_name_no_bridge() -> None:

@@ -3,8 +3,15 @@
 # Small files, and nobody else waits for the loop.
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -86,3 +93,26 @@ async def test_a_daemon_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "libvirt-daemon-system" in refused.value.remedy
     assert await hypervisor.accelerator() == ""
     folders.close()
+
+
+def test_a_users_own_session_runs_vms() -> None:
+    if find_spec("libvirt") is None or shutil.which("libvirtd", path="/usr/sbin:/usr/bin") is None:
+        pytest.skip("libvirt is not installed: apt-get install libvirt-daemon-system")
+    # Somebody who is not root, whose files are the test's own. Sockets' paths may not be long.
+    as_user = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+    if os.geteuid() != 0:
+        as_user = ()
+    elif subprocess.run([*as_user, "true"], capture_output=True).returncode:
+        pytest.skip("There are no user namespaces here.")
+    with TemporaryDirectory(prefix="lv") as root:
+        places = {f"XDG_{name}": f"{root}/{name.lower()}" for name in ("CONFIG_HOME", "CACHE_HOME")}
+        runtime = Path(root, "run")
+        runtime.mkdir(mode=0o700)
+        environment = {**os.environ, **places, "HOME": root, "XDG_RUNTIME_DIR": str(runtime)}
+        environment["PYTHONPATH"] = os.pathsep.join(("src", "."))
+        command = (*as_user, sys.executable, "-m", "tests.support.session_vm", root)
+        said = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert said.returncode == 0, said.stderr
+    told = json.loads(said.stdout.splitlines()[-1])
+    assert told["user"] != 0
+    assert (told["running"], told["gone"], told["port"] > 0) == (True, True, True)

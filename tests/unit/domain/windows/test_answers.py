@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_library.domain.errors import (
@@ -22,6 +22,7 @@ from image_library.domain.errors import (
 from image_library.domain.secret import Secret
 from image_library.domain.windows.answers import WindowsWish, answers_of, computer_name
 from image_library.domain.windows.unattend import NAMESPACE, unattend_document
+from tests.support.sizes import size
 
 GOLDEN = Path(__file__).parents[3] / "data" / "windows"
 FULL = WindowsWish(
@@ -52,6 +53,7 @@ def test_secrets_are_in_what_is_shown_in_no_form() -> None:
     assert shown.count("(hidden)") == 4
 
 
+@settings(max_examples=size(100, 100_000), deadline=None)
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=60))
 def test_every_text_reads_back_as_it_was_meant(text: str) -> None:
     wish = WindowsWish(administrator_password=Secret(text), first_logon_commands=(text,), timezone="UTC")
