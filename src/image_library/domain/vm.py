@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from image_library.domain.image import Failure
+from image_library.domain.vm_disk import DiskReport
 
 
 class PowerState(Enum):
@@ -79,6 +80,17 @@ class VmReport:
     cloud_init: CloudInitStatus = CloudInitStatus.UNKNOWN
     cloud_init_errors: tuple[str, ...] = ()
     error_message: str = ""
+    # None where the node says nothing of it, as an older one does.
+    disk: DiskReport | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmBase:
+    """A version that a VM's snapshot is built on, or that its disk is being put on: it has to stay."""
+
+    image_id: str
+    digest: str
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +120,8 @@ class Vm:
     image_digest: str = ""
     # Where the version lies on the node; names it where it has no digest (an operator's file).
     image_path: str = ""
+    # Other versions that have to stay for it.
+    bases: tuple[VmBase, ...] = ()
     ssh_user: str = ""
     # What it was made of, as NAME@REVISION.
     profile: str = ""
@@ -127,6 +141,11 @@ class Vm:
     def has_image(self) -> bool:
         """Whether the version is known that its disk is, or will be, built on."""
         return bool(self.image_digest or self.image_path)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The ids of the images that have to stay because of it."""
+        return frozenset({self.image_id, *(base.image_id for base in self.bases)} - {""})
 
     def evolve(self, **changes: Any) -> Vm:
         return replace(self, **changes)

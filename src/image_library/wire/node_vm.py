@@ -15,6 +15,7 @@ from image_library.domain.vm import (
     VmReport,
 )
 from image_library.wire.times import time_from_wire, time_to_wire
+from image_library.wire.vm_disk import disk_from_wire, disk_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 
 _FIRMWARE = {
@@ -166,6 +167,7 @@ def vm_report_to_wire(report: VmReport) -> pb.VMStatusResponse:
         cloud_init_status=report.cloud_init.value,
         cloud_init_errors=list(report.cloud_init_errors),
         error_message=report.error_message,
+        disk=disk_to_wire(report.disk),
     )
 
 
@@ -185,4 +187,5 @@ def vm_report_from_wire(message: pb.VMStatusResponse) -> VmReport:
         cloud_init=statuses.get(message.cloud_init_status, CloudInitStatus.UNKNOWN),
         cloud_init_errors=tuple(message.cloud_init_errors),
         error_message=message.error_message,
+        disk=disk_from_wire(message.disk),
     )

@@ -13,6 +13,7 @@ from image_library.wire.provisioning import (
     windows_from_wire,
 )
 from image_library.wire.times import time_to_wire
+from image_library.wire.vm_disk import vm_snapshots_to_wire, vm_task_to_wire
 from limiquantix.compute.v1 import vm_pb
 
 STATES = {
@@ -92,6 +93,9 @@ def _status(vm: Vm) -> vm_pb.VmStatus:
         job_id=vm.job_id,
         warnings=list(vm.warnings),
         profile=vm.profile,
+        disk_task=vm_task_to_wire(vm),
+        snapshots=vm_snapshots_to_wire(vm),
+        disk_bytes=report.disk.size_bytes if report.disk else 0,
     )
     if vm.failure:
         status.error_message = vm.failure.message

@@ -6,9 +6,10 @@ import json
 from datetime import datetime
 from typing import Any
 
-from image_library.domain.image import ImageFormat
-from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
+from image_library.domain.image import Failure, ImageFormat
+from image_library.domain.machine import Backing, Firmware, KeptDisk, Machine, MachineRecord
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.domain.vm_disk import DiskTask, DiskTaskKind, DiskTaskState, Snapshot
 from image_library.node.adapters.journal import JournalDatabase
 
 Json = dict[str, Any]
@@ -37,12 +38,18 @@ class JournaledVms:
 
 def dump_record(record: MachineRecord) -> str:
     machine, report = record.machine, record.report
-    backing = {**vars(machine.backing), "format": machine.backing.format.value}
     raw: Json = {
         **vars(record),
-        "machine": {**vars(machine), "firmware": machine.firmware.value, "backing": backing},
+        "task": _dump_task(record.task) if record.task else None,
+        "machine": {
+            **vars(machine),
+            "firmware": machine.firmware.value,
+            "backing": _dump_backing(machine.backing),
+            "snapshots": [_dump_kept(kept) for kept in machine.snapshots],
+        },
         "report": {
-            **vars(report),
+            # Told of the machine.
+            **(vars(report) | {"disk": None}),
             "state": report.state.value,
             "stage": report.stage.value,
             "cloud_init": report.cloud_init.value,
@@ -54,19 +61,73 @@ def dump_record(record: MachineRecord) -> str:
 
 def load_record(text: str) -> MachineRecord:
     raw: Json = json.loads(text)
-    changed: Json = {"machine": _machine(raw["machine"]), "report": _report(raw["report"])}
+    changed: Json = {
+        "machine": _machine(raw["machine"]),
+        "report": _report(raw["report"]),
+        "task": _task(raw.get("task")),
+    }
     return MachineRecord(**{**raw, **changed})
 
 
 def _machine(raw: Json) -> Machine:
-    backing: Json = {**raw["backing"], "format": ImageFormat(raw["backing"]["format"])}
     changed: Json = {
         "firmware": Firmware(raw["firmware"]),
-        "backing": Backing(**backing),
+        "backing": _backing(raw["backing"]),
         # Records of older versions have none.
         "more_mac_addresses": tuple(raw.get("more_mac_addresses", ())),
+        "snapshots": tuple(_kept(one) for one in raw.get("snapshots", ())),
     }
     return Machine(**{**raw, **changed})
+
+
+def _dump_backing(backing: Backing) -> Json:
+    return {**vars(backing), "format": backing.format.value}
+
+
+def _backing(raw: Json) -> Backing:
+    changed: Json = {"format": ImageFormat(raw["format"])}
+    return Backing(**{**raw, **changed})
+
+
+def _dump_kept(kept: KeptDisk) -> Json:
+    snapshot = kept.snapshot
+    times = {
+        "created_at": snapshot.created_at.isoformat(),
+        "expires_at": snapshot.expires_at.isoformat() if snapshot.expires_at else None,
+    }
+    return {
+        **vars(kept),
+        "snapshot": {**vars(snapshot), **times},
+        "backing": _dump_backing(kept.backing),
+    }
+
+
+def _kept(raw: Json) -> KeptDisk:
+    told: Json = raw["snapshot"]
+    expires: str | None = told["expires_at"]
+    times: Json = {
+        "created_at": datetime.fromisoformat(told["created_at"]),
+        "expires_at": datetime.fromisoformat(expires) if expires else None,
+    }
+    changed: Json = {"snapshot": Snapshot(**{**told, **times}), "backing": _backing(raw["backing"])}
+    return KeptDisk(**{**raw, **changed})
+
+
+def _dump_task(task: DiskTask) -> Json:
+    failure = vars(task.failure) if task.failure else None
+    return {**vars(task), "kind": task.kind.value, "state": task.state.value, "failure": failure}
+
+
+def _task(raw: Json | None) -> DiskTask | None:
+    if raw is None:
+        return None
+    failure: Json | None = raw["failure"]
+    changed: Json = {
+        "kind": DiskTaskKind(raw["kind"]),
+        "state": DiskTaskState(raw["state"]),
+        "failure": Failure(**failure) if failure else None,
+    }
+    return DiskTask(**{**raw, **changed})
 
 
 def _report(raw: Json) -> VmReport:

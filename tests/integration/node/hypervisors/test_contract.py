@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from image_library.domain.errors import HypervisorFailed
-from image_library.domain.machine import Condition, Machine
+from image_library.domain.errors import DiskShrinks, HypervisorFailed
+from image_library.domain.machine import OVERLAY_DISK, Condition, Machine
 from tests.integration.node.hypervisors.rig import Rig
 from tests.integration.node.vms.guests import idle_guest, leaving_guest
 
@@ -136,6 +136,21 @@ async def test_asking_a_guest_that_does_not_listen_or_is_gone_does_no_harm(rig: 
         await rig.hypervisor.end("vm-1")
 
 
+async def test_a_disk_grows_below_its_guest_and_never_shrinks(rig: Rig, idle: Path) -> None:
+    await rig.hypervisor.start(await rig.machine(idle), avoid_ports=NONE)
+    disk = Path(rig.folders.path("vm-1")) / OVERLAY_DISK
+    for size in (64 << 20, 64 << 20):
+        await rig.hypervisor.resize_disk("vm-1", size)
+        assert _size_in_header(disk) == 64 << 20
+    with pytest.raises(DiskShrinks):
+        await rig.hypervisor.resize_disk("vm-1", 32 << 20)
+    assert _size_in_header(disk) == 64 << 20
+    assert await rig.hypervisor.condition("vm-1") is Condition.RUNNING
+    await rig.hypervisor.end("vm-1")
+    with pytest.raises(HypervisorFailed, match="does not run"):
+        await rig.hypervisor.resize_disk("vm-1", 128 << 20)
+
+
 async def test_a_base_that_is_gone_is_told_in_words(rig: Rig, idle: Path) -> None:
     machine = await rig.machine(idle)
     os.unlink(idle)  # noqa: PTH108
@@ -174,6 +189,11 @@ async def test_what_nobody_made_is_gone_and_can_be_ended_and_forgotten(rig: Rig)
 async def test_it_tells_how_guests_run_and_what_they_can_be_given(rig: Rig) -> None:
     assert await rig.hypervisor.accelerator() == "tcg"
     assert {"basic", "uefi"} <= set(await rig.hypervisor.capabilities())
+
+
+def _size_in_header(disk: Path) -> int:
+    """The virtual size in a qcow2's header, which QEMU holds a lock on. Source: docs/interop/qcow2.txt."""
+    return int.from_bytes(disk.read_bytes()[24:32], "big")
 
 
 def _with_port(machine: Machine, port: int) -> Machine:

@@ -22,6 +22,8 @@ from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
 from image_library.node.adapters.hypervisors.qemu.tpm import DEVICES
 
 OURS = "urn:limiquantix:vm"
+# What libvirt calls the VM's disk.
+DISK = "vda"
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _MACHINES = {"x86_64": "q35", "aarch64": "virt"}
 # As in ``qemu.arguments``: what would take time to emulate and is no use is not shown to the guest.
@@ -160,7 +162,7 @@ def _disk(d: Definition) -> ET.Element:
         _node("source", file=f"{d.folder}/{d.machine.disk}"),
         # The whole chain, so that nothing in a guest-written header is believed.
         _node("backingStore") if d.machine.flat else _base(d.machine.backing),
-        _node("target", dev="vda", bus="virtio"),
+        _node("target", dev=DISK, bus="virtio"),
         _node("boot", order=1),
         type_="file",
         device="disk",

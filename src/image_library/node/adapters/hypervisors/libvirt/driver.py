@@ -25,8 +25,15 @@ from image_library.domain.errors import (
     TpmMissing,
 )
 from image_library.domain.machine import Condition, Machine
+from image_library.domain.vm_disk import judge_growth
 from image_library.node.adapters.hypervisors.libvirt import library
-from image_library.node.adapters.hypervisors.libvirt.domain_xml import OURS, Definition, domain_xml, uuid_of
+from image_library.node.adapters.hypervisors.libvirt.domain_xml import (
+    DISK,
+    OURS,
+    Definition,
+    domain_xml,
+    uuid_of,
+)
 from image_library.node.adapters.hypervisors.libvirt.library import Connection, Domain, number_of
 from image_library.node.adapters.hypervisors.libvirt.refusals import refusal
 from image_library.node.adapters.hypervisors.libvirt.session import LibvirtSession, libvirt_error
@@ -146,6 +153,17 @@ class LibvirtHypervisor:
                     domain.shutdownFlags(library.BY_AGENT)
 
         await self._run(ask)
+
+    async def resize_disk(self, vm_id: str, size_bytes: int) -> None:
+        def resize(connection: Connection) -> None:
+            domain = self._find(connection, vm_id)
+            if domain is None or not domain.isActive():
+                raise HypervisorFailed("The VM does not run any more.", remedy="Grow its disk again.")
+            # Told a smaller size, libvirt would cut off what is behind it.
+            judge_growth(domain.blockInfo(DISK)[0], size_bytes)
+            domain.blockResize(DISK, size_bytes, library.RESIZE_BYTES)
+
+        await self._run(resize)
 
     async def end(self, vm_id: str) -> None:
         def end(connection: Connection) -> None:
