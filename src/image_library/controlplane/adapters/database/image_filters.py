@@ -86,7 +86,10 @@ def _related(wanted: ImageFilter) -> list[ColumnElement[bool]]:
     if wanted.pool_id:
         found.append(placed(_PLACEMENTS.c.pool_id == wanted.pool_id))
     if wanted.in_use is not None:
-        used = exists().where(tables.vms.c.image_id == _IMAGES.c.id)
+        used = or_(
+            exists().where(tables.vms.c.image_id == _IMAGES.c.id),
+            exists().where(tables.vm_bases.c.image_id == _IMAGES.c.id),
+        )
         found.append(used if wanted.in_use else ~used)
     return found
 

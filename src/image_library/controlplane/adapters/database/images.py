@@ -21,6 +21,7 @@ from image_library.controlplane.adapters.database.rows import (
     upsert,
 )
 from image_library.controlplane.adapters.database.stamp import Stamp
+from image_library.controlplane.adapters.database.vms import uses
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import Image
@@ -63,6 +64,10 @@ class DatabaseImages:
 
     async def with_digest(self, digest: str) -> tuple[Image, ...]:
         return await self._where(_IMAGES.c.digest == digest) if digest else ()
+
+    async def made_of(self, digest: str) -> tuple[Image, ...]:
+        source = _IMAGES.c.document["converted_from"]["digest"].as_string()
+        return await self._where(source == digest) if digest else ()
 
     async def on_node(self, node_id: str) -> tuple[Image, ...]:
         return await self._where(placed(_PLACEMENTS.c.node_id == node_id))
@@ -147,7 +152,7 @@ class DatabaseImages:
         return int(total.scalar_one())
 
     async def used_by(self, image_id: str) -> tuple[str, ...]:
-        query = select(tables.vms.c.name).where(tables.vms.c.image_id == image_id)
+        query = select(tables.vms.c.name).where(uses(image_id))
         return tuple((await self._connection.execute(query.order_by(tables.vms.c.name))).scalars())
 
     async def _replace(self, table: Table, image_id: str, rows: list[dict[str, Any]]) -> None:

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 # The revision of the newest migration. A test holds it, and these tables, to the migrations.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 
@@ -186,6 +186,14 @@ vms = Table(
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("project_id", "name", name="uq_vms_name"),
     Index("ix_vms_newest", "created_at", "id"),
+)
+
+# The versions that a VM needs beside the one that its disk is built on.
+vm_bases = Table(
+    "vm_bases",
+    metadata,
+    Column("vm_id", String, ForeignKey("vms.id", ondelete="CASCADE"), primary_key=True),
+    Column("image_id", String, primary_key=True, index=True),
 )
 
 # What guests are told alike.

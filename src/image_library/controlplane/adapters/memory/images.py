@@ -49,6 +49,10 @@ class MemoryImages:
     async def on_node(self, node_id: str) -> tuple[Image, ...]:
         return newest_first(i for i in self._all() if i.placement_on(node_id))
 
+    async def made_of(self, digest: str) -> tuple[Image, ...]:
+        made = (i for i in self._all() if digest and i.converted_from and i.converted_from.digest == digest)
+        return newest_first(made)
+
     async def at_path(self, path: str, node_id: str = "") -> tuple[Image, ...]:
         return newest_first(
             i for i in self._all() if any(p.path == path and node_id in ("", p.node_id) for p in i.placements)
@@ -57,7 +61,7 @@ class MemoryImages:
     async def list(
         self, matching: ImageFilter, page: PageRequest, *, total: int | None = None
     ) -> Page[Image]:
-        used = {vm.image_id for vm in self._tables.vms.values()}
+        used = {image_id for vm in self._tables.vms.values() for image_id in vm.needs}
         fitting = (i for i in self._all() if matches(i, matching, in_use=i.id in used))
         return page_of(fitting, page, _KEYS[page.order.key])
 
@@ -84,7 +88,7 @@ class MemoryImages:
         )
 
     async def used_by(self, image_id: str) -> tuple[str, ...]:
-        return tuple(sorted(vm.name for vm in self._tables.vms.values() if vm.image_id == image_id))
+        return tuple(sorted(vm.name for vm in self._tables.vms.values() if image_id in vm.needs))
 
     def _all(self) -> list[Image]:
         return list(self._tables.images.values())

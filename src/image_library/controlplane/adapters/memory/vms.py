@@ -32,7 +32,7 @@ class MemoryVms:
         return newest_first(vm for vm in self._tables.vms.values() if vm.report.state is state)[::-1]
 
     async def using(self, image_id: str) -> tuple[Vm, ...]:
-        found = (vm for vm in self._tables.vms.values() if image_id and vm.image_id == image_id)
+        found = (vm for vm in self._tables.vms.values() if image_id in vm.needs)
         return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
 
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:
