@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -20,7 +20,6 @@ from image_library.domain.errors import (
     NodeUnreachable,
     RebaseRefused,
     UnknownImage,
-    UnknownVm,
     VmBusy,
     VmRunning,
 )
@@ -120,23 +119,27 @@ class VmDiskService:
         vm = await self._made(named)
         if vm.report.state not in _AT_REST:
             raise VmRunning(f"VM '{vm.name}' is not stopped.", field="id")
-        async with self._database.write() as records:
-            vm = await _again(records, vm)
-            plan = await self._plan(records, vm, image)
-            if not dry_run:
-                # From now on nobody deletes it; before the node hears of it.
-                await records.vms.save(bound_to(vm, plan.new))
         if dry_run:
-            return plan
+            async with self._database.read() as records:
+                return await self._plan(records, vm, image)
+        plans: list[Rebase] = []
+
+        async def bound(records: Records, vm: Vm) -> Vm:
+            plans.append(await self._plan(records, vm, image))
+            return bound_to(vm, plans[0].new)
+
+        # From now on nobody deletes it; before the node hears of it.
+        vm = await self._records.change_with(vm.id, bound)
+        return replace(plans[0], vm=await self._rebase(vm, plans[0].new))
+
+    async def _rebase(self, vm: Vm, new: Image) -> Vm:
         try:
-            return Rebase(
-                vm=await self._begin(vm, DiskTaskKind.REBASE, plan.new.digest), old=plan.old, new=plan.new
-            )
+            return await self._begin(vm, DiskTaskKind.REBASE, new.digest)
         except NodeUnreachable:
             # It may have begun: the node's next word says so.
             raise
         except LibraryError:
-            await self._let_go(vm.id)
+            await self._records.change_with(vm.id, based)
             raise
 
     async def _plan(self, records: Records, vm: Vm, wanted: str) -> Rebase:
@@ -177,21 +180,8 @@ class VmDiskService:
     async def _heard(self, vm: Vm, report: VmReport) -> Vm:
         return await self._records.change(vm.id, lambda v: after_report(v, report))
 
-    async def _let_go(self, vm_id: str) -> None:
-        async with self._database.write() as records:
-            vm = await records.vms.get(vm_id)
-            if vm is not None:
-                await records.vms.save(await based(records, vm))
-
     async def _made(self, named: str) -> Vm:
         vm = await self._records.find(named)
         if vm.report.stage is BootStage.IMAGE or vm.report.state is PowerState.PROVISIONING:
             raise VmBusy(f"VM '{vm.name}' has not been made yet.", remedy="Wait until it is, or delete it.")
         return vm
-
-
-async def _again(records: Records, vm: Vm) -> Vm:
-    found = await records.vms.get(vm.id)
-    if found is None:
-        raise UnknownVm("The VM was deleted meanwhile.", field="id")
-    return found

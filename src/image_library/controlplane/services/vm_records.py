@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -73,11 +73,19 @@ class VmRecords:
         Raises:
             UnknownVm: it has been deleted meanwhile.
         """
+
+        async def at_once(_: Records, vm: Vm) -> Vm:
+            return how(vm)
+
+        return await self.change_with(vm_id, at_once)
+
+    async def change_with(self, vm_id: str, how: Callable[[Records, Vm], Awaitable[Vm]]) -> Vm:
+        """``change`` for one that looks at more than the VM, in the same transaction."""
         async with self._database.write() as records:
             vm = await records.vms.get(vm_id)
             if vm is None:
                 raise UnknownVm("The VM was deleted meanwhile.", field="id")
-            changed = how(vm)
+            changed = await how(records, vm)
             if changed.report.disk != vm.report.disk:
                 changed = await based(records, changed)
             if changed != vm:
