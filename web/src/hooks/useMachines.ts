@@ -45,16 +45,17 @@ export function useVm(id: string) {
 export function isChanging(vm: VirtualMachine): boolean {
   const state = vm.status?.state;
   const booting = state === VmStatus_PowerState.RUNNING && vm.status?.stage !== 'done';
-  return state === VmStatus_PowerState.PROVISIONING || booting;
+  return state === VmStatus_PowerState.PROVISIONING || booting || vm.status?.diskTask?.state === 'running';
 }
 
-/** Start, stop and delete; lists are asked for again at once. */
+/** Start, stop, restart and delete; lists are asked for again at once. */
 export function useVmActions() {
   const client = useQueryClient();
   const onSuccess = (): void => void client.invalidateQueries({ predicate: ({ queryKey }) => VM_READS.has(methodOf(queryKey)) });
   return {
     start: useMutation(VMService.method.startVM, { onSuccess }),
     stop: useMutation(VMService.method.stopVM, { onSuccess }),
+    restart: useMutation(VMService.method.rebootVM, { onSuccess }),
     remove: useMutation(VMService.method.deleteVM, { onSuccess }),
   };
 }
