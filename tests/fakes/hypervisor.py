@@ -108,7 +108,7 @@ class FakeHypervisor:
         self.started.append((machine, avoid_ports))
         self._next_port += 1
         self.becomes(machine.vm_id, Condition.RUNNING)
-        return machine.ssh_port or self._next_port
+        return (machine.ssh_port or self._next_port) if machine.forwards_ssh else 0
 
     async def condition(self, vm_id: str) -> Condition:
         if vm_id in self.mute:

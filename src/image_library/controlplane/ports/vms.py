@@ -45,7 +45,7 @@ class Vms(Protocol):
         ...
 
     async def using(self, image_id: str) -> tuple[Vm, ...]:
-        """VMs whose disks or snapshots are, or will be, built on that image, by name."""
+        """VMs whose disks, snapshots or second discs are, or will be, built on or of that image; by name."""
         ...
 
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:

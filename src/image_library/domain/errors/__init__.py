@@ -47,6 +47,8 @@ from image_library.domain.errors.disks import (
 )
 from image_library.domain.errors.machine import (
     BootTimeout,
+    BridgeDenied,
+    BridgeMissing,
     CloudInitFailed,
     DataDirBusy,
     FirmwareMissing,
@@ -56,6 +58,7 @@ from image_library.domain.errors.machine import (
     ImageFileMissing,
     JailedProgramDied,
     JailMissing,
+    ProcessorUnfit,
     StorageFull,
     StorageIo,
     StoreChanged,
@@ -174,6 +177,8 @@ __all__ = [
     "AmbiguousImage",
     "BadLength",
     "BootTimeout",
+    "BridgeDenied",
+    "BridgeMissing",
     "CatalogRollback",
     "CatalogStale",
     "CatalogUnsigned",
@@ -250,6 +255,7 @@ __all__ = [
     "PermissionDenied",
     "PortTaken",
     "PreflightFailed",
+    "ProcessorUnfit",
     "RebaseRefused",
     "RedirectDenied",
     "RequestTooLarge",

@@ -6,8 +6,10 @@ import json
 from datetime import datetime
 from typing import Any
 
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.machine import Backing, Firmware, KeptDisk, Machine, MachineRecord
+from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
 from image_library.domain.vm_disk import DiskTask, DiskTaskKind, DiskTaskState, Snapshot
 from image_library.node.adapters.journal import JournalDatabase
@@ -38,14 +40,17 @@ class JournaledVms:
 
 def dump_record(record: MachineRecord) -> str:
     machine, report = record.machine, record.report
+    drivers = _backing(machine.drivers) if machine.drivers else None
+    parts: Json = {"backing": _backing(machine.backing), "drivers": drivers}
+    snapshots = [_dump_kept(kept) for kept in machine.snapshots]
     raw: Json = {
         **vars(record),
         "task": _dump_task(record.task) if record.task else None,
         "machine": {
             **vars(machine),
             "firmware": machine.firmware.value,
-            "backing": _dump_backing(machine.backing),
-            "snapshots": [_dump_kept(kept) for kept in machine.snapshots],
+            "snapshots": snapshots,
+            **parts,
         },
         "report": {
             # Told of the machine.
@@ -57,6 +62,10 @@ def dump_record(record: MachineRecord) -> str:
         },
     }
     return json.dumps(raw)
+
+
+def _backing(backing: Backing) -> Json:
+    return {**vars(backing), "format": backing.format.value}
 
 
 def load_record(text: str) -> MachineRecord:
@@ -72,21 +81,33 @@ def load_record(text: str) -> MachineRecord:
 def _machine(raw: Json) -> Machine:
     changed: Json = {
         "firmware": Firmware(raw["firmware"]),
-        "backing": _backing(raw["backing"]),
-        # Records of older versions have none.
+        "backing": _backing_from(raw["backing"]),
+        # Records of older versions have none of these.
         "more_mac_addresses": tuple(raw.get("more_mac_addresses", ())),
+        "bridges": tuple(raw.get("bridges", ())),
+        "devices": Devices(raw.get("devices", Devices.VIRTIO)),
+        "cpu_model": CpuModel(raw.get("cpu_model", CpuModel.USUAL)),
+        "drivers": _backing_from(raw["drivers"]) if raw.get("drivers") else None,
         "snapshots": tuple(_kept(one) for one in raw.get("snapshots", ())),
     }
     return Machine(**{**raw, **changed})
 
 
-def _dump_backing(backing: Backing) -> Json:
-    return {**vars(backing), "format": backing.format.value}
+def _backing_from(raw: Json) -> Backing:
+    return Backing(path=raw["path"], format=ImageFormat(raw["format"]), digest=raw["digest"])
 
 
-def _backing(raw: Json) -> Backing:
-    changed: Json = {"format": ImageFormat(raw["format"])}
-    return Backing(**{**raw, **changed})
+def _report(raw: Json) -> VmReport:
+    started: str | None = raw["started_at"]
+    changed: Json = {
+        "state": PowerState(raw["state"]),
+        "stage": BootStage(raw["stage"]),
+        "cloud_init": CloudInitStatus(raw["cloud_init"]),
+        "started_at": datetime.fromisoformat(started) if started else None,
+        "ip_addresses": tuple(raw["ip_addresses"]),
+        "cloud_init_errors": tuple(raw["cloud_init_errors"]),
+    }
+    return VmReport(**{**raw, **changed})
 
 
 def _dump_kept(kept: KeptDisk) -> Json:
@@ -95,11 +116,7 @@ def _dump_kept(kept: KeptDisk) -> Json:
         "created_at": snapshot.created_at.isoformat(),
         "expires_at": snapshot.expires_at.isoformat() if snapshot.expires_at else None,
     }
-    return {
-        **vars(kept),
-        "snapshot": {**vars(snapshot), **times},
-        "backing": _dump_backing(kept.backing),
-    }
+    return {**vars(kept), "snapshot": {**vars(snapshot), **times}, "backing": _backing(kept.backing)}
 
 
 def _kept(raw: Json) -> KeptDisk:
@@ -109,7 +126,7 @@ def _kept(raw: Json) -> KeptDisk:
         "created_at": datetime.fromisoformat(told["created_at"]),
         "expires_at": datetime.fromisoformat(expires) if expires else None,
     }
-    changed: Json = {"snapshot": Snapshot(**{**told, **times}), "backing": _backing(raw["backing"])}
+    changed: Json = {"snapshot": Snapshot(**{**told, **times}), "backing": _backing_from(raw["backing"])}
     return KeptDisk(**{**raw, **changed})
 
 
@@ -128,16 +145,3 @@ def _task(raw: Json | None) -> DiskTask | None:
         "failure": Failure(**failure) if failure else None,
     }
     return DiskTask(**{**raw, **changed})
-
-
-def _report(raw: Json) -> VmReport:
-    started: str | None = raw["started_at"]
-    changed: Json = {
-        "state": PowerState(raw["state"]),
-        "stage": BootStage(raw["stage"]),
-        "cloud_init": CloudInitStatus(raw["cloud_init"]),
-        "started_at": datetime.fromisoformat(started) if started else None,
-        "ip_addresses": tuple(raw["ip_addresses"]),
-        "cloud_init_errors": tuple(raw["cloud_init_errors"]),
-    }
-    return VmReport(**{**raw, **changed})

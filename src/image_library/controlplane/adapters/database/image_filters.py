@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, false, or_, true
 
 from image_library.controlplane.adapters.database import tables
+from image_library.controlplane.adapters.database.vms import of_its_own
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.image import Visibility
 
@@ -87,7 +88,7 @@ def _related(wanted: ImageFilter) -> list[ColumnElement[bool]]:
         found.append(placed(_PLACEMENTS.c.pool_id == wanted.pool_id))
     if wanted.in_use is not None:
         used = or_(
-            exists().where(tables.vms.c.image_id == _IMAGES.c.id),
+            exists().where(of_its_own(_IMAGES.c.id)),
             exists().where(tables.vm_bases.c.image_id == _IMAGES.c.id),
         )
         found.append(used if wanted.in_use else ~used)

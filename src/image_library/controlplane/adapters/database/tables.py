@@ -182,8 +182,10 @@ vms = Table(
     Column("image_digest", String, nullable=False),
     Column("state", String, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("sequence", BigInteger, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("driver_image_id", String, nullable=False, index=True, server_default=""),
     UniqueConstraint("project_id", "name", name="uq_vms_name"),
     Index("ix_vms_newest", "created_at", "id"),
 )

@@ -52,7 +52,7 @@ class DatabaseVms:
         return (await self._where(_VMS.c.state == state.value))[::-1]
 
     async def using(self, image_id: str) -> tuple[Vm, ...]:
-        found = await self._where(uses(image_id)) if image_id else ()
+        found = await self._where(keeps(image_id)) if image_id else ()
         return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
 
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:
@@ -61,10 +61,10 @@ class DatabaseVms:
 
     async def save(self, vm: Vm) -> None:
         # Which images are in use is part of what lists of images show.
-        await self._stamp.number()
+        sequence = await self._stamp.number()
         try:
             async with on_its_own(self._connection):
-                await upsert(self._connection, _VMS, _row(vm))
+                await upsert(self._connection, _VMS, _row(vm, sequence))
                 await self._keep_bases(vm)
         except IntegrityError as error:
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name") from error
@@ -78,7 +78,7 @@ class DatabaseVms:
     async def _keep_bases(self, vm: Vm) -> None:
         """Whoever needs no other version, which is nearly everybody, costs one deletion of nothing."""
         await self._connection.execute(delete(_BASES).where(_BASES.c.vm_id == vm.id))
-        others = sorted(vm.needs - {vm.image_id})
+        others = sorted({base.image_id for base in vm.bases})
         if others:
             rows = [{"vm_id": vm.id, "image_id": image_id} for image_id in others]
             await self._connection.execute(insert(_BASES), rows)
@@ -88,10 +88,15 @@ class DatabaseVms:
         return tuple(from_document(Vm, row.document) for row in rows)
 
 
-def uses(image_id: ColumnElement[str] | str) -> ColumnElement[bool]:
-    """Whether a VM needs that image: for its disk, or for another."""
+def of_its_own(image_id: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a VM's disk, or its disc with drivers, is that image."""
+    return or_(_VMS.c.image_id == image_id, _VMS.c.driver_image_id == image_id)
+
+
+def keeps(image_id: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """The same, or whether its snapshots or work on its disk need that image."""
     other = exists().where(_BASES.c.vm_id == _VMS.c.id, _BASES.c.image_id == image_id)
-    return or_(_VMS.c.image_id == image_id, other)
+    return or_(of_its_own(image_id), other)
 
 
 def _conditions(wanted: VmFilter) -> list[ColumnElement[bool]]:
@@ -112,7 +117,7 @@ def _shown_state(away: frozenset[str]) -> ColumnElement[str]:
     return case((unseen, PowerState.LOST.value), else_=_VMS.c.state)
 
 
-def _row(vm: Vm) -> dict[str, Any]:
+def _row(vm: Vm, sequence: int) -> dict[str, Any]:
     return {
         "id": vm.id,
         "project_id": vm.project_id,
@@ -120,8 +125,10 @@ def _row(vm: Vm) -> dict[str, Any]:
         "node_id": vm.node_id,
         "image_id": vm.image_id,
         "image_digest": vm.image_digest,
+        "driver_image_id": vm.driver_image_id,
         "state": vm.report.state.value,
         "document": to_document(vm),
+        "sequence": sequence,
         "created_at": vm.created_at,
         "updated_at": vm.updated_at,
     }
