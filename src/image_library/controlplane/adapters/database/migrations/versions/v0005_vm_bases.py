@@ -7,8 +7,8 @@ from alembic import op
 
 from image_library.controlplane.adapters.database.tables import String
 
-revision = "0003"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
