@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from image_library.controlplane.ports.images import ImageFilter
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import VmFilter
 from image_library.domain.errors import NameTaken
@@ -13,8 +14,17 @@ from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import Failure
 from image_library.domain.paging import PageRequest
 from image_library.domain.processors import CpuModel
-from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, SeedDocuments, Vm, VmReport
-from tests.fakes.control_values import DIGEST, NOW, a_vm
+from image_library.domain.vm import (
+    BootStage,
+    CloudInitStatus,
+    PowerState,
+    SeedDocuments,
+    Vm,
+    VmBase,
+    VmReport,
+)
+from image_library.domain.vm_disk import DiskReport, DiskTask, DiskTaskKind, Snapshot
+from tests.fakes.control_values import DIGEST, NOW, OTHER_DIGEST, a_vm, an_image
 
 FULL = a_vm(
     "vm-full",
@@ -36,6 +46,7 @@ FULL = a_vm(
     image_name="debian-12",
     image_digest=DIGEST,
     image_path="/images/debian-12.qcow2",
+    bases=(VmBase(image_id="image-0", digest=OTHER_DIGEST, name="debian-12"),),
     ssh_user="debian",
     seed=SeedDocuments(user_data="#cloud-config\n", meta_data="a: 1\n", network_config="v", vendor_data="w"),
     start_on_create=False,
@@ -52,6 +63,12 @@ FULL = a_vm(
         cloud_init=CloudInitStatus.ERROR,
         cloud_init_errors=("scripts_user: failed",),
         error_message="x",
+        disk=DiskReport(
+            size_bytes=1 << 30,
+            base_digest=DIGEST,
+            snapshots=(Snapshot(name="one", created_at=NOW, size_bytes=1, base_digest=OTHER_DIGEST),),
+            task=DiskTask(kind=DiskTaskKind.REBASE, subject=DIGEST),
+        ),
     ),
     failure=Failure(code="vm.running", message="m", remedy="r"),
 )
@@ -146,6 +163,30 @@ async def test_pages_go_on_where_the_last_one_ended(database: Database) -> None:
     assert [vm.id for vm in first.items] == ["vm-4", "vm-3", "vm-2"]
     assert [vm.id for vm in second.items] == ["vm-1", "vm-0"]
     assert (first.total, second.total, second.next) == (5, 5, None)
+
+
+async def test_a_version_that_a_snapshot_needs_is_in_use(database: Database) -> None:
+    async with database.write() as records:
+        for number in range(3):
+            await records.images.save(an_image(f"image-{number}"))
+    await keep(database, FULL)
+    assert await in_use(database) == {"image-0": ("web",), "image-1": ("web",)}
+    await keep(database, FULL.evolve(bases=()))
+    assert await in_use(database) == {"image-1": ("web",)}
+    await keep(database, FULL)
+    async with database.write() as records:
+        await records.vms.remove(FULL.id)
+    assert await in_use(database) == {}
+
+
+async def in_use(database: Database) -> dict[str, tuple[str, ...]]:
+    """The images that are in use, and the VMs by each of the three ways to ask."""
+    async with database.read() as records:
+        page = await records.images.list(ImageFilter(in_use=True), PageRequest(size=50))
+        found = {image.id: await records.images.used_by(image.id) for image in page.items}
+        for image_id, names in found.items():
+            assert tuple(vm.name for vm in await records.vms.using(image_id)) == names
+    return found
 
 
 async def test_an_image_is_used_by_whose_disc_it_is(database: Database) -> None:

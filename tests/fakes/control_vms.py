@@ -19,6 +19,7 @@ from image_library.controlplane.services.driver_discs import DriverDiscs
 from image_library.controlplane.services.profiles import ProfileService
 from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.vm_batches import VmBatches
+from image_library.controlplane.services.vm_disks import VmDiskService
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
@@ -34,6 +35,7 @@ from image_library.domain.errors import LibraryError, NodeUnreachable, UnknownVm
 from image_library.domain.node import Node
 from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
+from image_library.domain.vm_disk import DiskReport, DiskTask, DiskTaskKind
 from image_library.domain.vm_wish import DiskWish, VmWish
 from tests.fakes.control_nodes import FakeNodes
 from tests.fakes.control_plane import Plane
@@ -90,6 +92,35 @@ class FakeNodeVms:
     async def flatten(self, node: Node, vm_id: str) -> None:
         self._enter("flatten", node, vm_id)
         self._known(vm_id)
+
+    async def reboot(self, node: Node, vm_id: str, *, timeout_seconds: int) -> None:
+        self._enter(f"reboot {timeout_seconds}", node, vm_id)
+        self._known(vm_id)
+
+    async def grow_disk(self, node: Node, vm_id: str, size_bytes: int) -> VmReport:
+        self._enter(f"grow {size_bytes}", node, vm_id)
+        return self.disk_of(vm_id, size_bytes=size_bytes)
+
+    async def begin_disk_task(
+        self, node: Node, vm_id: str, kind: DiskTaskKind, subject: str = ""
+    ) -> VmReport:
+        self._enter(f"{kind.value} {subject}", node, vm_id)
+        return self.disk_of(vm_id, task=DiskTask(kind=kind, subject=subject))
+
+    async def cancel_disk_task(self, node: Node, vm_id: str) -> VmReport:
+        self._enter("cancel", node, vm_id)
+        return self.disk_of(vm_id, task=None)
+
+    async def delete_snapshot(self, node: Node, vm_id: str, name: str) -> VmReport:
+        self._enter(f"delete_snapshot {name}", node, vm_id)
+        return self.disk_of(vm_id, snapshots=())
+
+    def disk_of(self, vm_id: str, **changes: Any) -> VmReport:
+        """Let the node say that of the VM's disk."""
+        report = self._known(vm_id)
+        disk = report.disk or DiskReport(size_bytes=1 << 30, base_digest=self.orders[vm_id].image_digest)
+        self.say(vm_id, disk=replace(disk, **changes))
+        return self.reports[vm_id]
 
     async def status(self, node: Node, vm_id: str) -> VmReport:
         self._enter("status", node, vm_id)
@@ -208,6 +239,14 @@ class VmPlane(Plane):
         )
         self.vms = VmService(orders=orders, launches=self.launches, followers=self.followers, **everything)
         self.batches = VmBatches(orders=orders, vms=self.vms)
+        self.disks = VmDiskService(
+            database=self.database,
+            records=self.records,
+            followers=self.followers,
+            nodes=self.node_vms,
+            images=self.images,
+            trust=trust,
+        )
 
     async def restarted(self) -> VmPlane:
         """As after a kill: nothing was said to anybody."""

@@ -12,9 +12,17 @@ from grpc import aio
 from protobuf.wkt import Empty
 
 from image_library.domain.changes import Changes
-from image_library.domain.errors import LibraryError, UnknownVm, VmNotRunning
+from image_library.domain.errors import (
+    DiskShrinks,
+    LibraryError,
+    UnknownSnapshot,
+    UnknownVm,
+    VmBusy,
+    VmNotRunning,
+)
 from image_library.domain.machine import MachineOrder
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.domain.vm_disk import DiskReport, DiskTask, DiskTaskKind, DiskTaskState
 from image_library.wire.errors import to_grpc
 from image_library.wire.node_vm import machine_order_from_wire, vm_report_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
@@ -34,6 +42,7 @@ class GrpcVmNode(NodeDaemonServiceService):
         self.refusal: LibraryError | None = None
         self.stopped: list[tuple[str, int]] = []
         self.flattened: list[str] = []
+        self.rebooted: list[str] = []
         self.removed: list[str] = []
         self._changes = Changes()
 
@@ -93,6 +102,51 @@ class GrpcVmNode(NodeDaemonServiceService):
             await _abort(context, self.refusal)
         self.flattened.append(request.vm_id)
         return Empty()
+
+    async def reboot_vm(self, request: pb.VMIdRequest, context: Context) -> Empty:
+        report = await self._vm(request.vm_id, context)
+        if report.state is not PowerState.RUNNING:
+            await _abort(context, VmNotRunning("The VM does not run."))
+        self.rebooted.append(request.vm_id)
+        return Empty()
+
+    async def grow_disk(self, request: pb.GrowDiskOnNodeRequest, context: Context) -> pb.VMStatusResponse:
+        report = await self._vm(request.vm_id, context)
+        if report.disk and request.size_bytes < report.disk.size_bytes:
+            await _abort(context, DiskShrinks("It is larger already."))
+        return self.disk_becomes(request.vm_id, size_bytes=request.size_bytes)
+
+    async def begin_disk_task(
+        self, request: pb.BeginDiskTaskRequest, context: Context
+    ) -> pb.VMStatusResponse:
+        report = await self._vm(request.vm_id, context)
+        if report.disk and report.disk.task and report.disk.task.live:
+            await _abort(context, VmBusy("A task is going on."))
+        task = DiskTask(kind=DiskTaskKind(request.kind), subject=request.subject)
+        return self.disk_becomes(request.vm_id, task=task)
+
+    async def cancel_disk_task(self, request: pb.VMIdRequest, context: Context) -> pb.VMStatusResponse:
+        report = await self._vm(request.vm_id, context)
+        assert report.disk is not None
+        assert report.disk.task is not None
+        task = replace(report.disk.task, state=DiskTaskState.CANCELLED)
+        return self.disk_becomes(request.vm_id, task=task)
+
+    async def delete_snapshot(
+        self, request: pb.DeleteSnapshotOnNodeRequest, context: Context
+    ) -> pb.VMStatusResponse:
+        report = await self._vm(request.vm_id, context)
+        kept = report.disk.snapshots if report.disk else ()
+        left = tuple(snapshot for snapshot in kept if snapshot.name != request.name)
+        if left == kept:
+            await _abort(context, UnknownSnapshot("There is no such snapshot."))
+        return self.disk_becomes(request.vm_id, snapshots=left)
+
+    def disk_becomes(self, vm_id: str, **changes: Any) -> pb.VMStatusResponse:
+        base = self.orders[vm_id].disk.backing_digest
+        disk = self.reports[vm_id].disk or DiskReport(size_bytes=3 << 30, base_digest=base)
+        self.say(vm_id, disk=replace(disk, **changes))
+        return vm_report_to_wire(self.reports[vm_id])
 
     async def remove_image(self, request: pb.RemoveImageRequest, context: Context) -> Empty:
         await self._known_caller(context)

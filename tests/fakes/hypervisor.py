@@ -79,6 +79,7 @@ class FakeHypervisor:
         self.started: list[tuple[Machine, frozenset[int]]] = []
         self.ended: list[str] = []
         self.asked: list[str] = []
+        self.resized: list[tuple[str, int]] = []
         self.was_asked = asyncio.Event()
         self._changes = Changes()
         self._next_port = 40000
@@ -130,6 +131,9 @@ class FakeHypervisor:
         self.asked.append("agent")
         if self.obeys_agent:
             self.becomes(vm_id, Condition.SHUT_DOWN)
+
+    async def resize_disk(self, vm_id: str, size_bytes: int) -> None:
+        self.resized.append((vm_id, size_bytes))
 
     async def end(self, vm_id: str) -> None:
         self.mute.discard(vm_id)
@@ -202,6 +206,9 @@ class MemoryFolders:
     async def drop(self, vm_id: str, name: str) -> None:
         self.dropped.append((vm_id, name))
 
+    async def files(self, vm_id: str) -> tuple[str, ...]:
+        return ()
+
     async def size(self, vm_id: str) -> int:
         return 100 if vm_id in self.names else 0
 
@@ -235,7 +242,15 @@ class FakeDisks:
             MadeDisk(target=target, backing=backing, backing_format=backing_format, size_bytes=size_bytes)
         )
 
-    async def flatten(self, source: str, target: str, *, backing: str, backing_format: ImageFormat) -> None:
+    async def flatten(
+        self,
+        source: str,
+        target: str,
+        *,
+        backing: str,
+        backing_format: ImageFormat,
+        told: Callable[[float], None] = lambda share: None,
+    ) -> None:
         if self.before:
             await self.before()
         if self.failure:

@@ -29,7 +29,7 @@ from image_library.domain.errors import (
     UnknownVm,
 )
 from image_library.wire.errors import to_connect
-from limiquantix.compute.v1 import node_connect, vm_connect
+from limiquantix.compute.v1 import node_connect, vm_connect, vm_pb
 from limiquantix.compute.v1.node_pb import GetNodeRequest, ListNodesRequest, ListNodesResponse, Node
 from limiquantix.compute.v1.vm_pb import (
     ConsoleOutput,
@@ -181,6 +181,9 @@ class FakeLibrary:
         default_factory=dict[str, tuple[ImportStatus, ...]]
     )
     stages: tuple[str, ...] = BOOT
+    # How work on a disk goes, from its beginning to its end.
+    disk_tasks: tuple[vm_pb.DiskTask, ...] = ()
+    snapshots: tuple[vm_pb.Snapshot, ...] = ()
     cloud_init_errors: tuple[str, ...] = ()
     console: tuple[bytes, ...] = ()
     # Raised by the call of this name instead of answering.
@@ -369,6 +372,9 @@ class Vms(vm_connect.VMService):
     async def watch_vm(self, request: WatchVMRequest, ctx: Any, /) -> AsyncIterator[VirtualMachine]:
         self.library.note("watch_vm", request)
         vm = self._found(request.vm_id)
+        for task in self.library.disk_tasks:
+            vm.status = VmStatus(disk_task=task)
+            yield vm
         for stage in self.library.stages:
             vm.status = self._status(stage)
             yield vm
@@ -395,6 +401,51 @@ class Vms(vm_connect.VMService):
         self.library.note("stop_vm", request)
         vm = self._found(request.id)
         vm.status = VmStatus(state=VmStatus.PowerState.STOPPED)
+        return vm
+
+    async def reboot_vm(self, request: vm_pb.RebootVMRequest, ctx: Any, /) -> VirtualMachine:
+        self.library.note("reboot_vm", request)
+        return self._found(request.id)
+
+    async def grow_disk(self, request: vm_pb.GrowDiskRequest, ctx: Any, /) -> VirtualMachine:
+        self.library.note("grow_disk", request)
+        return self._found(request.id)
+
+    async def flatten_disk(self, request: vm_pb.FlattenDiskRequest, ctx: Any, /) -> VirtualMachine:
+        self.library.note("flatten_disk", request)
+        return self._begun(request.id)
+
+    async def rebase_vm(self, request: vm_pb.RebaseVMRequest, ctx: Any, /) -> vm_pb.RebaseVMResponse:
+        self.library.note("rebase_vm", request)
+        vm = self._found(request.id) if request.dry_run else self._begun(request.id)
+        return vm_pb.RebaseVMResponse(vm=vm, from_title="debian-12@1", to_title="debian-12@2")
+
+    async def create_snapshot(self, request: vm_pb.CreateSnapshotRequest, ctx: Any, /) -> VirtualMachine:
+        self.library.note("create_snapshot", request)
+        return self._begun(request.id)
+
+    async def revert_to_snapshot(self, request: vm_pb.RevertToSnapshotRequest, ctx: Any, /) -> VirtualMachine:
+        self.library.note("revert_to_snapshot", request)
+        return self._begun(request.id)
+
+    async def list_snapshots(
+        self, request: vm_pb.ListSnapshotsRequest, ctx: Any, /
+    ) -> vm_pb.ListSnapshotsResponse:
+        self.library.note("list_snapshots", request)
+        return vm_pb.ListSnapshotsResponse(snapshots=list(self.library.snapshots))
+
+    async def delete_snapshot(self, request: vm_pb.DeleteSnapshotRequest, ctx: Any, /) -> Empty:
+        self.library.note("delete_snapshot", request)
+        return Empty()
+
+    async def cancel_disk_task(self, request: vm_pb.CancelDiskTaskRequest, ctx: Any, /) -> VirtualMachine:
+        self.library.note("cancel_disk_task", request)
+        return self._found(request.id)
+
+    def _begun(self, vm_id: str) -> VirtualMachine:
+        """As far as the first of the tasks that the test tells of."""
+        vm = self._found(vm_id)
+        vm.status = VmStatus(disk_task=self.library.disk_tasks[0])
         return vm
 
     async def delete_vm(self, request: DeleteVMRequest, ctx: Any, /) -> Empty:

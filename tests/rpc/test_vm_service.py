@@ -298,7 +298,7 @@ async def test_a_preview_shows_the_seed_and_makes_nothing(door: Door) -> None:
     assert await door.call("ListVMs") == {}
 
 
-@pytest.mark.parametrize("method", ["RebootVM", "ConvertToTemplate"])
+@pytest.mark.parametrize("method", ["ConvertToTemplate"])
 async def test_what_is_to_come_says_so(door: Door, method: str) -> None:
     assert await door.refused(method, {}) == ("unimplemented", "RPC_UNIMPLEMENTED")
 

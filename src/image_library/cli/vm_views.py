@@ -8,7 +8,9 @@ from image_library.cli.boot import STAGES, failure_lines
 from image_library.cli.sizes import shown
 from image_library.cli.words import ago, at, state
 from limiquantix.compute.v1.guest_pb import GuestReport
-from limiquantix.compute.v1.vm_pb import FirmwareType, VirtualMachine, VmSpec, VmStatus
+from limiquantix.compute.v1.vm_pb import FirmwareType, Snapshot, VirtualMachine, VmSpec, VmStatus
+
+SNAPSHOTS = ("NAME", "CREATED", "DISK", "IMAGE", "KEPT UNTIL")
 
 
 def state_of(vm: VirtualMachine) -> str:
@@ -51,6 +53,27 @@ def _login(status: VmStatus) -> str:
     return f"{status.ssh_user}@{status.ssh_host}:{status.ssh_port}" if status.ssh_port else ""
 
 
+def snapshot_rows(snapshots: Iterable[Snapshot]) -> list[Sequence[str]]:
+    return [
+        (
+            one.name,
+            ago(one.created_at),
+            shown(one.size_bytes),
+            one.image_name,
+            at(one.expires_at) if one.expires_at else "",
+        )
+        for one in snapshots
+    ]
+
+
+def _task(status: VmStatus) -> str:
+    task = status.disk_task
+    if task is None:
+        return ""
+    words = (f"{task.kind} {task.state}", f"{task.percent} %" if task.state == "running" else "")
+    return " ".join(part for part in (*words, task.error_message, task.error_remedy) if part)
+
+
 def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[str, str]]:
     status = vm.status or VmStatus()
     spec = vm.spec
@@ -70,7 +93,9 @@ def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[st
         ),
         ("cpus", " ".join((str(spec.cpu.cores), spec.cpu.model)).strip() if spec and spec.cpu else ""),
         ("memory", shown(memory * 1024**2) if memory else ""),
-        ("disk", f"{disk} GiB" if disk else ""),
+        ("disk", shown(status.disk_bytes) if status.disk_bytes else f"{disk} GiB" if disk else ""),
+        ("disk task", _task(status)),
+        ("snapshots", " ".join(one.name for one in status.snapshots)),
         ("firmware", _firmware(spec) if spec else ""),
         ("devices", spec.devices if spec else ""),
         ("drivers", spec.driver_iso if spec else ""),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from image_library.cli import vms_before, vms_consoles
+from image_library.cli import vms_before, vms_consoles, vms_disks
 from image_library.cli.session import Session, YesOption, command, confirm
 from image_library.cli.vm_argument import VmArgument
 
@@ -109,6 +109,23 @@ def stop_vm(
     _tell(session, library.vms.stop_vm(request))
 
 
+@command(app, "restart")
+def restart_vm(
+    session: Session,
+    vm: VmArgument,
+    force: Annotated[bool, typer.Option("--force", help="Pull the plug instead of asking.")] = False,
+) -> None:
+    """Ask a VM to shut down, and start it again once it has. After a minute its plug is pulled."""
+    from image_library.cli.lookup import the_vm
+    from limiquantix.compute.v1.vm_pb import RebootVMRequest
+
+    library = session.library
+    _tell(session, library.vms.reboot_vm(RebootVMRequest(id=the_vm(library, vm).id, force=force)))
+
+
+vms_disks.register(app)
+
+
 @command(app, "delete")
 def delete_vm(
     session: Session,
@@ -118,7 +135,7 @@ def delete_vm(
     ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Delete a VM and its disk. Its image stays."""
+    """Delete a VM with its disk and its snapshots. Its image stays."""
     from image_library.cli import ssh
     from image_library.cli.lookup import the_vm
     from limiquantix.compute.v1.vm_pb import DeleteVMRequest

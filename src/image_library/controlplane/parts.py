@@ -49,6 +49,7 @@ from image_library.controlplane.services.repairs import Repairs
 from image_library.controlplane.services.upload_plan import Limits, UploadPlanner
 from image_library.controlplane.services.uploads import Uploads
 from image_library.controlplane.services.vm_batches import VmBatches
+from image_library.controlplane.services.vm_disks import VmDiskService
 from image_library.controlplane.services.vm_followers import VmFollowers
 from image_library.controlplane.services.vm_launch import VmLaunches
 from image_library.controlplane.services.vm_orders import VmOrders
@@ -221,7 +222,7 @@ def profile_service(world: World) -> ProfileService:
 
 def vm_services(
     world: World, records: VmRecords, parts: ImageParts, profiles: ProfileService, trust: TrustPolicy
-) -> tuple[VmService, VmBatches]:
+) -> tuple[VmService, VmBatches, VmDiskService]:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
@@ -266,7 +267,15 @@ def vm_services(
         changes=changes,
         clock=clock,
     )
-    return vms, VmBatches(orders=orders, vms=vms)
+    disks = VmDiskService(
+        database=database,
+        records=records,
+        followers=followers,
+        nodes=nodes,
+        images=parts.images,
+        trust=trust,
+    )
+    return vms, VmBatches(orders=orders, vms=vms), disks
 
 
 def _preflight(world: World) -> VmPreflight:

@@ -14,6 +14,7 @@ from image_library.domain.guest_hardware import Devices, GuestHardware, hardware
 from image_library.domain.image import ImageFormat
 from image_library.domain.processors import CpuModel
 from image_library.domain.vm import SeedDocuments, VmReport
+from image_library.domain.vm_disk import DiskReport, DiskTask, Snapshot
 
 GIB = 1 << 30
 MIN_MEMORY_MIB = 64
@@ -24,12 +25,13 @@ MAX_MEMORY_MIB = 4 << 20
 MAX_DISK_GIB = 64 << 10
 MAX_DOCUMENT_BYTES = 1 << 20
 
-# A disk on top of an image, and one that needs none.
+# The first disk of a VM, and the second one of those that an older version gave a disk of its own.
 OVERLAY_DISK = "disk.qcow2"
 OWN_DISK = "own.qcow2"
 
 _VM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_DISK_FILE = re.compile(r"(disk(-\d+)?|own)\.qcow2(\.new)?")
 
 
 class Firmware(Enum):
@@ -108,6 +110,16 @@ class Backing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptDisk:
+    """A snapshot and the file that it is, which is a whole disk of its own on ``backing``."""
+
+    snapshot: Snapshot
+    file: str
+    backing: Backing
+    flat: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkCard:
     """One network card: on a bridge of the node, or on a network of its own behind the node."""
 
@@ -144,6 +156,12 @@ class Machine:
     flat: bool = False
     # Its guest has a door to report to.
     door: bool = False
+    # Its disk's file; empty: one of the two of old.
+    disk_name: str = ""
+    # How many files were made for its disks after the first; no name is used twice.
+    files_made: int = 0
+    # Oldest first.
+    snapshots: tuple[KeptDisk, ...] = ()
 
     @property
     def cards(self) -> tuple[NetworkCard, ...]:
@@ -167,15 +185,30 @@ class Machine:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The digests of the published images that it cannot do without."""
-        base = "" if self.flat else self.backing.digest
-        discs = self.drivers.digest if self.drivers else ""
-        return tuple(digest for digest in (base, discs) if digest)
+        """The digests of the published images that it, or a snapshot of it, cannot do without."""
+        own = () if self.flat else (self.backing.digest,)
+        discs = (self.drivers.digest,) if self.drivers else ()
+        return tuple(digest for digest in (*own, *discs, *self.kept_on) if digest)
+
+    @property
+    def kept_on(self) -> tuple[str, ...]:
+        """The digests of the images that its snapshots are built on."""
+        return tuple(kept.backing.digest for kept in self.snapshots if not kept.flat)
 
     @property
     def disk(self) -> str:
-        """The name of its disk's file. Two names, so that a journal record alone says which one is valid."""
-        return OWN_DISK if self.flat else OVERLAY_DISK
+        """The name of its disk's file. A new disk has a new one: the record alone says which is valid."""
+        return self.disk_name or (OWN_DISK if self.flat else OVERLAY_DISK)
+
+    @property
+    def next_file(self) -> str:
+        """The name for the next disk; ``files_made`` goes up with it."""
+        return f"disk-{self.files_made + 1}.qcow2"
+
+    @property
+    def disk_files(self) -> frozenset[str]:
+        """The names of the files that its disk and its snapshots are."""
+        return frozenset({self.disk, *(kept.file for kept in self.snapshots)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +223,21 @@ class MachineRecord:
     host_boot_id: str = ""
     # Of the door that its machine has.
     lock: DoorLock = DoorLock()
+    # Work on its disk that goes on, or ended last.
+    task: DiskTask | None = None
+
+    @property
+    def told(self) -> VmReport:
+        """What is reported of it."""
+        machine = self.machine
+        disk = DiskReport(
+            size_bytes=machine.disk_bytes,
+            base_digest="" if machine.flat else machine.backing.digest,
+            flat=machine.flat,
+            snapshots=tuple(kept.snapshot for kept in machine.snapshots),
+            task=self.task,
+        )
+        return replace(self.report, disk=disk)
 
     def evolve(self, **changes: Any) -> MachineRecord:
         return replace(self, **changes)
@@ -199,6 +247,11 @@ class MachineRecord:
 
     def with_report(self, **changes: Any) -> MachineRecord:
         return replace(self, report=replace(self.report, **changes))
+
+
+def is_disk_file(name: str) -> bool:
+    """Whether a file of this name in a VM's folder is, was, or was to become one of its disks."""
+    return _DISK_FILE.fullmatch(name) is not None
 
 
 def valid_vm_id(vm_id: str) -> str:

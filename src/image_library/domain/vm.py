@@ -12,6 +12,7 @@ from image_library.domain.guest_hardware import Devices
 from image_library.domain.guest_report import GuestReport, ModuleFailure
 from image_library.domain.image import Failure
 from image_library.domain.processors import CpuModel
+from image_library.domain.vm_disk import DiskReport
 
 
 class PowerState(Enum):
@@ -87,6 +88,17 @@ class VmReport:
     failures: tuple[ModuleFailure, ...] = ()
     # What the guest reported of itself, once it has.
     guest: GuestReport | None = None
+    # None where the node says nothing of it, as an older one does.
+    disk: DiskReport | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmBase:
+    """A version that a VM's snapshot is built on, or that its disk is being put on: it has to stay."""
+
+    image_id: str
+    digest: str
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +138,8 @@ class Vm:
     image_digest: str = ""
     # Where the version lies on the node; names it where it has no digest (an operator's file).
     image_path: str = ""
+    # Other versions that have to stay for it.
+    bases: tuple[VmBase, ...] = ()
     ssh_user: str = ""
     # What it was made of, as NAME@REVISION.
     profile: str = ""
@@ -144,7 +158,8 @@ class Vm:
     @property
     def kept_images(self) -> tuple[str, ...]:
         """The ids of the images that it cannot do without."""
-        return tuple(image_id for image_id in (self.image_id, self.driver_image_id) if image_id)
+        kept = (self.image_id, self.driver_image_id, *(base.image_id for base in self.bases))
+        return tuple(dict.fromkeys(image_id for image_id in kept if image_id))
 
     @property
     def has_image(self) -> bool:

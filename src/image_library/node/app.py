@@ -23,7 +23,7 @@ from image_library.node.adapters.grpc_server import Tls, serving
 from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
-from image_library.node.adapters.qemu_img import QemuImg, QemuImgImages
+from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges, QemuImgImages
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.store.part_records import boot_id
 from image_library.node.adapters.unpacking import JailedUnpacker
@@ -39,9 +39,9 @@ from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
+from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.finish_image import Finishing
-from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.presence import INVENTORY, Presence
 from image_library.node.services.provision_vm import ProvisionVm
@@ -51,6 +51,7 @@ from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.scrub_images import ImageScrub
 from image_library.node.services.scrub_manners import MIB
+from image_library.node.services.vm_disks import VmDisks
 from image_library.node.services.vm_leftovers import VmLeftovers
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -78,7 +79,8 @@ class _VmParts:
     vms: Vms
     streams: VmStreams
     consoles: Consoles
-    flattening: FlattenVm
+    disks: VmDisks
+    tasks: DiskTasks
     leftovers: VmLeftovers
     hypervisor: Hypervisor
 
@@ -117,7 +119,8 @@ async def run_node(
             scan=scan,
             removal=_removal(world, vm_parts.vms),
             garbage=_garbage(world, vm_parts, downloads),
-            flattening=vm_parts.flattening,
+            disks=vm_parts.disks,
+            tasks=vm_parts.tasks,
             reading=reading,
             health=world.health,
             scrub=scrub,
@@ -134,6 +137,7 @@ async def run_node(
         await stack.enter_async_context(in_background(presence.run(), "presence"))
         await stack.enter_async_context(in_background(_adopt(scan, world.changes), "adoption"))
         await stack.enter_async_context(in_background(world.health.run(), "store health"))
+        await stack.enter_async_context(in_background(vm_parts.disks.run(), "snapshots"))
         if scrubs:
             await stack.enter_async_context(in_background(scrub.run(), "scrub"))
         log.info("node_serves", node_id=registration.node_id, endpoint=registration.agent_endpoint)
@@ -235,6 +239,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         host_boot_id=boot_id(),
     )
     disks = QemuImg(world.jail)
+    tasks = DiskTasks(records=records, lives=lives, folders=folders, hypervisor=hypervisor)
     provision = ProvisionVm(
         journal=table,
         images=world.store,
@@ -253,13 +258,26 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         folders=folders,
         hypervisor=hypervisor,
         images=world.store,
+        tasks=tasks,
         clock=world.clock,
     )
     return _VmParts(
         vms=vms,
         streams=VmStreams(records=records, window=window, clock=world.clock),
         consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
-        flattening=FlattenVm(records=records, lives=lives, folders=folders, disks=disks),
+        disks=VmDisks(
+            records=records,
+            lives=lives,
+            folders=folders,
+            hypervisor=hypervisor,
+            maker=disks,
+            changer=QemuImgChanges(world.jail),
+            images=world.store,
+            holds=world.holds,
+            tasks=tasks,
+            clock=world.clock,
+        ),
+        tasks=tasks,
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
     )

@@ -27,6 +27,7 @@ from image_library.wire.guest_report import (
     guest_to_wire,
 )
 from image_library.wire.times import time_from_wire, time_to_wire
+from image_library.wire.vm_disk import disk_from_wire, disk_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 
 _FIRMWARE = {
@@ -205,6 +206,7 @@ def vm_report_to_wire(report: VmReport) -> pb.VMStatusResponse:
         error_message=report.error_message,
         guest=guest_to_wire(report.guest),
         cloud_init_failures=failures_to_wire(report.failures),
+        disk=disk_to_wire(report.disk),
     )
 
 
@@ -226,4 +228,5 @@ def vm_report_from_wire(message: pb.VMStatusResponse) -> VmReport:
         error_message=message.error_message,
         guest=guest_from_wire(message.guest),
         failures=failures_from_wire(message.cloud_init_failures),
+        disk=disk_from_wire(message.disk),
     )

@@ -15,6 +15,7 @@ from image_library.wire.provisioning import (
     windows_from_wire,
 )
 from image_library.wire.times import time_to_wire
+from image_library.wire.vm_disk import vm_snapshots_to_wire, vm_task_to_wire
 from limiquantix.compute.v1 import vm_pb
 
 STATES = {
@@ -106,6 +107,9 @@ def _status(vm: Vm) -> vm_pb.VmStatus:
         profile=vm.profile,
         guest=guest_to_wire(report.guest),
         cloud_init_failures=failures_to_wire(report.failures),
+        disk_task=vm_task_to_wire(vm),
+        snapshots=vm_snapshots_to_wire(vm),
+        disk_bytes=report.disk.size_bytes if report.disk else 0,
     )
     if vm.failure:
         status.error_message = vm.failure.message

@@ -1,5 +1,5 @@
 import { Badge, Button, Group, Stack } from '@mantine/core';
-import { IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
+import { IconPlayerPlay, IconPlayerStop, IconRefresh, IconTrash } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { ConfirmDelete } from '@/components/ConfirmDelete';
 import { ErrorNote } from '@/components/Notes';
@@ -24,9 +24,9 @@ export function VmState({ vm }: { vm: VirtualMachine }): ReactNode {
   );
 }
 
-/** Start, stop and delete; what goes wrong stands beside them. */
+/** Start, stop, restart and delete; what goes wrong stands beside them. */
 export function VmActions({ vm, deleted }: { vm: VirtualMachine; deleted?: () => void }): ReactNode {
-  const { start, stop, remove } = useVmActions();
+  const { start, stop, restart, remove } = useVmActions();
   const [asking, setAsking] = useState(false);
   const state = vm.status?.state;
   return (
@@ -41,11 +41,16 @@ export function VmActions({ vm, deleted }: { vm: VirtualMachine; deleted?: () =>
             {words.stop}
           </Button>
         )}
+        {state === State.RUNNING && (
+          <Button size="xs" variant="default" leftSection={<IconRefresh size={14} aria-hidden />} aria-label={words.restartName(vm.name)} loading={restart.isPending} onClick={() => restart.mutate({ id: vm.id })}>
+            {words.restart}
+          </Button>
+        )}
         <Button size="xs" variant="light" color="red" leftSection={<IconTrash size={14} aria-hidden />} aria-label={words.deleteName(vm.name)} onClick={() => setAsking(true)}>
           {text.remove}
         </Button>
       </Group>
-      <ErrorNote error={start.error ?? stop.error} />
+      <ErrorNote error={start.error ?? stop.error ?? restart.error} />
       {asking && (
         <ConfirmDelete
           title={words.deleteName(vm.name)}

@@ -45,13 +45,14 @@ export function useVm(id: string) {
   return { vm: told ?? asked, isLoading: !told && query.isPending, error: query.error, refetch: query.refetch };
 }
 
-/** Start, stop and delete; lists are asked for again at once. */
+/** Start, stop, restart and delete; lists are asked for again at once. */
 export function useVmActions() {
   const client = useQueryClient();
   const onSuccess = (): void => void client.invalidateQueries({ predicate: ({ queryKey }) => VM_READS.has(methodOf(queryKey)) });
   return {
     start: useMutation(VMService.method.startVM, { onSuccess }),
     stop: useMutation(VMService.method.stopVM, { onSuccess }),
+    restart: useMutation(VMService.method.rebootVM, { onSuccess }),
     remove: useMutation(VMService.method.deleteVM, { onSuccess }),
   };
 }

@@ -102,7 +102,15 @@ function Part({ title, children }: { title: string; children: ReactNode }): Reac
 function Usage({ image }: { image: Image }): ReactNode {
   const usage = useImageUsage(image.id);
   if (usage.error) return <ErrorNote error={usage.error} retry={() => void usage.refetch()} />;
-  return usage.data?.vms.length ? <UsageGraph name={image.name} vms={usage.data.vms} /> : <Text c="dimmed">{words.noUsage}</Text>;
+  const { vms = [], derived = [], madeOf = [] } = usage.data ?? {};
+  return (
+    <Stack gap="xs">
+      {vms.length + derived.length > 0 ? <UsageGraph name={image.name} vms={vms} derived={derived} /> : <Text c="dimmed">{words.noUsage}</Text>}
+      {madeOf.map((one) => (
+        <Text key={one.id} size="sm">{words.madeOf} <Link to="/storage/images/$imageId" params={{ imageId: one.id }}>{one.title}</Link>{one.vmName && `, ${words.throughVm(one.vmName)}`}</Text>
+      ))}
+    </Stack>
+  );
 }
 
 function Versions({ image }: { image: Image }): ReactNode {

@@ -1,7 +1,7 @@
 import { Alert, Button, Card, Code, CopyButton, Group, Stack, Stepper, Text, Title } from '@mantine/core';
 import { IconCopy, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import { Pending } from '@/components/Edges';
 import { JobProgress } from '@/components/JobProgress';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
@@ -15,6 +15,7 @@ import { useNodes, useVm } from '@/hooks/useMachines';
 import { text } from '@/text/en';
 import { imageText } from '@/text/image';
 
+const DiskCard = lazy(() => import('@/pages/vm/DiskCard'));
 const words = text.vms;
 const STAGES = Object.keys(words.stages);
 const MIB = 1024n ** 2n;
@@ -56,6 +57,7 @@ export default function VirtualMachine(): ReactNode {
       <Card withBorder component="section" aria-label={words.facts}>
         <Facts vm={vm} />
       </Card>
+      {status?.stage !== 'image' && <Suspense fallback={<Pending />}><DiskCard vm={vm} /></Suspense>}
     </Stack>
   );
 }

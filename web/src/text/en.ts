@@ -271,6 +271,8 @@ export const text = {
     stop: 'Stop',
     startName: (name: string) => `Start ${name}`,
     stopName: (name: string) => `Stop ${name}`,
+    restart: 'Restart',
+    restartName: (name: string) => `Restart ${name}`,
     deleteName: (name: string) => `Delete ${name}`,
     warning: 'The VM and its disks are removed. This cannot be undone.',
     boot: 'First boot',

@@ -61,7 +61,12 @@ export const imageText = {
     noPlacements: 'No node has a copy.',
     usage: 'Used by',
     noUsage: 'Nothing uses this image.',
-    graph: (name: string, count: number) => `${name} is used by ${plural(count, 'VM')}`,
+    graph: (name: string, vms: number, images: number) =>
+      `${name} is used by ${plural(vms, 'VM')}${images > 0 ? ` and became ${plural(images, 'other image')}` : ''}`,
+    bySnapshot: 'by a snapshot',
+    made: (how: string, vm: string) => (how === 'captured' ? (vm ? `template, made of ${vm}` : 'template') : how),
+    madeOf: 'Made of',
+    throughVm: (vm: string) => `by way of the VM ${vm}`,
     jobs: 'Jobs',
     noJobs: 'No job is known for this image.',
     cloudInit: 'Cloud-init defaults',

@@ -9,6 +9,7 @@ from image_library.controlplane.ports.vms import ConsolePiece
 from image_library.domain.machine import DiskOrder, Firmware, MachineOrder
 from image_library.domain.node import Node
 from image_library.domain.vm import Vm, VmReport
+from image_library.domain.vm_disk import DiskTaskKind
 from image_library.wire.node_vm import machine_order_to_wire, vm_report_from_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 
@@ -59,6 +60,44 @@ class GrpcNodeVms:
         client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
         with translated(node.agent_endpoint):
             await client.flatten_vm(pb.VMIdRequest(vm_id=vm_id), metadata=metadata, timeout=FLATTEN_SECONDS)
+
+    async def reboot(self, node: Node, vm_id: str, *, timeout_seconds: int) -> None:
+        client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
+        with translated(node.agent_endpoint):
+            await client.reboot_vm(
+                pb.VMIdRequest(vm_id=vm_id), metadata=metadata, timeout=timeout_seconds + MAKE_SECONDS
+            )
+
+    async def grow_disk(self, node: Node, vm_id: str, size_bytes: int) -> VmReport:
+        client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
+        request = pb.GrowDiskOnNodeRequest(vm_id=vm_id, size_bytes=size_bytes)
+        with translated(node.agent_endpoint):
+            said = await client.grow_disk(request, metadata=metadata, timeout=MAKE_SECONDS)
+        return vm_report_from_wire(said)
+
+    async def begin_disk_task(
+        self, node: Node, vm_id: str, kind: DiskTaskKind, subject: str = ""
+    ) -> VmReport:
+        client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
+        request = pb.BeginDiskTaskRequest(vm_id=vm_id, kind=kind.value, subject=subject)
+        with translated(node.agent_endpoint):
+            said = await client.begin_disk_task(request, metadata=metadata, timeout=MAKE_SECONDS)
+        return vm_report_from_wire(said)
+
+    async def cancel_disk_task(self, node: Node, vm_id: str) -> VmReport:
+        client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
+        with translated(node.agent_endpoint):
+            said = await client.cancel_disk_task(
+                pb.VMIdRequest(vm_id=vm_id), metadata=metadata, timeout=MAKE_SECONDS
+            )
+        return vm_report_from_wire(said)
+
+    async def delete_snapshot(self, node: Node, vm_id: str, name: str) -> VmReport:
+        client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
+        request = pb.DeleteSnapshotOnNodeRequest(vm_id=vm_id, name=name)
+        with translated(node.agent_endpoint):
+            said = await client.delete_snapshot(request, metadata=metadata, timeout=MAKE_SECONDS)
+        return vm_report_from_wire(said)
 
     async def status(self, node: Node, vm_id: str) -> VmReport:
         client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata

@@ -37,7 +37,7 @@ class LifecycleHandlers:
 
     async def get_image_usage(self, request: pb.GetImageUsageRequest, ctx: Context, /) -> pb.ImageUsage:
         usage = await self._services.usages.of(request.image)
-        return usage_to_wire(usage.image, usage.vms, jobs=usage.jobs, versions=usage.versions)
+        return usage_to_wire(**vars(usage))
 
     async def collect_garbage(
         self, request: pb.CollectGarbageRequest, ctx: Context, /

@@ -10,9 +10,11 @@ from connectrpc.request import RequestContext
 from protobuf.wkt import Empty
 
 from image_library.controlplane.handlers.once import key_of
+from image_library.controlplane.handlers.vm_disks import VmDiskHandlers
 from image_library.controlplane.ports.vms import VmFilter
 from image_library.controlplane.services.consoles import Consoles
 from image_library.controlplane.services.vm_batches import VmBatches
+from image_library.controlplane.services.vm_disks import VmDiskService
 from image_library.controlplane.services.vms import Deletion, VmService
 from image_library.domain.paging import Page
 from image_library.domain.vm import PowerState, Vm
@@ -27,7 +29,7 @@ from limiquantix.compute.v1 import vm_pb as pb
 Context = RequestContext[Any, Any]
 
 
-class VmHandlers(vm_connect.VMService):
+class VmHandlers(VmDiskHandlers, vm_connect.VMService):
     """RPCs that are not here answer UNIMPLEMENTED."""
 
     def __init__(
@@ -36,12 +38,14 @@ class VmHandlers(vm_connect.VMService):
         vms: VmService,
         batches: VmBatches,
         consoles: Consoles,
+        disks: VmDiskService,
         tokens: PageTokens,
         tls: bool = False,
     ) -> None:
         self._vms = vms
         self._batches = batches
         self._consoles = consoles
+        self._disks = disks
         self._tls = tls
         self._tokens = tokens
 
@@ -79,6 +83,9 @@ class VmHandlers(vm_connect.VMService):
     async def stop_vm(self, request: pb.StopVMRequest, ctx: Context, /) -> pb.VirtualMachine:
         timeout = request.timeout_sec
         return vm_to_wire(await self._vms.stop(request.id, force=request.force, timeout_seconds=timeout))
+
+    async def reboot_vm(self, request: pb.RebootVMRequest, ctx: Context, /) -> pb.VirtualMachine:
+        return vm_to_wire(await self._vms.reboot(request.id, force=request.force))
 
     async def get_console(self, request: pb.GetConsoleRequest, ctx: Context, /) -> pb.ConsoleInfo:
         invitation = await self._consoles.invite(request.vm_id, kind_asked(request.console_type))

@@ -75,6 +75,10 @@ class Images(Protocol):
         """Images whose stored file has this digest ("sha256:HEX")."""
         ...
 
+    async def made_of(self, digest: str) -> tuple[Image, ...]:
+        """Images that were made of one with this digest, newest first."""
+        ...
+
     async def on_node(self, node_id: str) -> tuple[Image, ...]:
         """Images with a placement there, whatever its state."""
         ...

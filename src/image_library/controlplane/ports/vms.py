@@ -10,6 +10,7 @@ from image_library.domain.node import Node
 from image_library.domain.paging import Page, PageRequest
 from image_library.domain.preflight import Problem
 from image_library.domain.vm import PowerState, Vm, VmReport
+from image_library.domain.vm_disk import DiskTaskKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Vms(Protocol):
         ...
 
     async def using(self, image_id: str) -> tuple[Vm, ...]:
-        """VMs whose disks are, or will be, built on that image, or whose second disc it is; by name."""
+        """VMs whose disks, snapshots or second discs are, or will be, built on or of that image; by name."""
         ...
 
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:
@@ -95,6 +96,24 @@ class NodeVms(Protocol):
     async def flatten(self, node: Node, vm_id: str) -> None:
         """Let the node give a stopped VM a disk that needs no image. One that has it is left as it is."""
         ...
+
+    async def reboot(self, node: Node, vm_id: str, *, timeout_seconds: int) -> None:
+        """Stop it, as ``stop`` does, and start it."""
+        ...
+
+    async def grow_disk(self, node: Node, vm_id: str, size_bytes: int) -> VmReport:
+        """Also while it runs."""
+        ...
+
+    async def begin_disk_task(
+        self, node: Node, vm_id: str, kind: DiskTaskKind, subject: str = ""
+    ) -> VmReport:
+        """Begin long work on a stopped VM's disk; ``subject`` as in ``DiskTask``."""
+        ...
+
+    async def cancel_disk_task(self, node: Node, vm_id: str) -> VmReport: ...
+
+    async def delete_snapshot(self, node: Node, vm_id: str, name: str) -> VmReport: ...
 
     async def status(self, node: Node, vm_id: str) -> VmReport: ...
 

@@ -19,6 +19,7 @@ from image_library.controlplane.services.clearing import Clearing, bury
 from image_library.controlplane.services.download_runs import ANY_NODE
 from image_library.controlplane.services.image_usage import live_jobs, told
 from image_library.controlplane.services.images import ImageService
+from image_library.controlplane.services.vm_bases import kept_on
 from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.services.waiting import bell_or_time
 from image_library.domain.changes import Changes
@@ -134,6 +135,7 @@ class Deletions:
                 return image, (), await self._buried(records, image)
             if not wish.flatten or any(vm.driver_image_id == image.id for vm in users):
                 raise _in_use(image, users)
+            _refuse_kept(image, users)
             _refuse_running(users)
             await records.images.save(image.evolve(phase=ImagePhase.DELETING, updated_at=self._clock.now()))
             return image, users, None
@@ -217,6 +219,20 @@ def _in_use(image: Image, users: Sequence[Vm]) -> ImageInUse:
     return ImageInUse(
         f"'{image.title}' is the base of the {several} {told(vm.name for vm in users)}.", field="id"
     )
+
+
+def _refuse_kept(image: Image, users: Sequence[Vm]) -> None:
+    """A disk of its own does not help a VM whose snapshot is built on the image."""
+    for vm in users:
+        for snapshot in kept_on(vm, image):
+            delete = f"limiquantix vms snapshots delete {printable(vm.name)} {printable(snapshot)}"
+            raise ImageInUse(
+                f"The snapshot '{printable(snapshot)}' of VM '{printable(vm.name)}' is built on it.",
+                remedy=f"Delete it first: '{delete}'.",
+                field="id",
+            )
+        if image.id != vm.image_id:
+            raise ImageInUse(f"The disk of VM '{printable(vm.name)}' is being put on it.", field="id")
 
 
 def _refuse_running(users: Sequence[Vm]) -> None:

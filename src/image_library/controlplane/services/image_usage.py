@@ -1,4 +1,4 @@
-"""Who needs an image: the VMs that are built on it, the jobs that bring it, and its other versions."""
+"""Who needs an image: VMs on it, the jobs that bring it; its other versions, and what was made of it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class ImageUsage:
     jobs: tuple[Job, ...] = ()
     # Other versions of its name.
     versions: tuple[Image, ...] = ()
+    # Images that were made of it, or of VMs on it, and what it was made of itself.
+    derived: tuple[Image, ...] = ()
+    made_of: tuple[Image, ...] = ()
 
 
 class ImageUsages:
@@ -37,12 +40,15 @@ class ImageUsages:
         async with self._database.read() as records:
             image = await self._images.get_in(records, name)
             seen = await sight(records)
+            source = image.converted_from.digest if image.converted_from else ""
             versions = await records.images.versions(image.name, image.project_id)
             return ImageUsage(
                 image=image,
                 vms=tuple(shown(vm, seen) for vm in await records.vms.using(image.id)),
                 jobs=await live_jobs(records, image.id),
                 versions=tuple(v for v in versions if v.id != image.id),
+                derived=await records.images.made_of(image.digest),
+                made_of=await records.images.with_digest(source) if source else (),
             )
 
 

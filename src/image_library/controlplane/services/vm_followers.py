@@ -116,5 +116,8 @@ class VmFollowers:
 
 
 def settled(report: VmReport) -> bool:
-    """Whether nothing of a first boot is still to come."""
+    """Whether nothing of a first boot, or of work on its disk, is still to come."""
+    task = report.disk.task if report.disk else None
+    if task is not None and task.live:
+        return False
     return report.state is not PowerState.RUNNING or report.stage is BootStage.DONE

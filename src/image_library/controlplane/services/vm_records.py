@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.copies import Place
 from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.download_outcome import failure_of
+from image_library.controlplane.services.vm_bases import based, has_surplus
 from image_library.domain.changes import Changes
 from image_library.domain.errors import InvalidRequest, LibraryError, UnknownNode, UnknownVm, printable
 from image_library.domain.image import PlacementState
@@ -72,11 +73,21 @@ class VmRecords:
         Raises:
             UnknownVm: it has been deleted meanwhile.
         """
+
+        async def at_once(_: Records, vm: Vm) -> Vm:
+            return how(vm)
+
+        return await self.change_with(vm_id, at_once)
+
+    async def change_with(self, vm_id: str, how: Callable[[Records, Vm], Awaitable[Vm]]) -> Vm:
+        """``change`` for one that looks at more than the VM, in the same transaction."""
         async with self._database.write() as records:
             vm = await records.vms.get(vm_id)
             if vm is None:
                 raise UnknownVm("The VM was deleted meanwhile.", field="id")
-            changed = how(vm)
+            changed = await how(records, vm)
+            if changed.report.disk != vm.report.disk:
+                changed = await based(records, changed)
             if changed != vm:
                 changed = self._stamped(vm, changed)
                 await records.vms.save(changed)
@@ -117,20 +128,28 @@ class VmRecords:
             async with self._database.write() as records:
                 known = {vm.id: vm for vm in await records.vms.on_node(node_id)}
                 settled = {i: vm for i, vm in known.items() if vm.report.state is not PowerState.PROVISIONING}
-                told = [after_report(settled[r.vm_id], r) for r in reports if r.vm_id in settled]
+                told = [await self._told(records, settled[r.vm_id], r) for r in reports if r.vm_id in settled]
                 named = {report.vm_id for report in reports}
                 unnamed = [vm for i, vm in settled.items() if complete and i not in named]
                 missing = [_lost(vm) for vm in unnamed if self._is_old(vm)]
                 changed = [vm for vm in [*told, *missing] if vm != known[vm.id]]
                 await self._save_all(records, known, changed)
-                # A young VM that it does not name will be lost some time, without another word.
-                if len(missing) == len(unnamed):
+                # A young VM that it does not name will be lost some time, without another word; and what one
+                # does not need after all will be let go.
+                if len(missing) == len(unnamed) and not any(map(has_surplus, told)):
                     self._agreed[node_id] = said
         except BaseException:
             self._disagree(node_id)
             raise
         for vm in changed:
             self._changes.notify(vm_key(vm.id))
+
+    async def _told(self, records: Records, vm: Vm, report: VmReport) -> Vm:
+        told = after_report(vm, report)
+        # What was noted a moment ago may be about work that the node is yet to hear of.
+        if told.report.disk != vm.report.disk or (has_surplus(told) and self._is_old(vm)):
+            return await based(records, told)
+        return told
 
     def _disagree(self, *node_ids: str) -> None:
         for node_id in node_ids:

@@ -177,6 +177,26 @@ class VmService:
             await self._nodes.stop(node, vm.id, timeout_seconds=timeout_seconds or STOP_SECONDS)
         return await self._heard(vm, node)
 
+    async def reboot(self, named: str, *, force: bool) -> Vm:
+        """Stop it as ``stop`` does, and start it again.
+
+        Raises:
+            VmNotRunning: there is nothing to reboot.
+        """
+        vm = await self._records.find(named)
+        node = await self._records.node_of(vm)
+        if vm.report.stage is BootStage.IMAGE:
+            raise VmNotRunning(f"VM '{vm.name}' does not run.")
+        if force:
+            await self._refuse_stopped(vm, node)
+            await self._nodes.force_stop(node, vm.id)
+            await self._nodes.start(node, vm.id)
+        else:
+            await self._nodes.reboot(node, vm.id, timeout_seconds=STOP_SECONDS)
+        vm = await self._heard(vm, node)
+        self._followers.ensure(vm)
+        return vm
+
     async def delete(self, named: str, how: Deletion) -> None:
         """Remove the VM and its own files; its image and the download that it waited for stay.
 
@@ -249,6 +269,11 @@ class VmService:
                     self._launches.begin(vm)
                 raise
             log.warning("vm_left_on_node", vm_id=vm.id, node_id=vm.node_id)
+
+    async def _refuse_stopped(self, vm: Vm, node: Node) -> None:
+        report = await self._nodes.status(node, vm.id)
+        if report.state not in ALIVE | {PowerState.UNKNOWN}:
+            raise VmNotRunning(f"VM '{vm.name}' does not run.")
 
     async def _refuse_running(self, vm: Vm, node: Node) -> None:
         """By the node's word, for ours may be old."""

@@ -55,6 +55,9 @@ class VmFolderTree:
         """Raises StorageIo where it cannot be removed."""
         await asyncio.to_thread(self._drop, valid_vm_id(vm_id), name)
 
+    async def files(self, vm_id: str) -> tuple[str, ...]:
+        return await asyncio.to_thread(self._files, valid_vm_id(vm_id))
+
     async def size(self, vm_id: str) -> int:
         return await asyncio.to_thread(self._size, valid_vm_id(vm_id))
 
@@ -100,6 +103,15 @@ class VmFolderTree:
             return
         except OSError as error:
             raise translated(error, "removing a VM's file") from error
+
+    def _files(self, vm_id: str) -> tuple[str, ...]:
+        try:
+            with self._opened(vm_id) as folder, os.scandir(folder) as entries:
+                return tuple(sorted(entry.name for entry in entries))
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise translated(error, "looking into the VM's folder") from error
 
     def _size(self, vm_id: str) -> int:
         try:

@@ -9,10 +9,11 @@ from typing import Any
 from image_library.domain.guest_door import DoorLock
 from image_library.domain.guest_hardware import Devices
 from image_library.domain.guest_report import GuestReport, ModuleFailure
-from image_library.domain.image import ImageFormat
-from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
+from image_library.domain.image import Failure, ImageFormat
+from image_library.domain.machine import Backing, Firmware, KeptDisk, Machine, MachineRecord
 from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.domain.vm_disk import DiskTask, DiskTaskKind, DiskTaskState, Snapshot
 from image_library.node.adapters.journal import JournalDatabase
 
 Json = dict[str, Any]
@@ -43,12 +44,20 @@ def dump_record(record: MachineRecord) -> str:
     machine, report = record.machine, record.report
     drivers = _backing(machine.drivers) if machine.drivers else None
     parts: Json = {"backing": _backing(machine.backing), "drivers": drivers}
+    snapshots = [_dump_kept(kept) for kept in machine.snapshots]
     raw: Json = {
         **vars(record),
         "lock": vars(record.lock),
-        "machine": {**vars(machine), "firmware": machine.firmware.value, **parts},
+        "task": _dump_task(record.task) if record.task else None,
+        "machine": {
+            **vars(machine),
+            "firmware": machine.firmware.value,
+            "snapshots": snapshots,
+            **parts,
+        },
         "report": {
-            **vars(report),
+            # Told of the machine.
+            **(vars(report) | {"disk": None}),
             "state": report.state.value,
             "stage": report.stage.value,
             "cloud_init": report.cloud_init.value,
@@ -71,6 +80,7 @@ def load_record(text: str) -> MachineRecord:
         "report": _report(raw["report"]),
         # Records of older versions have none.
         "lock": DoorLock(**raw.get("lock", {})),
+        "task": _task(raw.get("task")),
     }
     return MachineRecord(**{**raw, **changed})
 
@@ -85,6 +95,7 @@ def _machine(raw: Json) -> Machine:
         "devices": Devices(raw.get("devices", Devices.VIRTIO)),
         "cpu_model": CpuModel(raw.get("cpu_model", CpuModel.USUAL)),
         "drivers": _backing_from(raw["drivers"]) if raw.get("drivers") else None,
+        "snapshots": tuple(_kept(one) for one in raw.get("snapshots", ())),
     }
     return Machine(**{**raw, **changed})
 
@@ -125,3 +136,39 @@ def _text_of(moment: datetime | None) -> str | None:
 
 def _time_of(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _dump_kept(kept: KeptDisk) -> Json:
+    snapshot = kept.snapshot
+    times = {
+        "created_at": snapshot.created_at.isoformat(),
+        "expires_at": _text_of(snapshot.expires_at),
+    }
+    return {**vars(kept), "snapshot": {**vars(snapshot), **times}, "backing": _backing(kept.backing)}
+
+
+def _kept(raw: Json) -> KeptDisk:
+    told: Json = raw["snapshot"]
+    times: Json = {
+        "created_at": datetime.fromisoformat(told["created_at"]),
+        "expires_at": _time_of(told["expires_at"]),
+    }
+    changed: Json = {"snapshot": Snapshot(**{**told, **times}), "backing": _backing_from(raw["backing"])}
+    return KeptDisk(**{**raw, **changed})
+
+
+def _dump_task(task: DiskTask) -> Json:
+    failure = vars(task.failure) if task.failure else None
+    return {**vars(task), "kind": task.kind.value, "state": task.state.value, "failure": failure}
+
+
+def _task(raw: Json | None) -> DiskTask | None:
+    if raw is None:
+        return None
+    failure: Json | None = raw["failure"]
+    changed: Json = {
+        "kind": DiskTaskKind(raw["kind"]),
+        "state": DiskTaskState(raw["state"]),
+        "failure": Failure(**failure) if failure else None,
+    }
+    return DiskTask(**{**raw, **changed})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from image_library.domain.node import Registration
 from image_library.node.handlers.consoles import ConsoleCalls
+from image_library.node.handlers.disks import DiskCalls
 from image_library.node.handlers.downloads import DownloadCalls
 from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
@@ -15,20 +16,29 @@ from image_library.node.ports.storage import ImageStore
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
+from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.download_image import Downloads
-from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.scrub_images import ImageScrub
 from image_library.node.services.store_health import StoreHealth
+from image_library.node.services.vm_disks import VmDisks
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 
 
 class NodeDaemon(
-    ConsoleCalls, DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCalls, UploadCalls, VmCalls
+    ConsoleCalls,
+    DiskCalls,
+    DownloadCalls,
+    ImageCalls,
+    InfoCalls,
+    PublisherCalls,
+    UpkeepCalls,
+    UploadCalls,
+    VmCalls,
 ):
     def __init__(
         self,
@@ -41,7 +51,8 @@ class NodeDaemon(
         removal: ImageRemoval,
         garbage: GarbageCollection,
         health: StoreHealth,
-        flattening: FlattenVm,
+        disks: VmDisks,
+        tasks: DiskTasks,
         reading: ImageReading,
         scrub: ImageScrub,
         publishers: AskPublisher,
@@ -49,6 +60,7 @@ class NodeDaemon(
         streams: VmStreams,
         consoles: Consoles,
     ) -> None:
+        DiskCalls.__init__(self, disks=disks, tasks=tasks, vms=vms)
         ConsoleCalls.__init__(self, consoles=consoles)
         DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
         UploadCalls.__init__(self, uploads=uploads)
@@ -56,6 +68,4 @@ class NodeDaemon(
         InfoCalls.__init__(self, registration=registration, store=store)
         PublisherCalls.__init__(self, publishers=publishers)
         UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage, health=health)
-        VmCalls.__init__(
-            self, vms=vms, streams=streams, flattening=flattening, architecture=registration.architecture
-        )
+        VmCalls.__init__(self, vms=vms, streams=streams, architecture=registration.architecture)

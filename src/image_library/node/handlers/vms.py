@@ -9,7 +9,6 @@ from typing import Any
 from grpc.aio import ServicerContext
 from protobuf.wkt import Empty
 
-from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import STOP_SECONDS, Vms
 from image_library.wire.node_vm import machine_order_from_wire, vm_report_to_wire
@@ -31,9 +30,8 @@ Context = ServicerContext[Any, Any]
 class VmCalls(NodeDaemonServiceService):
     """``architecture``: the node's own, as ``platform.machine()`` names it."""
 
-    def __init__(self, *, vms: Vms, streams: VmStreams, flattening: FlattenVm, architecture: str) -> None:
+    def __init__(self, *, vms: Vms, streams: VmStreams, architecture: str) -> None:
         self._vms = vms
-        self._flattening = flattening
         self._streams = streams
         self._architecture = architecture
 
@@ -61,10 +59,6 @@ class VmCalls(NodeDaemonServiceService):
 
     async def delete_vm(self, request: VMIdRequest, context: Context) -> Empty:
         await self._vms.delete(request.vm_id)
-        return Empty()
-
-    async def flatten_vm(self, request: VMIdRequest, context: Context) -> Empty:
-        await self._flattening.flatten(request.vm_id)
         return Empty()
 
     async def get_vm_status(self, request: VMIdRequest, context: Context) -> VMStatusResponse:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from image_library.domain.boot_progress import AgentFacts
 from image_library.domain.console import ConsoleKind
 from image_library.domain.image import ImageFormat
-from image_library.domain.machine import Condition, Machine, MachineRecord
+from image_library.domain.machine import Backing, Condition, Machine, MachineRecord
 from image_library.domain.store import LocalFile, PublishedImage
 from image_library.domain.vm import SeedDocuments
 
@@ -64,6 +65,10 @@ class VmFolders(Protocol):
         """Removes one file of a VM's folder. Nothing there is fine."""
         ...
 
+    async def files(self, vm_id: str) -> tuple[str, ...]:
+        """The names in a VM's folder; none where it is not there."""
+        ...
+
     async def size(self, vm_id: str) -> int:
         """Bytes that the files in a VM's folder take on the disk."""
         ...
@@ -78,8 +83,45 @@ class DiskMaker(Protocol):
         """A new disk of that size on top of an image, which stays as it is."""
         ...
 
-    async def flatten(self, source: str, target: str, *, backing: str, backing_format: ImageFormat) -> None:
-        """A disk at ``target`` that shows what ``source`` on top of its image does; whole, or not there."""
+    async def flatten(
+        self,
+        source: str,
+        target: str,
+        *,
+        backing: str,
+        backing_format: ImageFormat,
+        told: Callable[[float], None] = ...,
+    ) -> None:
+        """A disk at ``target`` that shows what ``source`` on top of its image does; whole, or not there.
+
+        ``told`` hears how much is done, 0 to 1.
+        """
+        ...
+
+
+class DiskChanger(Protocol):
+    """Changes disks of VMs that do not run. What it makes is whole and durable, or not there."""
+
+    async def grow(self, path: str, size_bytes: int) -> None:
+        """Makes it that large; what is new reads as zeros. It never shrinks.
+
+        Raises:
+            DiskShrinks: it is larger already.
+        """
+        ...
+
+    async def copy(self, source: str, target: str, *, told: Callable[[float], None]) -> int:
+        """The same disk at ``target``; the bytes that its file takes. ``told`` hears of it, 0 to 1."""
+        ...
+
+    async def rebase(
+        self, source: str, target: str, *, old: Backing, new: Backing, told: Callable[[float], None]
+    ) -> None:
+        """A disk at ``target`` that shows on ``new`` to the byte what ``source`` does on ``old``.
+
+        Raises:
+            RebaseRefused: it did not come out the same.
+        """
         ...
 
 
@@ -136,6 +178,15 @@ class Hypervisor(Protocol):
 
     async def ask_agent_to_shut_down(self, vm_id: str) -> None:
         """The same by way of the guest's agent, where there is one."""
+        ...
+
+    async def resize_disk(self, vm_id: str, size_bytes: int) -> None:
+        """Gives the disk of one that runs that size, and tells the guest. It never shrinks.
+
+        Raises:
+            DiskShrinks: it is larger already.
+            HypervisorFailed: it does not run any more, or refused.
+        """
         ...
 
     async def end(self, vm_id: str) -> None:

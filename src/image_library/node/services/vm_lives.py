@@ -99,7 +99,7 @@ class VmLives:
         while known is None or known in _STATES:
             known = await self._next_condition(vm_id, known)
         # A task of its own: settling cancels this one.
-        self._keep(asyncio.create_task(self._gone_by_itself(vm_id, known)))
+        self.keep(asyncio.create_task(self._gone_by_itself(vm_id, known)))
 
     async def _next_condition(self, vm_id: str, known: Condition | None) -> Condition | None:
         """Waits for another condition than ``known`` and reports it; None while that cannot be told."""
@@ -205,9 +205,10 @@ class VmLives:
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Work that is done whole, also when the caller leaves in the middle of it."""
-        return await asyncio.shield(self._keep(asyncio.create_task(work)))
+        return await asyncio.shield(self.keep(asyncio.create_task(work)))
 
-    def _keep(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+    def keep(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """The task, which ``close`` waits for."""
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task

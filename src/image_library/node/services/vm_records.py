@@ -67,6 +67,14 @@ class VmRecords:
                 log.warning("vm_record_not_written", vm_id=vm_id, code=error.code)
         return after
 
+    def tell(self, vm_id: str, change: Callable[[MachineRecord], MachineRecord]) -> None:
+        """Changes a record in memory only: what passes is not written down."""
+        before = self._records.get(vm_id)
+        after = change(before) if before else None
+        if after is not None and after != before:
+            self._records[vm_id] = after
+            self._ring(vm_id)
+
     async def put(self, record: MachineRecord) -> None:
         """Writes a record down, and only then takes it over."""
         await self._journal.save(record)
@@ -82,7 +90,7 @@ class VmRecords:
         self._ring(vm_id)
 
     def reports(self) -> tuple[VmReport, ...]:
-        return tuple(record.report for record in self._records.values())
+        return tuple(record.told for record in self._records.values())
 
     def _ring(self, vm_id: str) -> None:
         self.changes.notify(vm_id)

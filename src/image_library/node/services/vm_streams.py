@@ -24,8 +24,8 @@ class VmStreams:
             self._records.get(vm_id)
             said: VmReport | None = None
             while (record := self._records.find(vm_id)) is not None:
-                if record.report != said:
-                    said = record.report
+                if record.told != said:
+                    said = record.told
                     yield said
                 await bell.wait()
 

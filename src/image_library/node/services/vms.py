@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import structlog
 
-from image_library.domain.errors import LibraryError, StorageFull
+from image_library.domain.errors import LibraryError, StorageFull, VmNotRunning
 from image_library.domain.machine import MachineOrder, MachineRecord, valid_vm_id
 from image_library.domain.vm import BootStage, PowerState, VmReport
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.vms import Hypervisor, PublishedImages, VmFolders
+from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import ALIVE, OPEN, VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -37,6 +38,7 @@ class Vms:
         folders: VmFolders,
         hypervisor: Hypervisor,
         images: PublishedImages,
+        tasks: DiskTasks,
         clock: Clock,
     ) -> None:
         self._records = records
@@ -45,6 +47,7 @@ class Vms:
         self._folders = folders
         self._hypervisor = hypervisor
         self._images = images
+        self._tasks = tasks
         self._clock = clock
 
     async def recover(self) -> None:
@@ -56,10 +59,12 @@ class Vms:
                 await self._hypervisor.end(vm_id)
                 await self._hypervisor.forget(vm_id)
                 await self._folders.remove(vm_id)
+        await self._tasks.recover()
         await asyncio.gather(*(self._lives.find_again(record) for record in self._records.all()))
 
     async def close(self) -> None:
         """Stops watching. The VMs go on."""
+        await self._tasks.close()
         await self._lives.close()
         await self._hypervisor.detach()
 
@@ -79,9 +84,10 @@ class Vms:
         """Starts it and begins to watch it boot; one that runs is left as it is.
 
         Raises:
-            UnknownVm, HypervisorMissing, FirmwareMissing, HypervisorFailed.
+            UnknownVm, VmBusy, HypervisorMissing, FirmwareMissing, HypervisorFailed.
             ImageNotReady, ImageFileMissing, ImageChanged, ImageDamaged: its disk's base is not whole.
         """
+        self._tasks.refuse_busy(self._records.get(vm_id))
         await self._lives.to_the_end(self._start(vm_id))
 
     async def _start(self, vm_id: str) -> None:
@@ -143,7 +149,17 @@ class Vms:
                 log.info("vm_stopped", vm_id=vm_id, asked=False)
 
     async def reboot(self, vm_id: str) -> None:
-        """Stops and starts it."""
+        """Stops it as ``stop`` does and starts it, also when the caller leaves in between.
+
+        Raises:
+            VmNotRunning: there is nothing to reboot.
+        """
+        record = self._records.get(vm_id)
+        if record.report.state not in OPEN:
+            raise VmNotRunning(f"The VM '{record.machine.name}' does not run.")
+        await self._lives.to_the_end(self._reboot(vm_id))
+
+    async def _reboot(self, vm_id: str) -> None:
         await self.stop(vm_id)
         await self.start(vm_id)
 
@@ -153,6 +169,8 @@ class Vms:
         await self._lives.to_the_end(self._delete(vm_id))
 
     async def _delete(self, vm_id: str) -> None:
+        if self._records.find(vm_id) is not None:
+            await self._tasks.cancel(vm_id)
         await self._end(vm_id)
         async with self._lives.lock(vm_id):
             if self._records.find(vm_id) is None:
@@ -169,14 +187,14 @@ class Vms:
             log.info("vm_deleted", vm_id=vm_id)
 
     def status(self, vm_id: str) -> VmReport:
-        return self._records.get(vm_id).report
+        return self._records.get(vm_id).told
 
     def reports(self) -> tuple[VmReport, ...]:
         """What the node says of all its VMs, for lists and heartbeats."""
         return self._records.reports()
 
     async def users_of(self, digest: str) -> tuple[str, ...]:
-        """The names of the VMs whose disks or discs are that image, which must stay because of them."""
+        """The names of the VMs whose disks, snapshots or discs are that image, which must stay for them."""
         return tuple(record.machine.name for record in self._records.all() if digest in record.machine.images)
 
     async def _ask_to_stop(self, vm_id: str, seconds: float) -> bool:

@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import vm_pb
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -57,6 +57,9 @@ class VMService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def reboot_vm(self, request: RebootVMRequest, ctx: RequestContext[RebootVMRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def convert_to_template(self, request: ConvertToTemplateRequest, ctx: RequestContext[ConvertToTemplateRequest, VirtualMachine], /) -> VirtualMachine:
@@ -95,6 +98,52 @@ class VMService(Protocol):
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> AsyncIterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def grow_disk(self, request: GrowDiskRequest, ctx: RequestContext[GrowDiskRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def flatten_disk(self, request: FlattenDiskRequest, ctx: RequestContext[FlattenDiskRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def rebase_vm(self, request: RebaseVMRequest, ctx: RequestContext[RebaseVMRequest, RebaseVMResponse], /) -> RebaseVMResponse:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def create_snapshot(self, request: CreateSnapshotRequest, ctx: RequestContext[CreateSnapshotRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def revert_to_snapshot(self, request: RevertToSnapshotRequest, ctx: RequestContext[RevertToSnapshotRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def list_snapshots(self, request: ListSnapshotsRequest, ctx: RequestContext[ListSnapshotsRequest, ListSnapshotsResponse], /) -> ListSnapshotsResponse:
+        """
+        Oldest first.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def delete_snapshot(self, request: DeleteSnapshotRequest, ctx: RequestContext[DeleteSnapshotRequest, Empty], /) -> Empty:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def cancel_disk_task(self, request: CancelDiskTaskRequest, ctx: RequestContext[CancelDiskTaskRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -270,6 +319,94 @@ class VMServiceASGIApplication(ConnectASGIApplication[VMService]):
                     ),
                     function=svc.read_console,
                 ),
+                "/limiquantix.compute.v1.VMService/GrowDisk": Endpoint.unary(
+                    method=MethodInfo(
+                        name="GrowDisk",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=GrowDiskRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.grow_disk,
+                ),
+                "/limiquantix.compute.v1.VMService/FlattenDisk": Endpoint.unary(
+                    method=MethodInfo(
+                        name="FlattenDisk",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=FlattenDiskRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.flatten_disk,
+                ),
+                "/limiquantix.compute.v1.VMService/RebaseVM": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RebaseVM",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=RebaseVMRequest,
+                        output=RebaseVMResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.rebase_vm,
+                ),
+                "/limiquantix.compute.v1.VMService/CreateSnapshot": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CreateSnapshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=CreateSnapshotRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.create_snapshot,
+                ),
+                "/limiquantix.compute.v1.VMService/RevertToSnapshot": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RevertToSnapshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=RevertToSnapshotRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.revert_to_snapshot,
+                ),
+                "/limiquantix.compute.v1.VMService/ListSnapshots": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ListSnapshots",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=ListSnapshotsRequest,
+                        output=ListSnapshotsResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.list_snapshots,
+                ),
+                "/limiquantix.compute.v1.VMService/DeleteSnapshot": Endpoint.unary(
+                    method=MethodInfo(
+                        name="DeleteSnapshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=DeleteSnapshotRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.delete_snapshot,
+                ),
+                "/limiquantix.compute.v1.VMService/CancelDiskTask": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CancelDiskTask",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=CancelDiskTaskRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.cancel_disk_task,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -417,6 +554,9 @@ class VMServiceClient(ConnectClient):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> VirtualMachine:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         return await self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -588,6 +728,188 @@ class VMServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def grow_disk(
+        self,
+        request: GrowDiskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GrowDisk",
+                service_name="limiquantix.compute.v1.VMService",
+                input=GrowDiskRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def flatten_disk(
+        self,
+        request: FlattenDiskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="FlattenDisk",
+                service_name="limiquantix.compute.v1.VMService",
+                input=FlattenDiskRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def rebase_vm(
+        self,
+        request: RebaseVMRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RebaseVMResponse:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RebaseVM",
+                service_name="limiquantix.compute.v1.VMService",
+                input=RebaseVMRequest,
+                output=RebaseVMResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def create_snapshot(
+        self,
+        request: CreateSnapshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateSnapshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=CreateSnapshotRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def revert_to_snapshot(
+        self,
+        request: RevertToSnapshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RevertToSnapshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=RevertToSnapshotRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def list_snapshots(
+        self,
+        request: ListSnapshotsRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ListSnapshotsResponse:
+        """
+        Oldest first.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ListSnapshots",
+                service_name="limiquantix.compute.v1.VMService",
+                input=ListSnapshotsRequest,
+                output=ListSnapshotsResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def delete_snapshot(
+        self,
+        request: DeleteSnapshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DeleteSnapshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=DeleteSnapshotRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def cancel_disk_task(
+        self,
+        request: CancelDiskTaskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CancelDiskTask",
+                service_name="limiquantix.compute.v1.VMService",
+                input=CancelDiskTaskRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class VMServiceSync(Protocol):
     def create_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, VirtualMachine], /) -> VirtualMachine:
@@ -615,6 +937,9 @@ class VMServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def reboot_vm(self, request: RebootVMRequest, ctx: RequestContext[RebootVMRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def convert_to_template(self, request: ConvertToTemplateRequest, ctx: RequestContext[ConvertToTemplateRequest, VirtualMachine], /) -> VirtualMachine:
@@ -653,6 +978,52 @@ class VMServiceSync(Protocol):
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> Iterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def grow_disk(self, request: GrowDiskRequest, ctx: RequestContext[GrowDiskRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def flatten_disk(self, request: FlattenDiskRequest, ctx: RequestContext[FlattenDiskRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def rebase_vm(self, request: RebaseVMRequest, ctx: RequestContext[RebaseVMRequest, RebaseVMResponse], /) -> RebaseVMResponse:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def create_snapshot(self, request: CreateSnapshotRequest, ctx: RequestContext[CreateSnapshotRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def revert_to_snapshot(self, request: RevertToSnapshotRequest, ctx: RequestContext[RevertToSnapshotRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def list_snapshots(self, request: ListSnapshotsRequest, ctx: RequestContext[ListSnapshotsRequest, ListSnapshotsResponse], /) -> ListSnapshotsResponse:
+        """
+        Oldest first.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def delete_snapshot(self, request: DeleteSnapshotRequest, ctx: RequestContext[DeleteSnapshotRequest, Empty], /) -> Empty:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def cancel_disk_task(self, request: CancelDiskTaskRequest, ctx: RequestContext[CancelDiskTaskRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -826,6 +1197,94 @@ class VMServiceWSGIApplication(ConnectWSGIApplication):
                     ),
                     function=service.read_console,
                 ),
+                "/limiquantix.compute.v1.VMService/GrowDisk": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="GrowDisk",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=GrowDiskRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.grow_disk,
+                ),
+                "/limiquantix.compute.v1.VMService/FlattenDisk": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="FlattenDisk",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=FlattenDiskRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.flatten_disk,
+                ),
+                "/limiquantix.compute.v1.VMService/RebaseVM": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RebaseVM",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=RebaseVMRequest,
+                        output=RebaseVMResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.rebase_vm,
+                ),
+                "/limiquantix.compute.v1.VMService/CreateSnapshot": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CreateSnapshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=CreateSnapshotRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.create_snapshot,
+                ),
+                "/limiquantix.compute.v1.VMService/RevertToSnapshot": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RevertToSnapshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=RevertToSnapshotRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.revert_to_snapshot,
+                ),
+                "/limiquantix.compute.v1.VMService/ListSnapshots": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ListSnapshots",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=ListSnapshotsRequest,
+                        output=ListSnapshotsResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.list_snapshots,
+                ),
+                "/limiquantix.compute.v1.VMService/DeleteSnapshot": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="DeleteSnapshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=DeleteSnapshotRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.delete_snapshot,
+                ),
+                "/limiquantix.compute.v1.VMService/CancelDiskTask": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CancelDiskTask",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=CancelDiskTaskRequest,
+                        output=VirtualMachine,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.cancel_disk_task,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -973,6 +1432,9 @@ class VMServiceClientSync(ConnectClientSync):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> VirtualMachine:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         return self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -1140,6 +1602,188 @@ class VMServiceClientSync(ConnectClientSync):
                 output=ConsoleOutput,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def grow_disk(
+        self,
+        request: GrowDiskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GrowDisk",
+                service_name="limiquantix.compute.v1.VMService",
+                input=GrowDiskRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def flatten_disk(
+        self,
+        request: FlattenDiskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="FlattenDisk",
+                service_name="limiquantix.compute.v1.VMService",
+                input=FlattenDiskRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def rebase_vm(
+        self,
+        request: RebaseVMRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RebaseVMResponse:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RebaseVM",
+                service_name="limiquantix.compute.v1.VMService",
+                input=RebaseVMRequest,
+                output=RebaseVMResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def create_snapshot(
+        self,
+        request: CreateSnapshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateSnapshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=CreateSnapshotRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def revert_to_snapshot(
+        self,
+        request: RevertToSnapshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RevertToSnapshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=RevertToSnapshotRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def list_snapshots(
+        self,
+        request: ListSnapshotsRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ListSnapshotsResponse:
+        """
+        Oldest first.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ListSnapshots",
+                service_name="limiquantix.compute.v1.VMService",
+                input=ListSnapshotsRequest,
+                output=ListSnapshotsResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def delete_snapshot(
+        self,
+        request: DeleteSnapshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DeleteSnapshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=DeleteSnapshotRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def cancel_disk_task(
+        self,
+        request: CancelDiskTaskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VirtualMachine:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CancelDiskTask",
+                service_name="limiquantix.compute.v1.VMService",
+                input=CancelDiskTaskRequest,
+                output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

@@ -24,6 +24,496 @@ if TYPE_CHECKING:
     from .guest_pb import GuestReport, ModuleFailure
 
 
+_GrowDiskRequestFields: TypeAlias = Literal["id", "size_gib"]
+
+class GrowDiskRequest(Message[_GrowDiskRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.GrowDiskRequest
+    ```
+
+    Attributes:
+        id:
+            Of the VM, or its unique name; as in all that follow.
+
+            ```proto
+            string id = 1;
+            ```
+        size_gib:
+            ```proto
+            uint64 size_gib = 2;
+            ```
+    """
+
+    __slots__ = ("id", "size_gib")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            size_gib: int = 0,
+        ) -> None:
+            pass
+
+        id: str
+        size_gib: int
+
+_FlattenDiskRequestFields: TypeAlias = Literal["id"]
+
+class FlattenDiskRequest(Message[_FlattenDiskRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.FlattenDiskRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_RebaseVMRequestFields: TypeAlias = Literal["id", "image", "dry_run"]
+
+class RebaseVMRequest(Message[_RebaseVMRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.RebaseVMRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+        image:
+            The version: an image's id, or NAME@VERSION. Empty: the one that its image's name points to.
+
+            ```proto
+            string image = 2;
+            ```
+        dry_run:
+            Only say what would be done.
+
+            ```proto
+            bool dry_run = 3;
+            ```
+    """
+
+    __slots__ = ("id", "image", "dry_run")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            image: str = "",
+            dry_run: bool = False,
+        ) -> None:
+            pass
+
+        id: str
+        image: str
+        dry_run: bool
+
+_RebaseVMResponseFields: TypeAlias = Literal["vm", "from_image_id", "to_image_id", "from_title", "to_title"]
+
+class RebaseVMResponse(Message[_RebaseVMResponseFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.RebaseVMResponse
+    ```
+
+    Attributes:
+        vm:
+            ```proto
+            optional limiquantix.compute.v1.VirtualMachine vm = 1;
+            ```
+        from_image_id:
+            What the disk is, or was, built on, and what it is put on.
+
+            ```proto
+            string from_image_id = 2;
+            ```
+        to_image_id:
+            ```proto
+            string to_image_id = 3;
+            ```
+        from_title:
+            ```proto
+            string from_title = 4;
+            ```
+        to_title:
+            ```proto
+            string to_title = 5;
+            ```
+    """
+
+    __slots__ = ("vm", "from_image_id", "to_image_id", "from_title", "to_title")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            vm: VirtualMachine | None = None,
+            from_image_id: str = "",
+            to_image_id: str = "",
+            from_title: str = "",
+            to_title: str = "",
+        ) -> None:
+            pass
+
+        vm: VirtualMachine | None
+        from_image_id: str
+        to_image_id: str
+        from_title: str
+        to_title: str
+
+_CreateSnapshotRequestFields: TypeAlias = Literal["id", "name"]
+
+class CreateSnapshotRequest(Message[_CreateSnapshotRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.CreateSnapshotRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+        name:
+            ```proto
+            string name = 2;
+            ```
+    """
+
+    __slots__ = ("id", "name")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            name: str = "",
+        ) -> None:
+            pass
+
+        id: str
+        name: str
+
+_RevertToSnapshotRequestFields: TypeAlias = Literal["id", "name"]
+
+class RevertToSnapshotRequest(Message[_RevertToSnapshotRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.RevertToSnapshotRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+        name:
+            ```proto
+            string name = 2;
+            ```
+    """
+
+    __slots__ = ("id", "name")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            name: str = "",
+        ) -> None:
+            pass
+
+        id: str
+        name: str
+
+_ListSnapshotsRequestFields: TypeAlias = Literal["id"]
+
+class ListSnapshotsRequest(Message[_ListSnapshotsRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.ListSnapshotsRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_ListSnapshotsResponseFields: TypeAlias = Literal["snapshots"]
+
+class ListSnapshotsResponse(Message[_ListSnapshotsResponseFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.ListSnapshotsResponse
+    ```
+
+    Attributes:
+        snapshots:
+            ```proto
+            repeated limiquantix.compute.v1.Snapshot snapshots = 1;
+            ```
+    """
+
+    __slots__ = ("snapshots",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            snapshots: list[Snapshot] | None = None,
+        ) -> None:
+            pass
+
+        snapshots: list[Snapshot]
+
+_DeleteSnapshotRequestFields: TypeAlias = Literal["id", "name"]
+
+class DeleteSnapshotRequest(Message[_DeleteSnapshotRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.DeleteSnapshotRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+        name:
+            ```proto
+            string name = 2;
+            ```
+    """
+
+    __slots__ = ("id", "name")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            name: str = "",
+        ) -> None:
+            pass
+
+        id: str
+        name: str
+
+_CancelDiskTaskRequestFields: TypeAlias = Literal["id"]
+
+class CancelDiskTaskRequest(Message[_CancelDiskTaskRequestFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.CancelDiskTaskRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_SnapshotFields: TypeAlias = Literal["name", "created_at", "size_bytes", "stored_bytes", "image_id", "image_name", "expires_at"]
+
+class Snapshot(Message[_SnapshotFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.Snapshot
+    ```
+
+    Attributes:
+        name:
+            ```proto
+            string name = 1;
+            ```
+        created_at:
+            ```proto
+            optional google.protobuf.Timestamp created_at = 2;
+            ```
+        size_bytes:
+            The disk's size, as a guest sees it.
+
+            ```proto
+            uint64 size_bytes = 3;
+            ```
+        stored_bytes:
+            What its file took on the node when it was made; 0: not counted.
+
+            ```proto
+            uint64 stored_bytes = 4;
+            ```
+        image_id:
+            The version that it is built on, which has to stay for it; empty: it needs none.
+
+            ```proto
+            string image_id = 5;
+            ```
+        image_name:
+            ```proto
+            string image_name = 6;
+            ```
+        expires_at:
+            Removed by itself after this; not set: kept until it is deleted.
+
+            ```proto
+            optional google.protobuf.Timestamp expires_at = 7;
+            ```
+    """
+
+    __slots__ = ("name", "created_at", "size_bytes", "stored_bytes", "image_id", "image_name", "expires_at")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            created_at: Timestamp | None = None,
+            size_bytes: int = 0,
+            stored_bytes: int = 0,
+            image_id: str = "",
+            image_name: str = "",
+            expires_at: Timestamp | None = None,
+        ) -> None:
+            pass
+
+        name: str
+        created_at: Timestamp | None
+        size_bytes: int
+        stored_bytes: int
+        image_id: str
+        image_name: str
+        expires_at: Timestamp | None
+
+_DiskTaskFields: TypeAlias = Literal["kind", "state", "percent", "subject", "error_code", "error_message", "error_remedy"]
+
+class DiskTask(Message[_DiskTaskFields]):
+    """
+    ```proto
+    message limiquantix.compute.v1.DiskTask
+    ```
+
+    Attributes:
+        kind:
+            "flatten", "rebase", "snapshot", "revert".
+
+            ```proto
+            string kind = 1;
+            ```
+        state:
+            "running", "done", "failed", "cancelled".
+
+            ```proto
+            string state = 2;
+            ```
+        percent:
+            ```proto
+            uint32 percent = 3;
+            ```
+        subject:
+            The snapshot's name, or the digest of the image that the disk is put on.
+
+            ```proto
+            string subject = 4;
+            ```
+        error_code:
+            ```proto
+            string error_code = 5;
+            ```
+        error_message:
+            ```proto
+            string error_message = 6;
+            ```
+        error_remedy:
+            ```proto
+            string error_remedy = 7;
+            ```
+    """
+
+    __slots__ = ("kind", "state", "percent", "subject", "error_code", "error_message", "error_remedy")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            kind: str = "",
+            state: str = "",
+            percent: int = 0,
+            subject: str = "",
+            error_code: str = "",
+            error_message: str = "",
+            error_remedy: str = "",
+        ) -> None:
+            pass
+
+        kind: str
+        state: str
+        percent: int
+        subject: str
+        error_code: str
+        error_message: str
+        error_remedy: str
+
 _VirtualMachineFields: TypeAlias = Literal["id", "name", "project_id", "labels", "description", "hardware_version", "spec", "status", "created_at", "updated_at", "created_by", "folder_id", "origin", "is_managed"]
 
 class VirtualMachine(Message[_VirtualMachineFields]):
@@ -1554,7 +2044,7 @@ class TemplateConfig(Message[_TemplateConfigFields]):
         source_template_id: str
         clone_type: CloneType
 
-_VmStatusFields: TypeAlias = Literal["state", "node_id", "ip_addresses", "console", "error_message", "state_changed_at", "stage", "ssh_host", "ssh_port", "ssh_user", "cloud_init_status", "cloud_init_errors", "image_id", "image_digest", "error_code", "error_remedy", "job_id", "image_name", "warnings", "profile", "guest", "cloud_init_failures"]
+_VmStatusFields: TypeAlias = Literal["state", "node_id", "ip_addresses", "console", "error_message", "state_changed_at", "stage", "ssh_host", "ssh_port", "ssh_user", "cloud_init_status", "cloud_init_errors", "image_id", "image_digest", "error_code", "error_remedy", "job_id", "image_name", "warnings", "profile", "guest", "cloud_init_failures", "disk_task", "snapshots", "disk_bytes"]
 
 class VmStatus(Message[_VmStatusFields]):
     """
@@ -1669,9 +2159,25 @@ class VmStatus(Message[_VmStatusFields]):
             ```proto
             repeated limiquantix.compute.v1.ModuleFailure cloud_init_failures = 241;
             ```
+        disk_task:
+            Work on its disk that goes on, or ended last.
+
+            ```proto
+            optional limiquantix.compute.v1.DiskTask disk_task = 200;
+            ```
+        snapshots:
+            ```proto
+            repeated limiquantix.compute.v1.Snapshot snapshots = 201;
+            ```
+        disk_bytes:
+            What a guest sees of its disk; 0: its node has not said.
+
+            ```proto
+            uint64 disk_bytes = 202;
+            ```
     """
 
-    __slots__ = ("state", "node_id", "ip_addresses", "console", "error_message", "state_changed_at", "stage", "ssh_host", "ssh_port", "ssh_user", "cloud_init_status", "cloud_init_errors", "image_id", "image_digest", "error_code", "error_remedy", "job_id", "image_name", "warnings", "profile", "guest", "cloud_init_failures")
+    __slots__ = ("state", "node_id", "ip_addresses", "console", "error_message", "state_changed_at", "stage", "ssh_host", "ssh_port", "ssh_user", "cloud_init_status", "cloud_init_errors", "image_id", "image_digest", "error_code", "error_remedy", "job_id", "image_name", "warnings", "profile", "guest", "cloud_init_failures", "disk_task", "snapshots", "disk_bytes")
 
     if TYPE_CHECKING:
 
@@ -1700,6 +2206,9 @@ class VmStatus(Message[_VmStatusFields]):
             profile: str = "",
             guest: GuestReport | None = None,
             cloud_init_failures: list[ModuleFailure] | None = None,
+            disk_task: DiskTask | None = None,
+            snapshots: list[Snapshot] | None = None,
+            disk_bytes: int = 0,
         ) -> None:
             pass
 
@@ -1725,6 +2234,9 @@ class VmStatus(Message[_VmStatusFields]):
         profile: str
         guest: GuestReport | None
         cloud_init_failures: list[ModuleFailure]
+        disk_task: DiskTask | None
+        snapshots: list[Snapshot]
+        disk_bytes: int
 
     class PowerState(Enum):
         """
@@ -2872,13 +3384,25 @@ class CloneType(Enum):
 
 
 _DESC = file_desc(
-    b'\n\x1flimiquantix/compute/v1/vm.proto\x12\x16limiquantix.compute.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a"limiquantix/compute/v1/guest.proto"\xa0\x05\n\x0eVirtualMachine\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x04 \x03(\x0b22.limiquantix.compute.v1.VirtualMachine.LabelsEntryR\x06labels\x12 \n\x0bdescription\x18\x05 \x01(\tR\x0bdescription\x12)\n\x10hardware_version\x18\x06 \x01(\tR\x0fhardwareVersion\x122\n\x04spec\x18\x07 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x128\n\x06status\x18\x08 \x01(\x0b2 .limiquantix.compute.v1.VmStatusR\x06status\x129\n\ncreated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1d\n\ncreated_by\x18\x0b \x01(\tR\tcreatedBy\x12\x1b\n\tfolder_id\x18\x0c \x01(\tR\x08folderId\x128\n\x06origin\x18\r \x01(\x0e2 .limiquantix.compute.v1.VMOriginR\x06origin\x12\x1d\n\nis_managed\x18\x0e \x01(\x08R\tisManaged\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x9b\x05\n\x06VmSpec\x123\n\x03cpu\x18\x01 \x01(\x0b2!.limiquantix.compute.v1.CpuConfigR\x03cpu\x12<\n\x06memory\x18\x02 \x01(\x0b2$.limiquantix.compute.v1.MemoryConfigR\x06memory\x128\n\x05disks\x18\x03 \x03(\x0b2".limiquantix.compute.v1.DiskDeviceR\x05disks\x12<\n\x04nics\x18\x05 \x03(\x0b2(.limiquantix.compute.v1.NetworkInterfaceR\x04nics\x12@\n\x08firmware\x18\r \x01(\x0e2$.limiquantix.compute.v1.FirmwareTypeR\x08firmware\x12N\n\x0cprovisioning\x18\x11 \x01(\x0b2*.limiquantix.compute.v1.ProvisioningConfigR\x0cprovisioning\x12B\n\x08template\x18\x16 \x01(\x0b2&.limiquantix.compute.v1.TemplateConfigR\x08template\x122\n\x05vlans\x18d \x03(\x0b2\x1c.limiquantix.compute.v1.VlanR\x05vlans\x122\n\x05bonds\x18e \x03(\x0b2\x1c.limiquantix.compute.v1.BondR\x05bonds\x12\x10\n\x03tpm\x18n \x01(\x08R\x03tpm\x12\x1b\n\tbios_only\x18o \x01(\x08R\x08biosOnly\x12\x1e\n\ndriver_iso\x18\xfa\x01 \x01(\tR\tdriverIso\x12\x19\n\x07devices\x18\xfb\x01 \x01(\tR\x07devices"8\n\tCpuConfig\x12\x14\n\x05cores\x18\x01 \x01(\rR\x05cores\x12\x15\n\x05model\x18\xfa\x01 \x01(\tR\x05model")\n\x0cMemoryConfig\x12\x19\n\x08size_mib\x18\x01 \x01(\x04R\x07sizeMib"\xd4\x01\n\nDiskDevice\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12&\n\x0fstorage_pool_id\x18\x02 \x01(\tR\rstoragePoolId\x12\x1b\n\tvolume_id\x18\x03 \x01(\tR\x08volumeId\x12\x19\n\x08size_gib\x18\x04 \x01(\x04R\x07sizeGib\x12\x1d\n\nboot_index\x18\x07 \x01(\rR\tbootIndex\x12!\n\x0cbacking_file\x18\x0c \x01(\tR\x0bbackingFile\x12\x14\n\x05image\x18d \x01(\tR\x05image"\xe7\x01\n\x10NetworkInterface\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nnetwork_id\x18\x02 \x01(\tR\tnetworkId\x12\x1f\n\x0bmac_address\x18\x03 \x01(\tR\nmacAddress\x12?\n\nip_configs\x18\x06 \x03(\x0b2 .limiquantix.compute.v1.IpConfigR\tipConfigs\x12B\n\naddressing\x18d \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"\x80\x03\n\nAddressing\x12?\n\nip_configs\x18\x01 \x03(\x0b2 .limiquantix.compute.v1.IpConfigR\tipConfigs\x12=\n\x05dhcp4\x18\x02 \x01(\x0e2\'.limiquantix.compute.v1.Addressing.DhcpR\x05dhcp4\x12=\n\x05dhcp6\x18\x03 \x01(\x0e2\'.limiquantix.compute.v1.Addressing.DhcpR\x05dhcp6\x12\x10\n\x03mtu\x18\x04 \x01(\rR\x03mtu\x125\n\x06routes\x18\x05 \x03(\x0b2\x1d.limiquantix.compute.v1.RouteR\x06routes\x12\x1f\n\x0bdns_servers\x18\x06 \x03(\tR\ndnsServers\x12%\n\x0esearch_domains\x18\x07 \x03(\tR\rsearchDomains""\n\x04Dhcp\x12\t\n\x05USUAL\x10\x00\x12\x06\n\x02ON\x10\x01\x12\x07\n\x03OFF\x10\x02"A\n\x05Route\x12\x0e\n\x02to\x18\x01 \x01(\tR\x02to\x12\x10\n\x03via\x18\x02 \x01(\tR\x03via\x12\x16\n\x06metric\x18\x03 \x01(\rR\x06metric"n\n\x04Vlan\x12\x0e\n\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n\x04link\x18\x02 \x01(\tR\x04link\x12B\n\naddressing\x18\x03 \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"\x8c\x01\n\x04Bond\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07members\x18\x02 \x03(\tR\x07members\x12\x12\n\x04mode\x18\x03 \x01(\tR\x04mode\x12B\n\naddressing\x18\x04 \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"_\n\x08IpConfig\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x18\n\x07gateway\x18\x02 \x01(\tR\x07gateway\x12\x1f\n\x0bdns_servers\x18\x03 \x03(\tR\ndnsServers"\xab\x01\n\x12ProvisioningConfig\x12H\n\ncloud_init\x18\x01 \x01(\x0b2\'.limiquantix.compute.v1.CloudInitConfigH\x00R\tcloudInit\x12A\n\x07sysprep\x18\x03 \x01(\x0b2%.limiquantix.compute.v1.SysprepConfigH\x00R\x07sysprepB\x08\n\x06method"\xb4\n\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12\x1a\n\x08hostname\x18d \x01(\tR\x08hostname\x12!\n\x0cdefault_user\x18e \x01(\tR\x0bdefaultUser\x12.\n\x13ssh_authorized_keys\x18f \x03(\tR\x11sshAuthorizedKeys\x12\x1a\n\x08packages\x18g \x03(\tR\x08packages\x12!\n\x0crun_commands\x18h \x03(\tR\x0brunCommands\x127\n\x05users\x18i \x03(\x0b2!.limiquantix.compute.v1.GuestUserR\x05users\x12,\n\x12ssh_password_login\x18j \x01(\x08R\x10sshPasswordLogin\x12\x16\n\x06locale\x18k \x01(\tR\x06locale\x12\x1a\n\x08timezone\x18l \x01(\tR\x08timezone\x12<\n\x08keyboard\x18m \x01(\x0b2 .limiquantix.compute.v1.KeyboardR\x08keyboard\x12\x18\n\x07upgrade\x18n \x01(\x08R\x07upgrade\x12M\n\x0crepositories\x18o \x03(\x0b2).limiquantix.compute.v1.PackageRepositoryR\x0crepositories\x127\n\x05files\x18p \x03(\x0b2!.limiquantix.compute.v1.GuestFileR\x05files\x12#\n\rboot_commands\x18q \x03(\tR\x0cbootCommands\x12:\n\x06growth\x18r \x01(\x0e2".limiquantix.compute.v1.DiskGrowthR\x06growth\x12!\n\x0cgrow_devices\x18s \x03(\tR\x0bgrowDevices\x12:\n\x06mounts\x18t \x03(\x0b2".limiquantix.compute.v1.GuestMountR\x06mounts\x12\x19\n\x08swap_mib\x18u \x01(\rR\x07swapMib\x12\x1f\n\x0bntp_servers\x18v \x03(\tR\nntpServers\x12\x1b\n\tntp_pools\x18w \x03(\tR\x08ntpPools\x128\n\x05proxy\x18x \x01(\x0b2".limiquantix.compute.v1.GuestProxyR\x05proxy\x12\'\n\x0fca_certificates\x18y \x03(\tR\x0ecaCertificates\x12@\n\nphone_home\x18z \x01(\x0b2!.limiquantix.compute.v1.PhoneHomeR\tphoneHome\x12$\n\x0ekeep_etc_hosts\x18{ \x01(\x08R\x0ckeepEtcHosts\x12\'\n\x0fallow_templates\x18| \x01(\x08R\x0eallowTemplates\x12B\n\ndatasource\x18} \x01(\x0e2".limiquantix.compute.v1.DatasourceR\ndatasource\x12%\n\x0eno_guest_agent\x18\x84\x02 \x01(\x08R\x0cnoGuestAgent"\xd0\x03\n\tGuestUser\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n\tfull_name\x18\x02 \x01(\tR\x08fullName\x12\x16\n\x06groups\x18\x03 \x03(\tR\x06groups\x12I\n\tprivilege\x18\x04 \x01(\x0e2+.limiquantix.compute.v1.GuestUser.PrivilegeR\tprivilege\x12\x1b\n\tsudo_rule\x18\x05 \x01(\tR\x08sudoRule\x12\x14\n\x05shell\x18\x06 \x01(\tR\x05shell\x12.\n\x13ssh_authorized_keys\x18\x07 \x03(\tR\x11sshAuthorizedKeys\x12$\n\x0essh_import_ids\x18\x08 \x03(\tR\x0csshImportIds\x12\x1a\n\x08password\x18\t \x01(\tR\x08password\x12#\n\rpassword_hash\x18\n \x01(\tR\x0cpasswordHash\x120\n\x14must_change_password\x18\x0b \x01(\x08R\x12mustChangePassword"3\n\tPrivilege\x12\t\n\x05USUAL\x10\x00\x12\x11\n\rADMINISTRATOR\x10\x01\x12\x08\n\x04NONE\x10\x02"l\n\x08Keyboard\x12\x16\n\x06layout\x18\x01 \x01(\tR\x06layout\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x18\n\x07variant\x18\x03 \x01(\tR\x07variant\x12\x18\n\x07options\x18\x04 \x01(\tR\x07options"\x91\x01\n\x11PackageRepository\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n\x05suite\x18\x04 \x01(\tR\x05suite\x12\x1e\n\ncomponents\x18\x05 \x03(\tR\ncomponents\x12\x10\n\x03key\x18\x06 \x01(\tR\x03key"\x97\x01\n\tGuestFile\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data\x12\x14\n\x05owner\x18\x04 \x01(\tR\x05owner\x12 \n\x0bpermissions\x18\x05 \x01(\tR\x0bpermissions\x12\x16\n\x06append\x18\x06 \x01(\x08R\x06append"j\n\nGuestMount\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n\x07options\x18\x04 \x01(\tR\x07options"Q\n\nGuestProxy\x12\x12\n\x04http\x18\x01 \x01(\tR\x04http\x12\x14\n\x05https\x18\x02 \x01(\tR\x05https\x12\x19\n\x08no_proxy\x18\x03 \x03(\tR\x07noProxy"G\n\tPhoneHome\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n\x04post\x18\x02 \x03(\tR\x04post\x12\x14\n\x05tries\x18\x03 \x01(\rR\x05tries"\x9f\x03\n\rSysprepConfig\x12!\n\x0cunattend_xml\x18\x01 \x01(\tR\x0bunattendXml\x12\x1f\n\x0bproduct_key\x18\x02 \x01(\tR\nproductKey\x12\x16\n\x06domain\x18\x03 \x01(\tR\x06domain\x12\x1f\n\x0bdomain_user\x18\x04 \x01(\tR\ndomainUser\x12\'\n\x0fdomain_password\x18\x05 \x01(\tR\x0edomainPassword\x12\x1a\n\x08hostname\x18d \x01(\tR\x08hostname\x125\n\x16administrator_password\x18e \x01(\tR\x15administratorPassword\x12/\n\x13organizational_unit\x18f \x01(\tR\x12organizationalUnit\x12\x16\n\x06locale\x18g \x01(\tR\x06locale\x12\x1a\n\x08timezone\x18h \x01(\tR\x08timezone\x120\n\x14first_logon_commands\x18i \x03(\tR\x12firstLogonCommands"\xa1\x01\n\x0eTemplateConfig\x12\x1f\n\x0bis_template\x18\x01 \x01(\x08R\nisTemplate\x12,\n\x12source_template_id\x18\x02 \x01(\tR\x10sourceTemplateId\x12@\n\nclone_type\x18\x03 \x01(\x0e2!.limiquantix.compute.v1.CloneTypeR\tcloneType"\x8c\x08\n\x08VmStatus\x12A\n\x05state\x18\x01 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x17\n\x07node_id\x18\x02 \x01(\tR\x06nodeId\x12!\n\x0cip_addresses\x18\x03 \x03(\tR\x0bipAddresses\x12=\n\x07console\x18\x07 \x01(\x0b2#.limiquantix.compute.v1.ConsoleInfoR\x07console\x12#\n\rerror_message\x18\x08 \x01(\tR\x0cerrorMessage\x12D\n\x10state_changed_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x0estateChangedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12\x19\n\x08ssh_user\x18g \x01(\tR\x07sshUser\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12\x19\n\x08image_id\x18j \x01(\tR\x07imageId\x12!\n\x0cimage_digest\x18k \x01(\tR\x0bimageDigest\x12\x1d\n\nerror_code\x18l \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18m \x01(\tR\x0berrorRemedy\x12\x15\n\x06job_id\x18n \x01(\tR\x05jobId\x12\x1d\n\nimage_name\x18o \x01(\tR\timageName\x12\x1a\n\x08warnings\x18p \x03(\tR\x08warnings\x12\x19\n\x07profile\x18\x82\x01 \x01(\tR\x07profile\x12:\n\x05guest\x18\xf0\x01 \x01(\x0b2#.limiquantix.compute.v1.GuestReportR\x05guest\x12V\n\x13cloud_init_failures\x18\xf1\x01 \x03(\x0b2%.limiquantix.compute.v1.ModuleFailureR\x11cloudInitFailures"\x96\x01\n\nPowerState\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\x0b\n\x07STOPPED\x10\x02\x12\n\n\x06PAUSED\x10\x03\x12\r\n\tSUSPENDED\x10\x04\x12\x0b\n\x07CRASHED\x10\x05\x12\r\n\tMIGRATING\x10\x06\x12\x10\n\x0cPROVISIONING\x10\x07\x12\x08\n\x04LOST\x10\x08\x12\x0e\n\nTERMINATED\x10\t"\x98\x03\n\x0bConsoleInfo\x12R\n\x0cconsole_type\x18\x01 \x01(\x0e2/.limiquantix.compute.v1.ConsoleInfo.ConsoleTypeR\x0bconsoleType\x12\x12\n\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n\x04port\x18\x03 \x01(\rR\x04port\x12\x1a\n\x08password\x18\x04 \x01(\tR\x08password\x12#\n\rwebsocket_url\x18\x05 \x01(\tR\x0cwebsocketUrl\x12\x10\n\x03tls\x18\x06 \x01(\x08R\x03tls\x12F\n\x11ticket_expires_at\x18d \x01(\x0b2\x1a.google.protobuf.TimestampR\x0fticketExpiresAt"r\n\x0bConsoleType\x12\x1c\n\x18CONSOLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10CONSOLE_TYPE_VNC\x10\x01\x12\x16\n\x12CONSOLE_TYPE_SPICE\x10\x02\x12\x17\n\x13CONSOLE_TYPE_SERIAL\x10d"\xfd\x05\n\x0fCreateVMRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x02 \x01(\tR\tprojectId\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12K\n\x06labels\x18\x04 \x03(\x0b23.limiquantix.compute.v1.CreateVMRequest.LabelsEntryR\x06labels\x122\n\x04spec\x18\x05 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x12&\n\x0fstart_on_create\x18\x06 \x01(\x08R\rstartOnCreate\x12\x1f\n\x0btemplate_id\x18\x07 \x01(\tR\ntemplateId\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x14\n\x05force\x18d \x01(\x08R\x05force\x12\x18\n\x07profile\x18n \x01(\tR\x07profile\x12W\n\nparameters\x18o \x03(\x0b27.limiquantix.compute.v1.CreateVMRequest.ParametersEntryR\nparameters\x12j\n\x11secret_parameters\x18p \x03(\x0b2=.limiquantix.compute.v1.CreateVMRequest.SecretParametersEntryR\x10secretParameters\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n\x0fParametersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aC\n\x15SecretParametersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"a\n\x10CreateVMsRequest\x127\n\x02vm\x18\x01 \x01(\x0b2\'.limiquantix.compute.v1.CreateVMRequestR\x02vm\x12\x14\n\x05count\x18\x02 \x01(\rR\x05count"H\n\x11CreateVMsResponse\x123\n\x03vms\x18\x01 \x03(\x0b2!.limiquantix.compute.v1.CreatedVMR\x03vms"\xbe\x01\n\tCreatedVM\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x126\n\x02vm\x18\x02 \x01(\x0b2&.limiquantix.compute.v1.VirtualMachineR\x02vm\x12\x1d\n\nerror_code\x18\x03 \x01(\tR\terrorCode\x12#\n\rerror_message\x18\x04 \x01(\tR\x0cerrorMessage\x12!\n\x0cerror_remedy\x18\x05 \x01(\tR\x0berrorRemedy"\x1e\n\x0cGetVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\xeb\x02\n\x0eListVMsRequest\x12\x1d\n\nproject_id\x18\x01 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x02 \x03(\x0b22.limiquantix.compute.v1.ListVMsRequest.LabelsEntryR\x06labels\x12C\n\x06states\x18\x03 \x03(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x06states\x12\x17\n\x07node_id\x18\x04 \x01(\tR\x06nodeId\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x12\x19\n\x08order_by\x18\x0c \x01(\tR\x07orderBy\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x94\x01\n\x0fListVMsResponse\x128\n\x03vms\x18\x01 \x03(\x0b2&.limiquantix.compute.v1.VirtualMachineR\x03vms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\x9b\x01\n\x0fDeleteVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12%\n\x0edelete_volumes\x18\x03 \x01(\x08R\rdeleteVolumes\x12;\n\x1aremove_from_inventory_only\x18\x04 \x01(\x08R\x17removeFromInventoryOnly" \n\x0eStartVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"V\n\rStopVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12\x1f\n\x0btimeout_sec\x18\x03 \x01(\x05R\ntimeoutSec"7\n\x0fRebootVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"|\n\x11GetConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12R\n\x0cconsole_type\x18d \x01(\x0e2/.limiquantix.compute.v1.ConsoleInfo.ConsoleTypeR\x0bconsoleType"/\n\x18ConvertToTemplateRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"%\n\x0eWatchVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"\xf7\x02\n\x13ProvisioningPreview\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12B\n\ndatasource\x18\x05 \x01(\x0e2".limiquantix.compute.v1.DatasourceR\ndatasource\x12L\n\x05paths\x18\x06 \x03(\x0b26.limiquantix.compute.v1.ProvisioningPreview.PathsEntryR\x05paths\x12\x12\n\x04user\x18\x07 \x01(\tR\x04user\x1a8\n\nPathsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"N\n\x0fPreflightReport\x12;\n\x08findings\x18\x01 \x03(\x0b2\x1f.limiquantix.compute.v1.FindingR\x08findings"\x90\x02\n\x07Finding\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12D\n\x08severity\x18\x02 \x01(\x0e2(.limiquantix.compute.v1.Finding.SeverityR\x08severity\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x16\n\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x14\n\x05field\x18\x05 \x01(\tR\x05field"c\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x14\n\x10SEVERITY_BLOCKER\x10\x03"Y\n\x12ReadConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow";\n\rConsoleOutput\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data*%\n\x08VMOrigin\x12\x19\n\x15VM_ORIGIN_UNSPECIFIED\x10\x00*8\n\x0cFirmwareType\x12\x08\n\x04BIOS\x10\x00\x12\x08\n\x04UEFI\x10\x01\x12\x14\n\x10UEFI_SECURE_BOOT\x10\x02*O\n\nDiskGrowth\x12\x15\n\x11DISK_GROWTH_USUAL\x10\x00\x12\x13\n\x0fDISK_GROWTH_OFF\x10\x01\x12\x15\n\x11DISK_GROWTH_NAMED\x10\x02*y\n\nDatasource\x12\x1a\n\x16DATASOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12DATASOURCE_NOCLOUD\x10\x01\x12\x1b\n\x17DATASOURCE_CONFIG_DRIVE\x10\x02\x12\x1a\n\x16DATASOURCE_ANSWER_FILE\x10\n*\'\n\tCloneType\x12\x1a\n\x16CLONE_TYPE_UNSPECIFIED\x10\x002\xb7\n\n\tVMService\x12[\n\x08CreateVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12U\n\x05GetVM\x12$.limiquantix.compute.v1.GetVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12Z\n\x07ListVMs\x12&.limiquantix.compute.v1.ListVMsRequest\x1a\'.limiquantix.compute.v1.ListVMsResponse\x12K\n\x08DeleteVM\x12\'.limiquantix.compute.v1.DeleteVMRequest\x1a\x16.google.protobuf.Empty\x12Y\n\x07StartVM\x12&.limiquantix.compute.v1.StartVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12W\n\x06StopVM\x12%.limiquantix.compute.v1.StopVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12[\n\x08RebootVM\x12\'.limiquantix.compute.v1.RebootVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12m\n\x11ConvertToTemplate\x120.limiquantix.compute.v1.ConvertToTemplateRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12\\\n\nGetConsole\x12).limiquantix.compute.v1.GetConsoleRequest\x1a#.limiquantix.compute.v1.ConsoleInfo\x12[\n\x07WatchVM\x12&.limiquantix.compute.v1.WatchVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine0\x01\x12k\n\x13PreviewProvisioning\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a+.limiquantix.compute.v1.ProvisioningPreview\x12_\n\x0bPreflightVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a\'.limiquantix.compute.v1.PreflightReport\x12`\n\tCreateVMs\x12(.limiquantix.compute.v1.CreateVMsRequest\x1a).limiquantix.compute.v1.CreateVMsResponse\x12b\n\x0bReadConsole\x12*.limiquantix.compute.v1.ReadConsoleRequest\x1a%.limiquantix.compute.v1.ConsoleOutput0\x01b\x06proto3',
+    b'\n\x1flimiquantix/compute/v1/vm.proto\x12\x16limiquantix.compute.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a"limiquantix/compute/v1/guest.proto"<\n\x0fGrowDiskRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n\x08size_gib\x18\x02 \x01(\x04R\x07sizeGib"$\n\x12FlattenDiskRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"P\n\x0fRebaseVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05image\x18\x02 \x01(\tR\x05image\x12\x17\n\x07dry_run\x18\x03 \x01(\x08R\x06dryRun"\xc8\x01\n\x10RebaseVMResponse\x126\n\x02vm\x18\x01 \x01(\x0b2&.limiquantix.compute.v1.VirtualMachineR\x02vm\x12"\n\rfrom_image_id\x18\x02 \x01(\tR\x0bfromImageId\x12\x1e\n\x0bto_image_id\x18\x03 \x01(\tR\ttoImageId\x12\x1d\n\nfrom_title\x18\x04 \x01(\tR\tfromTitle\x12\x19\n\x08to_title\x18\x05 \x01(\tR\x07toTitle";\n\x15CreateSnapshotRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name"=\n\x17RevertToSnapshotRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name"&\n\x14ListSnapshotsRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"W\n\x15ListSnapshotsResponse\x12>\n\tsnapshots\x18\x01 \x03(\x0b2 .limiquantix.compute.v1.SnapshotR\tsnapshots";\n\x15DeleteSnapshotRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name"\'\n\x15CancelDiskTaskRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x90\x02\n\x08Snapshot\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x129\n\ncreated_at\x18\x02 \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12!\n\x0cstored_bytes\x18\x04 \x01(\x04R\x0bstoredBytes\x12\x19\n\x08image_id\x18\x05 \x01(\tR\x07imageId\x12\x1d\n\nimage_name\x18\x06 \x01(\tR\timageName\x129\n\nexpires_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\texpiresAt"\xcf\x01\n\x08DiskTask\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n\x07percent\x18\x03 \x01(\rR\x07percent\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12\x1d\n\nerror_code\x18\x05 \x01(\tR\terrorCode\x12#\n\rerror_message\x18\x06 \x01(\tR\x0cerrorMessage\x12!\n\x0cerror_remedy\x18\x07 \x01(\tR\x0berrorRemedy"\xa0\x05\n\x0eVirtualMachine\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x04 \x03(\x0b22.limiquantix.compute.v1.VirtualMachine.LabelsEntryR\x06labels\x12 \n\x0bdescription\x18\x05 \x01(\tR\x0bdescription\x12)\n\x10hardware_version\x18\x06 \x01(\tR\x0fhardwareVersion\x122\n\x04spec\x18\x07 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x128\n\x06status\x18\x08 \x01(\x0b2 .limiquantix.compute.v1.VmStatusR\x06status\x129\n\ncreated_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n\nupdated_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1d\n\ncreated_by\x18\x0b \x01(\tR\tcreatedBy\x12\x1b\n\tfolder_id\x18\x0c \x01(\tR\x08folderId\x128\n\x06origin\x18\r \x01(\x0e2 .limiquantix.compute.v1.VMOriginR\x06origin\x12\x1d\n\nis_managed\x18\x0e \x01(\x08R\tisManaged\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x9b\x05\n\x06VmSpec\x123\n\x03cpu\x18\x01 \x01(\x0b2!.limiquantix.compute.v1.CpuConfigR\x03cpu\x12<\n\x06memory\x18\x02 \x01(\x0b2$.limiquantix.compute.v1.MemoryConfigR\x06memory\x128\n\x05disks\x18\x03 \x03(\x0b2".limiquantix.compute.v1.DiskDeviceR\x05disks\x12<\n\x04nics\x18\x05 \x03(\x0b2(.limiquantix.compute.v1.NetworkInterfaceR\x04nics\x12@\n\x08firmware\x18\r \x01(\x0e2$.limiquantix.compute.v1.FirmwareTypeR\x08firmware\x12N\n\x0cprovisioning\x18\x11 \x01(\x0b2*.limiquantix.compute.v1.ProvisioningConfigR\x0cprovisioning\x12B\n\x08template\x18\x16 \x01(\x0b2&.limiquantix.compute.v1.TemplateConfigR\x08template\x122\n\x05vlans\x18d \x03(\x0b2\x1c.limiquantix.compute.v1.VlanR\x05vlans\x122\n\x05bonds\x18e \x03(\x0b2\x1c.limiquantix.compute.v1.BondR\x05bonds\x12\x10\n\x03tpm\x18n \x01(\x08R\x03tpm\x12\x1b\n\tbios_only\x18o \x01(\x08R\x08biosOnly\x12\x1e\n\ndriver_iso\x18\xfa\x01 \x01(\tR\tdriverIso\x12\x19\n\x07devices\x18\xfb\x01 \x01(\tR\x07devices"8\n\tCpuConfig\x12\x14\n\x05cores\x18\x01 \x01(\rR\x05cores\x12\x15\n\x05model\x18\xfa\x01 \x01(\tR\x05model")\n\x0cMemoryConfig\x12\x19\n\x08size_mib\x18\x01 \x01(\x04R\x07sizeMib"\xd4\x01\n\nDiskDevice\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12&\n\x0fstorage_pool_id\x18\x02 \x01(\tR\rstoragePoolId\x12\x1b\n\tvolume_id\x18\x03 \x01(\tR\x08volumeId\x12\x19\n\x08size_gib\x18\x04 \x01(\x04R\x07sizeGib\x12\x1d\n\nboot_index\x18\x07 \x01(\rR\tbootIndex\x12!\n\x0cbacking_file\x18\x0c \x01(\tR\x0bbackingFile\x12\x14\n\x05image\x18d \x01(\tR\x05image"\xe7\x01\n\x10NetworkInterface\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nnetwork_id\x18\x02 \x01(\tR\tnetworkId\x12\x1f\n\x0bmac_address\x18\x03 \x01(\tR\nmacAddress\x12?\n\nip_configs\x18\x06 \x03(\x0b2 .limiquantix.compute.v1.IpConfigR\tipConfigs\x12B\n\naddressing\x18d \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"\x80\x03\n\nAddressing\x12?\n\nip_configs\x18\x01 \x03(\x0b2 .limiquantix.compute.v1.IpConfigR\tipConfigs\x12=\n\x05dhcp4\x18\x02 \x01(\x0e2\'.limiquantix.compute.v1.Addressing.DhcpR\x05dhcp4\x12=\n\x05dhcp6\x18\x03 \x01(\x0e2\'.limiquantix.compute.v1.Addressing.DhcpR\x05dhcp6\x12\x10\n\x03mtu\x18\x04 \x01(\rR\x03mtu\x125\n\x06routes\x18\x05 \x03(\x0b2\x1d.limiquantix.compute.v1.RouteR\x06routes\x12\x1f\n\x0bdns_servers\x18\x06 \x03(\tR\ndnsServers\x12%\n\x0esearch_domains\x18\x07 \x03(\tR\rsearchDomains""\n\x04Dhcp\x12\t\n\x05USUAL\x10\x00\x12\x06\n\x02ON\x10\x01\x12\x07\n\x03OFF\x10\x02"A\n\x05Route\x12\x0e\n\x02to\x18\x01 \x01(\tR\x02to\x12\x10\n\x03via\x18\x02 \x01(\tR\x03via\x12\x16\n\x06metric\x18\x03 \x01(\rR\x06metric"n\n\x04Vlan\x12\x0e\n\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n\x04link\x18\x02 \x01(\tR\x04link\x12B\n\naddressing\x18\x03 \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"\x8c\x01\n\x04Bond\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07members\x18\x02 \x03(\tR\x07members\x12\x12\n\x04mode\x18\x03 \x01(\tR\x04mode\x12B\n\naddressing\x18\x04 \x01(\x0b2".limiquantix.compute.v1.AddressingR\naddressing"_\n\x08IpConfig\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x18\n\x07gateway\x18\x02 \x01(\tR\x07gateway\x12\x1f\n\x0bdns_servers\x18\x03 \x03(\tR\ndnsServers"\xab\x01\n\x12ProvisioningConfig\x12H\n\ncloud_init\x18\x01 \x01(\x0b2\'.limiquantix.compute.v1.CloudInitConfigH\x00R\tcloudInit\x12A\n\x07sysprep\x18\x03 \x01(\x0b2%.limiquantix.compute.v1.SysprepConfigH\x00R\x07sysprepB\x08\n\x06method"\xb4\n\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12\x1a\n\x08hostname\x18d \x01(\tR\x08hostname\x12!\n\x0cdefault_user\x18e \x01(\tR\x0bdefaultUser\x12.\n\x13ssh_authorized_keys\x18f \x03(\tR\x11sshAuthorizedKeys\x12\x1a\n\x08packages\x18g \x03(\tR\x08packages\x12!\n\x0crun_commands\x18h \x03(\tR\x0brunCommands\x127\n\x05users\x18i \x03(\x0b2!.limiquantix.compute.v1.GuestUserR\x05users\x12,\n\x12ssh_password_login\x18j \x01(\x08R\x10sshPasswordLogin\x12\x16\n\x06locale\x18k \x01(\tR\x06locale\x12\x1a\n\x08timezone\x18l \x01(\tR\x08timezone\x12<\n\x08keyboard\x18m \x01(\x0b2 .limiquantix.compute.v1.KeyboardR\x08keyboard\x12\x18\n\x07upgrade\x18n \x01(\x08R\x07upgrade\x12M\n\x0crepositories\x18o \x03(\x0b2).limiquantix.compute.v1.PackageRepositoryR\x0crepositories\x127\n\x05files\x18p \x03(\x0b2!.limiquantix.compute.v1.GuestFileR\x05files\x12#\n\rboot_commands\x18q \x03(\tR\x0cbootCommands\x12:\n\x06growth\x18r \x01(\x0e2".limiquantix.compute.v1.DiskGrowthR\x06growth\x12!\n\x0cgrow_devices\x18s \x03(\tR\x0bgrowDevices\x12:\n\x06mounts\x18t \x03(\x0b2".limiquantix.compute.v1.GuestMountR\x06mounts\x12\x19\n\x08swap_mib\x18u \x01(\rR\x07swapMib\x12\x1f\n\x0bntp_servers\x18v \x03(\tR\nntpServers\x12\x1b\n\tntp_pools\x18w \x03(\tR\x08ntpPools\x128\n\x05proxy\x18x \x01(\x0b2".limiquantix.compute.v1.GuestProxyR\x05proxy\x12\'\n\x0fca_certificates\x18y \x03(\tR\x0ecaCertificates\x12@\n\nphone_home\x18z \x01(\x0b2!.limiquantix.compute.v1.PhoneHomeR\tphoneHome\x12$\n\x0ekeep_etc_hosts\x18{ \x01(\x08R\x0ckeepEtcHosts\x12\'\n\x0fallow_templates\x18| \x01(\x08R\x0eallowTemplates\x12B\n\ndatasource\x18} \x01(\x0e2".limiquantix.compute.v1.DatasourceR\ndatasource\x12%\n\x0eno_guest_agent\x18\x84\x02 \x01(\x08R\x0cnoGuestAgent"\xd0\x03\n\tGuestUser\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n\tfull_name\x18\x02 \x01(\tR\x08fullName\x12\x16\n\x06groups\x18\x03 \x03(\tR\x06groups\x12I\n\tprivilege\x18\x04 \x01(\x0e2+.limiquantix.compute.v1.GuestUser.PrivilegeR\tprivilege\x12\x1b\n\tsudo_rule\x18\x05 \x01(\tR\x08sudoRule\x12\x14\n\x05shell\x18\x06 \x01(\tR\x05shell\x12.\n\x13ssh_authorized_keys\x18\x07 \x03(\tR\x11sshAuthorizedKeys\x12$\n\x0essh_import_ids\x18\x08 \x03(\tR\x0csshImportIds\x12\x1a\n\x08password\x18\t \x01(\tR\x08password\x12#\n\rpassword_hash\x18\n \x01(\tR\x0cpasswordHash\x120\n\x14must_change_password\x18\x0b \x01(\x08R\x12mustChangePassword"3\n\tPrivilege\x12\t\n\x05USUAL\x10\x00\x12\x11\n\rADMINISTRATOR\x10\x01\x12\x08\n\x04NONE\x10\x02"l\n\x08Keyboard\x12\x16\n\x06layout\x18\x01 \x01(\tR\x06layout\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x18\n\x07variant\x18\x03 \x01(\tR\x07variant\x12\x18\n\x07options\x18\x04 \x01(\tR\x07options"\x91\x01\n\x11PackageRepository\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n\x05suite\x18\x04 \x01(\tR\x05suite\x12\x1e\n\ncomponents\x18\x05 \x03(\tR\ncomponents\x12\x10\n\x03key\x18\x06 \x01(\tR\x03key"\x97\x01\n\tGuestFile\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data\x12\x14\n\x05owner\x18\x04 \x01(\tR\x05owner\x12 \n\x0bpermissions\x18\x05 \x01(\tR\x0bpermissions\x12\x16\n\x06append\x18\x06 \x01(\x08R\x06append"j\n\nGuestMount\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n\x07options\x18\x04 \x01(\tR\x07options"Q\n\nGuestProxy\x12\x12\n\x04http\x18\x01 \x01(\tR\x04http\x12\x14\n\x05https\x18\x02 \x01(\tR\x05https\x12\x19\n\x08no_proxy\x18\x03 \x03(\tR\x07noProxy"G\n\tPhoneHome\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n\x04post\x18\x02 \x03(\tR\x04post\x12\x14\n\x05tries\x18\x03 \x01(\rR\x05tries"\x9f\x03\n\rSysprepConfig\x12!\n\x0cunattend_xml\x18\x01 \x01(\tR\x0bunattendXml\x12\x1f\n\x0bproduct_key\x18\x02 \x01(\tR\nproductKey\x12\x16\n\x06domain\x18\x03 \x01(\tR\x06domain\x12\x1f\n\x0bdomain_user\x18\x04 \x01(\tR\ndomainUser\x12\'\n\x0fdomain_password\x18\x05 \x01(\tR\x0edomainPassword\x12\x1a\n\x08hostname\x18d \x01(\tR\x08hostname\x125\n\x16administrator_password\x18e \x01(\tR\x15administratorPassword\x12/\n\x13organizational_unit\x18f \x01(\tR\x12organizationalUnit\x12\x16\n\x06locale\x18g \x01(\tR\x06locale\x12\x1a\n\x08timezone\x18h \x01(\tR\x08timezone\x120\n\x14first_logon_commands\x18i \x03(\tR\x12firstLogonCommands"\xa1\x01\n\x0eTemplateConfig\x12\x1f\n\x0bis_template\x18\x01 \x01(\x08R\nisTemplate\x12,\n\x12source_template_id\x18\x02 \x01(\tR\x10sourceTemplateId\x12@\n\nclone_type\x18\x03 \x01(\x0e2!.limiquantix.compute.v1.CloneTypeR\tcloneType"\xad\t\n\x08VmStatus\x12A\n\x05state\x18\x01 \x01(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x05state\x12\x17\n\x07node_id\x18\x02 \x01(\tR\x06nodeId\x12!\n\x0cip_addresses\x18\x03 \x03(\tR\x0bipAddresses\x12=\n\x07console\x18\x07 \x01(\x0b2#.limiquantix.compute.v1.ConsoleInfoR\x07console\x12#\n\rerror_message\x18\x08 \x01(\tR\x0cerrorMessage\x12D\n\x10state_changed_at\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x0estateChangedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12\x19\n\x08ssh_user\x18g \x01(\tR\x07sshUser\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12\x19\n\x08image_id\x18j \x01(\tR\x07imageId\x12!\n\x0cimage_digest\x18k \x01(\tR\x0bimageDigest\x12\x1d\n\nerror_code\x18l \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18m \x01(\tR\x0berrorRemedy\x12\x15\n\x06job_id\x18n \x01(\tR\x05jobId\x12\x1d\n\nimage_name\x18o \x01(\tR\timageName\x12\x1a\n\x08warnings\x18p \x03(\tR\x08warnings\x12\x19\n\x07profile\x18\x82\x01 \x01(\tR\x07profile\x12:\n\x05guest\x18\xf0\x01 \x01(\x0b2#.limiquantix.compute.v1.GuestReportR\x05guest\x12V\n\x13cloud_init_failures\x18\xf1\x01 \x03(\x0b2%.limiquantix.compute.v1.ModuleFailureR\x11cloudInitFailures\x12>\n\tdisk_task\x18\xc8\x01 \x01(\x0b2 .limiquantix.compute.v1.DiskTaskR\x08diskTask\x12?\n\tsnapshots\x18\xc9\x01 \x03(\x0b2 .limiquantix.compute.v1.SnapshotR\tsnapshots\x12\x1e\n\ndisk_bytes\x18\xca\x01 \x01(\x04R\tdiskBytes"\x96\x01\n\nPowerState\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\x0b\n\x07STOPPED\x10\x02\x12\n\n\x06PAUSED\x10\x03\x12\r\n\tSUSPENDED\x10\x04\x12\x0b\n\x07CRASHED\x10\x05\x12\r\n\tMIGRATING\x10\x06\x12\x10\n\x0cPROVISIONING\x10\x07\x12\x08\n\x04LOST\x10\x08\x12\x0e\n\nTERMINATED\x10\t"\x98\x03\n\x0bConsoleInfo\x12R\n\x0cconsole_type\x18\x01 \x01(\x0e2/.limiquantix.compute.v1.ConsoleInfo.ConsoleTypeR\x0bconsoleType\x12\x12\n\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n\x04port\x18\x03 \x01(\rR\x04port\x12\x1a\n\x08password\x18\x04 \x01(\tR\x08password\x12#\n\rwebsocket_url\x18\x05 \x01(\tR\x0cwebsocketUrl\x12\x10\n\x03tls\x18\x06 \x01(\x08R\x03tls\x12F\n\x11ticket_expires_at\x18d \x01(\x0b2\x1a.google.protobuf.TimestampR\x0fticketExpiresAt"r\n\x0bConsoleType\x12\x1c\n\x18CONSOLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10CONSOLE_TYPE_VNC\x10\x01\x12\x16\n\x12CONSOLE_TYPE_SPICE\x10\x02\x12\x17\n\x13CONSOLE_TYPE_SERIAL\x10d"\xfd\x05\n\x0fCreateVMRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nproject_id\x18\x02 \x01(\tR\tprojectId\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x12K\n\x06labels\x18\x04 \x03(\x0b23.limiquantix.compute.v1.CreateVMRequest.LabelsEntryR\x06labels\x122\n\x04spec\x18\x05 \x01(\x0b2\x1e.limiquantix.compute.v1.VmSpecR\x04spec\x12&\n\x0fstart_on_create\x18\x06 \x01(\x08R\rstartOnCreate\x12\x1f\n\x0btemplate_id\x18\x07 \x01(\tR\ntemplateId\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x14\n\x05force\x18d \x01(\x08R\x05force\x12\x18\n\x07profile\x18n \x01(\tR\x07profile\x12W\n\nparameters\x18o \x03(\x0b27.limiquantix.compute.v1.CreateVMRequest.ParametersEntryR\nparameters\x12j\n\x11secret_parameters\x18p \x03(\x0b2=.limiquantix.compute.v1.CreateVMRequest.SecretParametersEntryR\x10secretParameters\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n\x0fParametersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aC\n\x15SecretParametersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"a\n\x10CreateVMsRequest\x127\n\x02vm\x18\x01 \x01(\x0b2\'.limiquantix.compute.v1.CreateVMRequestR\x02vm\x12\x14\n\x05count\x18\x02 \x01(\rR\x05count"H\n\x11CreateVMsResponse\x123\n\x03vms\x18\x01 \x03(\x0b2!.limiquantix.compute.v1.CreatedVMR\x03vms"\xbe\x01\n\tCreatedVM\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x126\n\x02vm\x18\x02 \x01(\x0b2&.limiquantix.compute.v1.VirtualMachineR\x02vm\x12\x1d\n\nerror_code\x18\x03 \x01(\tR\terrorCode\x12#\n\rerror_message\x18\x04 \x01(\tR\x0cerrorMessage\x12!\n\x0cerror_remedy\x18\x05 \x01(\tR\x0berrorRemedy"\x1e\n\x0cGetVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\xeb\x02\n\x0eListVMsRequest\x12\x1d\n\nproject_id\x18\x01 \x01(\tR\tprojectId\x12J\n\x06labels\x18\x02 \x03(\x0b22.limiquantix.compute.v1.ListVMsRequest.LabelsEntryR\x06labels\x12C\n\x06states\x18\x03 \x03(\x0e2+.limiquantix.compute.v1.VmStatus.PowerStateR\x06states\x12\x17\n\x07node_id\x18\x04 \x01(\tR\x06nodeId\x12\x1b\n\tpage_size\x18\n \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x12\x19\n\x08order_by\x18\x0c \x01(\tR\x07orderBy\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x94\x01\n\x0fListVMsResponse\x128\n\x03vms\x18\x01 \x03(\x0b2&.limiquantix.compute.v1.VirtualMachineR\x03vms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x03 \x01(\x05R\ntotalCount"\x9b\x01\n\x0fDeleteVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12%\n\x0edelete_volumes\x18\x03 \x01(\x08R\rdeleteVolumes\x12;\n\x1aremove_from_inventory_only\x18\x04 \x01(\x08R\x17removeFromInventoryOnly" \n\x0eStartVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"V\n\rStopVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force\x12\x1f\n\x0btimeout_sec\x18\x03 \x01(\x05R\ntimeoutSec"7\n\x0fRebootVMRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"|\n\x11GetConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12R\n\x0cconsole_type\x18d \x01(\x0e2/.limiquantix.compute.v1.ConsoleInfo.ConsoleTypeR\x0bconsoleType"/\n\x18ConvertToTemplateRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"%\n\x0eWatchVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"\xf7\x02\n\x13ProvisioningPreview\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12B\n\ndatasource\x18\x05 \x01(\x0e2".limiquantix.compute.v1.DatasourceR\ndatasource\x12L\n\x05paths\x18\x06 \x03(\x0b26.limiquantix.compute.v1.ProvisioningPreview.PathsEntryR\x05paths\x12\x12\n\x04user\x18\x07 \x01(\tR\x04user\x1a8\n\nPathsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"N\n\x0fPreflightReport\x12;\n\x08findings\x18\x01 \x03(\x0b2\x1f.limiquantix.compute.v1.FindingR\x08findings"\x90\x02\n\x07Finding\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12D\n\x08severity\x18\x02 \x01(\x0e2(.limiquantix.compute.v1.Finding.SeverityR\x08severity\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x16\n\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x14\n\x05field\x18\x05 \x01(\tR\x05field"c\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x14\n\x10SEVERITY_BLOCKER\x10\x03"Y\n\x12ReadConsoleRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow";\n\rConsoleOutput\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data*%\n\x08VMOrigin\x12\x19\n\x15VM_ORIGIN_UNSPECIFIED\x10\x00*8\n\x0cFirmwareType\x12\x08\n\x04BIOS\x10\x00\x12\x08\n\x04UEFI\x10\x01\x12\x14\n\x10UEFI_SECURE_BOOT\x10\x02*O\n\nDiskGrowth\x12\x15\n\x11DISK_GROWTH_USUAL\x10\x00\x12\x13\n\x0fDISK_GROWTH_OFF\x10\x01\x12\x15\n\x11DISK_GROWTH_NAMED\x10\x02*y\n\nDatasource\x12\x1a\n\x16DATASOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12DATASOURCE_NOCLOUD\x10\x01\x12\x1b\n\x17DATASOURCE_CONFIG_DRIVE\x10\x02\x12\x1a\n\x16DATASOURCE_ANSWER_FILE\x10\n*\'\n\tCloneType\x12\x1a\n\x16CLONE_TYPE_UNSPECIFIED\x10\x002\xdc\x10\n\tVMService\x12[\n\x08CreateVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12U\n\x05GetVM\x12$.limiquantix.compute.v1.GetVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12Z\n\x07ListVMs\x12&.limiquantix.compute.v1.ListVMsRequest\x1a\'.limiquantix.compute.v1.ListVMsResponse\x12K\n\x08DeleteVM\x12\'.limiquantix.compute.v1.DeleteVMRequest\x1a\x16.google.protobuf.Empty\x12Y\n\x07StartVM\x12&.limiquantix.compute.v1.StartVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12W\n\x06StopVM\x12%.limiquantix.compute.v1.StopVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12[\n\x08RebootVM\x12\'.limiquantix.compute.v1.RebootVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12m\n\x11ConvertToTemplate\x120.limiquantix.compute.v1.ConvertToTemplateRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12\\\n\nGetConsole\x12).limiquantix.compute.v1.GetConsoleRequest\x1a#.limiquantix.compute.v1.ConsoleInfo\x12[\n\x07WatchVM\x12&.limiquantix.compute.v1.WatchVMRequest\x1a&.limiquantix.compute.v1.VirtualMachine0\x01\x12k\n\x13PreviewProvisioning\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a+.limiquantix.compute.v1.ProvisioningPreview\x12_\n\x0bPreflightVM\x12\'.limiquantix.compute.v1.CreateVMRequest\x1a\'.limiquantix.compute.v1.PreflightReport\x12`\n\tCreateVMs\x12(.limiquantix.compute.v1.CreateVMsRequest\x1a).limiquantix.compute.v1.CreateVMsResponse\x12b\n\x0bReadConsole\x12*.limiquantix.compute.v1.ReadConsoleRequest\x1a%.limiquantix.compute.v1.ConsoleOutput0\x01\x12[\n\x08GrowDisk\x12\'.limiquantix.compute.v1.GrowDiskRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12a\n\x0bFlattenDisk\x12*.limiquantix.compute.v1.FlattenDiskRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12]\n\x08RebaseVM\x12\'.limiquantix.compute.v1.RebaseVMRequest\x1a(.limiquantix.compute.v1.RebaseVMResponse\x12g\n\x0eCreateSnapshot\x12-.limiquantix.compute.v1.CreateSnapshotRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12k\n\x10RevertToSnapshot\x12/.limiquantix.compute.v1.RevertToSnapshotRequest\x1a&.limiquantix.compute.v1.VirtualMachine\x12l\n\rListSnapshots\x12,.limiquantix.compute.v1.ListSnapshotsRequest\x1a-.limiquantix.compute.v1.ListSnapshotsResponse\x12W\n\x0eDeleteSnapshot\x12-.limiquantix.compute.v1.DeleteSnapshotRequest\x1a\x16.google.protobuf.Empty\x12g\n\x0eCancelDiskTask\x12-.limiquantix.compute.v1.CancelDiskTaskRequest\x1a&.limiquantix.compute.v1.VirtualMachineb\x06proto3',
     [
         empty_pb.desc(),
         timestamp_pb.desc(),
         guest_pb.desc(),
     ],
     {
+        "GrowDiskRequest": GrowDiskRequest,
+        "FlattenDiskRequest": FlattenDiskRequest,
+        "RebaseVMRequest": RebaseVMRequest,
+        "RebaseVMResponse": RebaseVMResponse,
+        "CreateSnapshotRequest": CreateSnapshotRequest,
+        "RevertToSnapshotRequest": RevertToSnapshotRequest,
+        "ListSnapshotsRequest": ListSnapshotsRequest,
+        "ListSnapshotsResponse": ListSnapshotsResponse,
+        "DeleteSnapshotRequest": DeleteSnapshotRequest,
+        "CancelDiskTaskRequest": CancelDiskTaskRequest,
+        "Snapshot": Snapshot,
+        "DiskTask": DiskTask,
         "VirtualMachine": VirtualMachine,
         "VmSpec": VmSpec,
         "CpuConfig": CpuConfig,

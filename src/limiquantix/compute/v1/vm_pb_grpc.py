@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -60,6 +60,9 @@ class VMServiceService:
         raise NotImplementedError("Method not implemented!")
 
     async def reboot_vm(self, request: RebootVMRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -112,6 +115,68 @@ class VMServiceService:
     def read_console(self, request: ReadConsoleRequest, context: aio.ServicerContext) -> AsyncIterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def grow_disk(self, request: GrowDiskRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def flatten_disk(self, request: FlattenDiskRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def rebase_vm(self, request: RebaseVMRequest, context: aio.ServicerContext) -> RebaseVMResponse:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def create_snapshot(self, request: CreateSnapshotRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def revert_to_snapshot(self, request: RevertToSnapshotRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def list_snapshots(self, request: ListSnapshotsRequest, context: aio.ServicerContext) -> ListSnapshotsResponse:
+        """
+        Oldest first.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def delete_snapshot(self, request: DeleteSnapshotRequest, context: aio.ServicerContext) -> Empty:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def cancel_disk_task(self, request: CancelDiskTaskRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -189,6 +254,46 @@ class VMServiceService:
                 self.read_console,
                 request_deserializer=ReadConsoleRequest.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "GrowDisk": unary_unary_rpc_method_handler(
+                self.grow_disk,
+                request_deserializer=GrowDiskRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "FlattenDisk": unary_unary_rpc_method_handler(
+                self.flatten_disk,
+                request_deserializer=FlattenDiskRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "RebaseVM": unary_unary_rpc_method_handler(
+                self.rebase_vm,
+                request_deserializer=RebaseVMRequest.from_binary,
+                response_serializer=RebaseVMResponse.to_binary,
+            ),
+            "CreateSnapshot": unary_unary_rpc_method_handler(
+                self.create_snapshot,
+                request_deserializer=CreateSnapshotRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "RevertToSnapshot": unary_unary_rpc_method_handler(
+                self.revert_to_snapshot,
+                request_deserializer=RevertToSnapshotRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "ListSnapshots": unary_unary_rpc_method_handler(
+                self.list_snapshots,
+                request_deserializer=ListSnapshotsRequest.from_binary,
+                response_serializer=ListSnapshotsResponse.to_binary,
+            ),
+            "DeleteSnapshot": unary_unary_rpc_method_handler(
+                self.delete_snapshot,
+                request_deserializer=DeleteSnapshotRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "CancelDiskTask": unary_unary_rpc_method_handler(
+                self.cancel_disk_task,
+                request_deserializer=CancelDiskTaskRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -269,6 +374,46 @@ class VMServiceClient:
             "/limiquantix.compute.v1.VMService/ReadConsole",
             request_serializer=ReadConsoleRequest.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._grow_disk = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/GrowDisk",
+            request_serializer=GrowDiskRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._flatten_disk = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/FlattenDisk",
+            request_serializer=FlattenDiskRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._rebase_vm = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/RebaseVM",
+            request_serializer=RebaseVMRequest.to_binary,
+            response_deserializer=RebaseVMResponse.from_binary,
+        )
+        self._create_snapshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/CreateSnapshot",
+            request_serializer=CreateSnapshotRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._revert_to_snapshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/RevertToSnapshot",
+            request_serializer=RevertToSnapshotRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._list_snapshots = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/ListSnapshots",
+            request_serializer=ListSnapshotsRequest.to_binary,
+            response_deserializer=ListSnapshotsResponse.from_binary,
+        )
+        self._delete_snapshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/DeleteSnapshot",
+            request_serializer=DeleteSnapshotRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._cancel_disk_task = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/CancelDiskTask",
+            request_serializer=CancelDiskTaskRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
         )
 
     def create_vm(
@@ -359,6 +504,9 @@ class VMServiceClient:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[RebootVMRequest, VirtualMachine]:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         return self._reboot_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def convert_to_template(
@@ -463,6 +611,124 @@ class VMServiceClient:
         """
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def grow_disk(
+        self,
+        request: GrowDiskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[GrowDiskRequest, VirtualMachine]:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        return self._grow_disk(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def flatten_disk(
+        self,
+        request: FlattenDiskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[FlattenDiskRequest, VirtualMachine]:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        return self._flatten_disk(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def rebase_vm(
+        self,
+        request: RebaseVMRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[RebaseVMRequest, RebaseVMResponse]:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        return self._rebase_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def create_snapshot(
+        self,
+        request: CreateSnapshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[CreateSnapshotRequest, VirtualMachine]:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        return self._create_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def revert_to_snapshot(
+        self,
+        request: RevertToSnapshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[RevertToSnapshotRequest, VirtualMachine]:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        return self._revert_to_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def list_snapshots(
+        self,
+        request: ListSnapshotsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[ListSnapshotsRequest, ListSnapshotsResponse]:
+        """
+        Oldest first.
+        """
+        return self._list_snapshots(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def delete_snapshot(
+        self,
+        request: DeleteSnapshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[DeleteSnapshotRequest, Empty]:
+        return self._delete_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def cancel_disk_task(
+        self,
+        request: CancelDiskTaskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[CancelDiskTaskRequest, VirtualMachine]:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
+        """
+        return self._cancel_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class VMServiceServiceSync:
     def create_vm(self, request: CreateVMRequest, context: ServicerContext) -> VirtualMachine:
@@ -502,6 +768,9 @@ class VMServiceServiceSync:
         raise NotImplementedError("Method not implemented!")
 
     def reboot_vm(self, request: RebootVMRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -554,6 +823,68 @@ class VMServiceServiceSync:
     def read_console(self, request: ReadConsoleRequest, context: ServicerContext) -> Iterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def grow_disk(self, request: GrowDiskRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def flatten_disk(self, request: FlattenDiskRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def rebase_vm(self, request: RebaseVMRequest, context: ServicerContext) -> RebaseVMResponse:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def create_snapshot(self, request: CreateSnapshotRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def revert_to_snapshot(self, request: RevertToSnapshotRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def list_snapshots(self, request: ListSnapshotsRequest, context: ServicerContext) -> ListSnapshotsResponse:
+        """
+        Oldest first.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def delete_snapshot(self, request: DeleteSnapshotRequest, context: ServicerContext) -> Empty:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def cancel_disk_task(self, request: CancelDiskTaskRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -631,6 +962,46 @@ class VMServiceServiceSync:
                 self.read_console,
                 request_deserializer=ReadConsoleRequest.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "GrowDisk": unary_unary_rpc_method_handler(
+                self.grow_disk,
+                request_deserializer=GrowDiskRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "FlattenDisk": unary_unary_rpc_method_handler(
+                self.flatten_disk,
+                request_deserializer=FlattenDiskRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "RebaseVM": unary_unary_rpc_method_handler(
+                self.rebase_vm,
+                request_deserializer=RebaseVMRequest.from_binary,
+                response_serializer=RebaseVMResponse.to_binary,
+            ),
+            "CreateSnapshot": unary_unary_rpc_method_handler(
+                self.create_snapshot,
+                request_deserializer=CreateSnapshotRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "RevertToSnapshot": unary_unary_rpc_method_handler(
+                self.revert_to_snapshot,
+                request_deserializer=RevertToSnapshotRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
+            ),
+            "ListSnapshots": unary_unary_rpc_method_handler(
+                self.list_snapshots,
+                request_deserializer=ListSnapshotsRequest.from_binary,
+                response_serializer=ListSnapshotsResponse.to_binary,
+            ),
+            "DeleteSnapshot": unary_unary_rpc_method_handler(
+                self.delete_snapshot,
+                request_deserializer=DeleteSnapshotRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "CancelDiskTask": unary_unary_rpc_method_handler(
+                self.cancel_disk_task,
+                request_deserializer=CancelDiskTaskRequest.from_binary,
+                response_serializer=VirtualMachine.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -711,6 +1082,46 @@ class VMServiceClientSync:
             "/limiquantix.compute.v1.VMService/ReadConsole",
             request_serializer=ReadConsoleRequest.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._grow_disk = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/GrowDisk",
+            request_serializer=GrowDiskRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._flatten_disk = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/FlattenDisk",
+            request_serializer=FlattenDiskRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._rebase_vm = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/RebaseVM",
+            request_serializer=RebaseVMRequest.to_binary,
+            response_deserializer=RebaseVMResponse.from_binary,
+        )
+        self._create_snapshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/CreateSnapshot",
+            request_serializer=CreateSnapshotRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._revert_to_snapshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/RevertToSnapshot",
+            request_serializer=RevertToSnapshotRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
+        )
+        self._list_snapshots = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/ListSnapshots",
+            request_serializer=ListSnapshotsRequest.to_binary,
+            response_deserializer=ListSnapshotsResponse.from_binary,
+        )
+        self._delete_snapshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/DeleteSnapshot",
+            request_serializer=DeleteSnapshotRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._cancel_disk_task = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/CancelDiskTask",
+            request_serializer=CancelDiskTaskRequest.to_binary,
+            response_deserializer=VirtualMachine.from_binary,
         )
 
     def create_vm(
@@ -801,6 +1212,9 @@ class VMServiceClientSync:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> VirtualMachine:
+        """
+        Stops it as StopVM does and starts it again.
+        """
         return self._reboot_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def convert_to_template(
@@ -904,3 +1318,121 @@ class VMServiceClientSync:
         The serial console's bytes from an offset on; with follow, until the caller leaves.
         """
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def grow_disk(
+        self,
+        request: GrowDiskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VirtualMachine:
+        """
+        Makes a VM's disk larger, also while it runs. Disks never shrink.
+        """
+        return self._grow_disk(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def flatten_disk(
+        self,
+        request: FlattenDiskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to give a stopped VM a disk that needs no image. This and the next three answer once the work has
+        begun: status.disk_task tells how far it is, and WatchVM follows it.
+        """
+        return self._flatten_disk(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def rebase_vm(
+        self,
+        request: RebaseVMRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> RebaseVMResponse:
+        """
+        Begins to put a stopped VM's disk on another version of its image; the guest sees the same bytes as before.
+        """
+        return self._rebase_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def create_snapshot(
+        self,
+        request: CreateSnapshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to keep a stopped VM's disk as it is.
+        """
+        return self._create_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def revert_to_snapshot(
+        self,
+        request: RevertToSnapshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VirtualMachine:
+        """
+        Begins to give a stopped VM the disk of a snapshot; what it has now is lost.
+        """
+        return self._revert_to_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def list_snapshots(
+        self,
+        request: ListSnapshotsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ListSnapshotsResponse:
+        """
+        Oldest first.
+        """
+        return self._list_snapshots(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def delete_snapshot(
+        self,
+        request: DeleteSnapshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Empty:
+        return self._delete_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def cancel_disk_task(
+        self,
+        request: CancelDiskTaskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VirtualMachine:
+        """
+        Ends work on the disk that goes on; the disk stays as it was.
+        """
+        return self._cancel_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -129,6 +129,27 @@ class NodeDaemonService(Protocol):
         """
         Gives a stopped VM a disk that needs no backing file any more.
         """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def grow_disk(self, request: GrowDiskOnNodeRequest, ctx: RequestContext[GrowDiskOnNodeRequest, VMStatusResponse], /) -> VMStatusResponse:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def begin_disk_task(self, request: BeginDiskTaskRequest, ctx: RequestContext[BeginDiskTaskRequest, VMStatusResponse], /) -> VMStatusResponse:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def cancel_disk_task(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, VMStatusResponse], /) -> VMStatusResponse:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def delete_snapshot(self, request: DeleteSnapshotOnNodeRequest, ctx: RequestContext[DeleteSnapshotOnNodeRequest, VMStatusResponse], /) -> VMStatusResponse:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def resume_store(self, request: Empty, ctx: RequestContext[Empty, Empty], /) -> Empty:
@@ -411,6 +432,50 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/GrowDisk": Endpoint.unary(
+                    method=MethodInfo(
+                        name="GrowDisk",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=GrowDiskOnNodeRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.grow_disk,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/BeginDiskTask": Endpoint.unary(
+                    method=MethodInfo(
+                        name="BeginDiskTask",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=BeginDiskTaskRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.begin_disk_task,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/CancelDiskTask": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CancelDiskTask",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.cancel_disk_task,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/DeleteSnapshot": Endpoint.unary(
+                    method=MethodInfo(
+                        name="DeleteSnapshot",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=DeleteSnapshotOnNodeRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.delete_snapshot,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ResumeStore": Endpoint.unary(
                     method=MethodInfo(
@@ -952,6 +1017,95 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def grow_disk(
+        self,
+        request: GrowDiskOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GrowDisk",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=GrowDiskOnNodeRequest,
+                output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def begin_disk_task(
+        self,
+        request: BeginDiskTaskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="BeginDiskTask",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=BeginDiskTaskRequest,
+                output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def cancel_disk_task(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CancelDiskTask",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def delete_snapshot(
+        self,
+        request: DeleteSnapshotOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DeleteSnapshot",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=DeleteSnapshotOnNodeRequest,
+                output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def resume_store(
         self,
         request: Empty,
@@ -1229,6 +1383,27 @@ class NodeDaemonServiceSync(Protocol):
         """
         Gives a stopped VM a disk that needs no backing file any more.
         """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def grow_disk(self, request: GrowDiskOnNodeRequest, ctx: RequestContext[GrowDiskOnNodeRequest, VMStatusResponse], /) -> VMStatusResponse:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def begin_disk_task(self, request: BeginDiskTaskRequest, ctx: RequestContext[BeginDiskTaskRequest, VMStatusResponse], /) -> VMStatusResponse:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def cancel_disk_task(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, VMStatusResponse], /) -> VMStatusResponse:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def delete_snapshot(self, request: DeleteSnapshotOnNodeRequest, ctx: RequestContext[DeleteSnapshotOnNodeRequest, VMStatusResponse], /) -> VMStatusResponse:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def resume_store(self, request: Empty, ctx: RequestContext[Empty, Empty], /) -> Empty:
@@ -1509,6 +1684,50 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/GrowDisk": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="GrowDisk",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=GrowDiskOnNodeRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.grow_disk,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/BeginDiskTask": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="BeginDiskTask",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=BeginDiskTaskRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.begin_disk_task,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/CancelDiskTask": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CancelDiskTask",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.cancel_disk_task,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/DeleteSnapshot": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="DeleteSnapshot",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=DeleteSnapshotOnNodeRequest,
+                        output=VMStatusResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.delete_snapshot,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ResumeStore": EndpointSync.unary(
                     method=MethodInfo(
@@ -2044,6 +2263,95 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=VMIdRequest,
                 output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def grow_disk(
+        self,
+        request: GrowDiskOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GrowDisk",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=GrowDiskOnNodeRequest,
+                output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def begin_disk_task(
+        self,
+        request: BeginDiskTaskRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="BeginDiskTask",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=BeginDiskTaskRequest,
+                output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def cancel_disk_task(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CancelDiskTask",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def delete_snapshot(
+        self,
+        request: DeleteSnapshotOnNodeRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> VMStatusResponse:
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DeleteSnapshot",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=DeleteSnapshotOnNodeRequest,
+                output=VMStatusResponse,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -15,7 +15,7 @@ from grpc import StatusCode, method_handlers_generic_handler, stream_stream_rpc_
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -158,6 +158,35 @@ class NodeDaemonServiceService:
         """
         Gives a stopped VM a disk that needs no backing file any more.
         """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def grow_disk(self, request: GrowDiskOnNodeRequest, context: aio.ServicerContext) -> VMStatusResponse:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def begin_disk_task(self, request: BeginDiskTaskRequest, context: aio.ServicerContext) -> VMStatusResponse:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def cancel_disk_task(self, request: VMIdRequest, context: aio.ServicerContext) -> VMStatusResponse:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def delete_snapshot(self, request: DeleteSnapshotOnNodeRequest, context: aio.ServicerContext) -> VMStatusResponse:
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -324,6 +353,26 @@ class NodeDaemonServiceService:
                 request_deserializer=VMIdRequest.from_binary,
                 response_serializer=Empty.to_binary,
             ),
+            "GrowDisk": unary_unary_rpc_method_handler(
+                self.grow_disk,
+                request_deserializer=GrowDiskOnNodeRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
+            "BeginDiskTask": unary_unary_rpc_method_handler(
+                self.begin_disk_task,
+                request_deserializer=BeginDiskTaskRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
+            "CancelDiskTask": unary_unary_rpc_method_handler(
+                self.cancel_disk_task,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
+            "DeleteSnapshot": unary_unary_rpc_method_handler(
+                self.delete_snapshot,
+                request_deserializer=DeleteSnapshotOnNodeRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
             "ResumeStore": unary_unary_rpc_method_handler(
                 self.resume_store,
                 request_deserializer=Empty.from_binary,
@@ -476,6 +525,26 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
             request_serializer=VMIdRequest.to_binary,
             response_deserializer=Empty.from_binary,
+        )
+        self._grow_disk = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/GrowDisk",
+            request_serializer=GrowDiskOnNodeRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._begin_disk_task = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/BeginDiskTask",
+            request_serializer=BeginDiskTaskRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._cancel_disk_task = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/CancelDiskTask",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._delete_snapshot = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/DeleteSnapshot",
+            request_serializer=DeleteSnapshotOnNodeRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
         )
         self._resume_store = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
@@ -793,6 +862,63 @@ class NodeDaemonServiceClient:
         """
         return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def grow_disk(
+        self,
+        request: GrowDiskOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[GrowDiskOnNodeRequest, VMStatusResponse]:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        return self._grow_disk(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def begin_disk_task(
+        self,
+        request: BeginDiskTaskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[BeginDiskTaskRequest, VMStatusResponse]:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        return self._begin_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def cancel_disk_task(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[VMIdRequest, VMStatusResponse]:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        return self._cancel_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def delete_snapshot(
+        self,
+        request: DeleteSnapshotOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[DeleteSnapshotOnNodeRequest, VMStatusResponse]:
+        return self._delete_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def resume_store(
         self,
         request: Empty,
@@ -1048,6 +1174,35 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def grow_disk(self, request: GrowDiskOnNodeRequest, context: ServicerContext) -> VMStatusResponse:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def begin_disk_task(self, request: BeginDiskTaskRequest, context: ServicerContext) -> VMStatusResponse:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def cancel_disk_task(self, request: VMIdRequest, context: ServicerContext) -> VMStatusResponse:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def delete_snapshot(self, request: DeleteSnapshotOnNodeRequest, context: ServicerContext) -> VMStatusResponse:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def resume_store(self, request: Empty, context: ServicerContext) -> Empty:
         """
         Begins to write to a degraded store again, if it can be written.
@@ -1210,6 +1365,26 @@ class NodeDaemonServiceServiceSync:
                 request_deserializer=VMIdRequest.from_binary,
                 response_serializer=Empty.to_binary,
             ),
+            "GrowDisk": unary_unary_rpc_method_handler(
+                self.grow_disk,
+                request_deserializer=GrowDiskOnNodeRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
+            "BeginDiskTask": unary_unary_rpc_method_handler(
+                self.begin_disk_task,
+                request_deserializer=BeginDiskTaskRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
+            "CancelDiskTask": unary_unary_rpc_method_handler(
+                self.cancel_disk_task,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
+            "DeleteSnapshot": unary_unary_rpc_method_handler(
+                self.delete_snapshot,
+                request_deserializer=DeleteSnapshotOnNodeRequest.from_binary,
+                response_serializer=VMStatusResponse.to_binary,
+            ),
             "ResumeStore": unary_unary_rpc_method_handler(
                 self.resume_store,
                 request_deserializer=Empty.from_binary,
@@ -1362,6 +1537,26 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
             request_serializer=VMIdRequest.to_binary,
             response_deserializer=Empty.from_binary,
+        )
+        self._grow_disk = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/GrowDisk",
+            request_serializer=GrowDiskOnNodeRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._begin_disk_task = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/BeginDiskTask",
+            request_serializer=BeginDiskTaskRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._cancel_disk_task = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/CancelDiskTask",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._delete_snapshot = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/DeleteSnapshot",
+            request_serializer=DeleteSnapshotOnNodeRequest.to_binary,
+            response_deserializer=VMStatusResponse.from_binary,
         )
         self._resume_store = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
@@ -1678,6 +1873,63 @@ class NodeDaemonServiceClientSync:
         Gives a stopped VM a disk that needs no backing file any more.
         """
         return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def grow_disk(
+        self,
+        request: GrowDiskOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VMStatusResponse:
+        """
+        Makes the VM's disk that large, also while it runs. It never shrinks.
+        """
+        return self._grow_disk(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def begin_disk_task(
+        self,
+        request: BeginDiskTaskRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VMStatusResponse:
+        """
+        Begins long work on a stopped VM's disk and answers; WatchVM follows it to its end. It goes on when the caller leaves.
+        """
+        return self._begin_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def cancel_disk_task(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VMStatusResponse:
+        """
+        Ends that work; the disk is as it was. Nothing going on is fine.
+        """
+        return self._cancel_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def delete_snapshot(
+        self,
+        request: DeleteSnapshotOnNodeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> VMStatusResponse:
+        return self._delete_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def resume_store(
         self,

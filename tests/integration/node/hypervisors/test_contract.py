@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from image_library.domain.errors import HypervisorFailed, ProcessorUnfit
+from image_library.domain.errors import DiskShrinks, HypervisorFailed, ProcessorUnfit
 from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
-from image_library.domain.machine import Backing, Condition, Machine
+from image_library.domain.machine import OVERLAY_DISK, Backing, Condition, Machine
 from image_library.domain.processors import CpuModel
 from tests.integration.node.hypervisors.rig import Rig
 from tests.integration.node.vms.guests import idle_guest, leaving_guest
@@ -139,6 +139,21 @@ async def test_asking_a_guest_that_does_not_listen_or_is_gone_does_no_harm(rig: 
         await rig.hypervisor.end("vm-1")
 
 
+async def test_a_disk_grows_below_its_guest_and_never_shrinks(rig: Rig, idle: Path) -> None:
+    await rig.hypervisor.start(await rig.machine(idle), avoid_ports=NONE)
+    disk = Path(rig.folders.path("vm-1")) / OVERLAY_DISK
+    for size in (64 << 20, 64 << 20):
+        await rig.hypervisor.resize_disk("vm-1", size)
+        assert _size_in_header(disk) == 64 << 20
+    with pytest.raises(DiskShrinks):
+        await rig.hypervisor.resize_disk("vm-1", 32 << 20)
+    assert _size_in_header(disk) == 64 << 20
+    assert await rig.hypervisor.condition("vm-1") is Condition.RUNNING
+    await rig.hypervisor.end("vm-1")
+    with pytest.raises(HypervisorFailed, match="does not run"):
+        await rig.hypervisor.resize_disk("vm-1", 128 << 20)
+
+
 async def test_a_base_that_is_gone_is_told_in_words(rig: Rig, idle: Path) -> None:
     machine = await rig.machine(idle)
     os.unlink(idle)  # noqa: PTH108
@@ -202,6 +217,11 @@ async def test_the_hosts_own_processor_is_not_shown_where_guests_are_translated(
     machine = await rig.machine(idle, cpu_model=CpuModel.HOST)
     with pytest.raises(ProcessorUnfit, match="KVM"):
         await rig.hypervisor.start(machine, avoid_ports=NONE)
+
+
+def _size_in_header(disk: Path) -> int:
+    """The virtual size in a qcow2's header, which QEMU holds a lock on. Source: docs/interop/qcow2.txt."""
+    return int.from_bytes(disk.read_bytes()[24:32], "big")
 
 
 def _with_port(machine: Machine, port: int) -> Machine:

@@ -6,6 +6,7 @@ import pytest
 
 from image_library.domain.image import ImageFormat
 from image_library.domain.store import PublishedImage
+from image_library.node.ports.vms import DiskChanger
 from tests.integration.node.vms.daemon import TCG, Daemon, Driven, image_at
 from tests.integration.node.vms.guests import DISK_BYTES, idle_guest
 
@@ -24,10 +25,12 @@ async def start_daemon(tmp_path: Path, idle_image: PublishedImage) -> AsyncItera
     data = tmp_path / "data"
     data.mkdir()
 
-    async def start(*, image: PublishedImage = idle_image, settings: Driven = TCG) -> Daemon:
+    async def start(
+        *, image: PublishedImage = idle_image, settings: Driven = TCG, changer: DiskChanger | None = None
+    ) -> Daemon:
         while running:
             await running.pop().stop()
-        running.append(await Daemon.started(data, image, settings))
+        running.append(await Daemon.started(data, image, settings, changer))
         return running[-1]
 
     yield start

@@ -12,6 +12,7 @@ from image_library.domain.machine import DiskOrder, Firmware, MachineOrder, Mach
 from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
+from image_library.domain.vm_disk import DiskTaskState
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
 from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
@@ -20,15 +21,16 @@ from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors, QemuLi
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
-from image_library.node.adapters.qemu_img import QemuImg
+from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
-from image_library.node.ports.vms import GuestWindow, Hypervisor
+from image_library.node.ports.vms import DiskChanger, GuestWindow, Hypervisor
 from image_library.node.services.consoles import Consoles
-from image_library.node.services.flatten_vm import FlattenVm
+from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
+from image_library.node.services.vm_disks import VmDisks
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
 from image_library.node.services.vm_streams import VmStreams
@@ -86,7 +88,14 @@ def _driver(folders: VmFolderTree, settings: Driven) -> tuple[Hypervisor, GuestW
 class Daemon:
     """One run of the daemon. ``stop`` leaves its VMs as they are, as a kill would."""
 
-    def __init__(self, data: Path, journal: JournalDatabase, image: PublishedImage, settings: Driven) -> None:
+    def __init__(
+        self,
+        data: Path,
+        journal: JournalDatabase,
+        image: PublishedImage,
+        settings: Driven,
+        changer: DiskChanger | None = None,
+    ) -> None:
         self.data = data
         self._journal = journal
         self._folders = VmFolderTree.open(data / "vms")
@@ -109,7 +118,22 @@ class Daemon:
         self.streams = VmStreams(records=records, window=self.window, clock=clock)
         search_path = settings.search_path if isinstance(settings, QemuSettings) else None
         disks = QemuImg(Jail(best_wall()), search_path=search_path)
-        self.flattening = FlattenVm(records=records, lives=lives, folders=self._folders, disks=disks)
+        self.images = images
+        self.tasks = DiskTasks(
+            records=records, lives=lives, folders=self._folders, hypervisor=self.hypervisor
+        )
+        self.disks = VmDisks(
+            records=records,
+            lives=lives,
+            folders=self._folders,
+            hypervisor=self.hypervisor,
+            maker=disks,
+            changer=changer or QemuImgChanges(Jail(best_wall()), search_path=search_path),
+            images=images,
+            holds=ImageHolds(),
+            tasks=self.tasks,
+            clock=clock,
+        )
         self.vms = Vms(
             records=records,
             lives=lives,
@@ -127,12 +151,19 @@ class Daemon:
             folders=self._folders,
             hypervisor=self.hypervisor,
             images=images,
+            tasks=self.tasks,
             clock=clock,
         )
 
     @classmethod
-    async def started(cls, data: Path, image: PublishedImage, settings: Driven = TCG) -> Daemon:
-        daemon = cls(data, await JournalDatabase.open(data / "journal.db"), image, settings)
+    async def started(
+        cls,
+        data: Path,
+        image: PublishedImage,
+        settings: Driven = TCG,
+        changer: DiskChanger | None = None,
+    ) -> Daemon:
+        daemon = cls(data, await JournalDatabase.open(data / "journal.db"), image, settings, changer)
         await daemon.vms.recover()
         return daemon
 
@@ -140,6 +171,15 @@ class Daemon:
         await self.vms.close()
         await self._journal.close()
         self._folders.close()
+
+    async def until_task(self, vm_id: str, state: DiskTaskState, *, seconds: float = 60) -> VmReport:
+        async with asyncio.timeout(seconds), aclosing(self.streams.watch(vm_id)) as reports:
+            async for report in reports:
+                task = report.disk.task if report.disk else None
+                if task is not None and not task.live:
+                    assert task.state is state, task
+                    return report
+        raise AssertionError(f"{vm_id} was deleted")
 
     async def until(self, vm_id: str, state: PowerState, *, seconds: float = 20) -> VmReport:
         async with asyncio.timeout(seconds), aclosing(self.streams.watch(vm_id)) as reports:
@@ -167,6 +207,10 @@ class Daemon:
 
     async def journaled(self) -> tuple[MachineRecord, ...]:
         return await JournaledVms(self._journal).all()
+
+    async def remember(self, record: MachineRecord) -> None:
+        """What the next daemon finds in the journal."""
+        await JournaledVms(self._journal).save(record)
 
     def pid(self, vm_id: str) -> int:
         return int((self.data / "vms" / vm_id / "qemu.pid").read_text())

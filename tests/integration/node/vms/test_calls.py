@@ -6,6 +6,7 @@ import grpc
 import pytest
 from protobuf.wkt import Empty
 
+from image_library.node.handlers.disks import DiskCalls
 from image_library.node.handlers.vms import VmCalls
 from image_library.wire.node_vm import machine_order_to_wire
 from limiquantix.node.v1.node_daemon_pb import (
@@ -20,11 +21,16 @@ from tests.integration.node.vms.daemon import Daemon, order
 VM = VMIdRequest(vm_id="vm-1")
 
 
+class Calls(VmCalls, DiskCalls):
+    def __init__(self, daemon: Daemon) -> None:
+        VmCalls.__init__(self, vms=daemon.vms, streams=daemon.streams, architecture="x86_64")
+        DiskCalls.__init__(self, disks=daemon.disks, tasks=daemon.tasks, vms=daemon.vms)
+
+
 @pytest.fixture
 async def node(daemon: Daemon) -> AsyncIterator[NodeDaemonServiceClient]:
     server = grpc.aio.server()
-    vms, streams, flattening = daemon.vms, daemon.streams, daemon.flattening
-    calls = VmCalls(vms=vms, streams=streams, flattening=flattening, architecture="x86_64")
+    calls = Calls(daemon)
     calls.add_to_server(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -63,12 +63,12 @@ async def test_the_new_disk_shows_every_byte_and_needs_nobody(
     daemon = await made_over_a_base(start_daemon, base)
     before = tmp_path / "before.qcow2"
     shutil.copy(folder(daemon) / "disk.qcow2", before)
-    await daemon.flattening.flatten("vm-1")
-    own = folder(daemon) / "own.qcow2"
+    await daemon.disks.flatten("vm-1")
+    own = folder(daemon) / "disk-1.qcow2"
     run("qemu-img", "compare", "-f", "qcow2", "-F", "qcow2", str(before), str(own))
     assert "backing-filename" not in information(own)
     assert stat.S_IMODE(own.stat().st_mode) == 0o600
-    assert {path.name for path in folder(daemon).iterdir()} == {"own.qcow2", "seed.iso"}
+    assert {path.name for path in folder(daemon).iterdir()} == {"disk-1.qcow2", "seed.iso"}
     base.unlink()
     run("qemu-io", "-f", "qcow2", "-c", "read -P 0x11 0 1M", "-c", "read -P 0x22 1M 1M", str(own))
     zeros = run("qemu-io", "-f", "qcow2", "-c", "read -P 0 2M 1M", str(own))
@@ -83,7 +83,7 @@ async def test_the_vm_boots_from_it_also_after_a_restart_and_without_its_image(
     daemon = await start_daemon(image=image)
     await daemon.vms.create(order())
     assert await daemon.vms.users_of(DIGEST) == ("vm-1",)
-    await daemon.flattening.flatten("vm-1")
+    await daemon.disks.flatten("vm-1")
     assert await daemon.vms.users_of(DIGEST) == ()
     base.unlink()
     daemon = await start_daemon(image=image)
@@ -95,35 +95,35 @@ async def test_a_running_vm_is_refused_by_its_name(daemon: Daemon) -> None:
     await daemon.vms.create(order())
     await daemon.vms.start("vm-1")
     with pytest.raises(VmRunning, match="'vm-1' is not stopped") as refused:
-        await daemon.flattening.flatten("vm-1")
+        await daemon.disks.flatten("vm-1")
     assert "vms stop vm-1" in refused.value.remedy
     await daemon.vms.force_stop("vm-1")
-    await daemon.flattening.flatten("vm-1")
+    await daemon.disks.flatten("vm-1")
     with pytest.raises(UnknownVm):
-        await daemon.flattening.flatten("vm-2")
+        await daemon.disks.flatten("vm-2")
 
 
 async def test_done_twice_it_is_done_once(daemon: Daemon) -> None:
     await daemon.vms.create(order())
-    await daemon.flattening.flatten("vm-1")
-    first = (folder(daemon) / "own.qcow2").stat()
-    await daemon.flattening.flatten("vm-1")
-    assert (folder(daemon) / "own.qcow2").stat().st_ino == first.st_ino
+    await daemon.disks.flatten("vm-1")
+    first = (folder(daemon) / "disk-1.qcow2").stat()
+    await daemon.disks.flatten("vm-1")
+    assert (folder(daemon) / "disk-1.qcow2").stat().st_ino == first.st_ino
 
 
 async def test_killed_before_the_journal_knows_it_is_made_again(
     start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     daemon = await made_over_a_base(start_daemon, base_at(tmp_path / "base.qcow2"))
-    own = folder(daemon) / "own.qcow2"
-    for left in (own, own.with_name("own.qcow2.new")):
+    own = folder(daemon) / "disk-1.qcow2"
+    for left in (own, own.with_name("disk-1.qcow2.new")):
         left.write_bytes(b"half")
     daemon = await start_daemon(image=image_at(tmp_path / "base.qcow2", ImageFormat.QCOW2, 8 * MIB))
     [record] = await daemon.journaled()
     assert (record.machine.flat, record.machine.disk) == (False, "disk.qcow2")
-    await daemon.flattening.flatten("vm-1")
+    await daemon.disks.flatten("vm-1")
     assert information(own)["format"] == "qcow2"
-    assert not own.with_name("own.qcow2.new").exists()
+    assert not own.with_name("disk-1.qcow2.new").exists()
 
 
 async def test_killed_before_the_old_disk_went_it_goes_the_next_time(
@@ -131,10 +131,10 @@ async def test_killed_before_the_old_disk_went_it_goes_the_next_time(
 ) -> None:
     await daemon.vms.create(order())
     kept = (folder(daemon) / "disk.qcow2").read_bytes()
-    await daemon.flattening.flatten("vm-1")
+    await daemon.disks.flatten("vm-1")
     (folder(daemon) / "disk.qcow2").write_bytes(kept)
     daemon = await start_daemon()
-    await daemon.flattening.flatten("vm-1")
+    await daemon.disks.flatten("vm-1")
     assert not (folder(daemon) / "disk.qcow2").exists()
 
 
@@ -155,7 +155,7 @@ async def test_where_it_cannot_be_made_the_vm_is_as_it_was(
     disks = QemuImg(Jail(Wall.NONE), search_path=str(broken.parent))
     [record] = await daemon.journaled()
     backing = record.machine.backing
-    source, target = (str(folder(daemon) / name) for name in ("disk.qcow2", "own.qcow2"))
+    source, target = (str(folder(daemon) / name) for name in ("disk.qcow2", "disk-1.qcow2"))
     with pytest.raises(error):
         await disks.flatten(source, target, backing=backing.path, backing_format=backing.format)
     assert {path.name for path in folder(daemon).iterdir()} == {"disk.qcow2", "seed.iso"}
@@ -167,7 +167,7 @@ async def test_a_copy_that_would_fill_the_disk_is_not_begun(daemon: Daemon, tmp_
     claims.parent.mkdir()
     claims.write_text('#!/bin/sh\n[ "$1" = measure ] || exit 1\necho \'{"required": 1000000000000000}\'\n')
     claims.chmod(0o755)
-    source, target = (str(folder(daemon) / name) for name in ("disk.qcow2", "own.qcow2"))
+    source, target = (str(folder(daemon) / name) for name in ("disk.qcow2", "disk-1.qcow2"))
     with pytest.raises(StorageFull, match="must stay free"):
         await QemuImg(Jail(Wall.NONE), search_path=str(claims.parent)).flatten(
             source, target, backing=source, backing_format=ImageFormat.RAW
@@ -199,5 +199,5 @@ async def test_a_header_that_names_another_base_is_not_believed(tmp_path: Path) 
 async def test_a_vm_beside_it_stays_on_the_image(daemon: Daemon) -> None:
     await daemon.vms.create(order())
     await daemon.vms.create(replace(order("vm-2"), name="vm-2"))
-    await daemon.flattening.flatten("vm-1")
+    await daemon.disks.flatten("vm-1")
     assert await daemon.vms.users_of(DIGEST) == ("vm-2",)

@@ -15,6 +15,7 @@ from image_library.domain.errors import (
 )
 from image_library.domain.machine import Condition, DiskOrder, Firmware, MachineOrder
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import TRIM_SECONDS, VmLives
@@ -83,6 +84,9 @@ class Daemon:
             folders=disk.folders,
             hypervisor=disk.hypervisor,
             images=images,
+            tasks=DiskTasks(
+                records=self.records, lives=lives, folders=disk.folders, hypervisor=disk.hypervisor
+            ),
             clock=self.clock,
         )
 

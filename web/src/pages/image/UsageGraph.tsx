@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router';
 import type { MouseEvent, ReactNode } from 'react';
-import type { ImageUser } from '@/gen/limiquantix/storage/v1/image_pb';
+import type { DerivedImage, ImageUser } from '@/gen/limiquantix/storage/v1/image_pb';
 import { imageText } from '@/text/image';
 
 const LINE = 40;
@@ -9,32 +9,51 @@ const BOX = 210;
 // More lines than one can follow; the rest is a number.
 const MOST = 20;
 
-/** The image on the left, and a line to each VM that is built on it. */
-export function UsageGraph({ name, vms }: { name: string; vms: readonly ImageUser[] }): ReactNode {
+/** What an image leads to: a VM by its id and words, or an image that was made of it. */
+interface End {
+  id: string;
+  label: string;
+  said: string;
+  image: boolean;
+}
+
+/** The image on the left, and a line to each VM that needs it and to each image that was made of it. */
+export function UsageGraph({ name, vms, derived = [] }: { name: string; vms: readonly ImageUser[]; derived?: readonly DerivedImage[] }): ReactNode {
   const go = useNavigate();
-  const shown = vms.slice(0, MOST);
-  const height = Math.max(1, shown.length + (vms.length > MOST ? 1 : 0)) * LINE + 8;
+  const ends = [...derived.map(ofImage), ...vms.map(ofVm)];
+  const shown = ends.slice(0, MOST);
+  const height = Math.max(1, shown.length + (ends.length > MOST ? 1 : 0)) * LINE + 8;
   const middle = height / 2;
-  const open = (id: string) => (event: MouseEvent): void => {
+  const open = ({ id, image }: End) => (event: MouseEvent): void => {
     event.preventDefault();
-    void go({ to: '/vms/$vmId', params: { vmId: id } });
+    void (image ? go({ to: '/storage/images/$imageId', params: { imageId: id } }) : go({ to: '/vms/$vmId', params: { vmId: id } }));
   };
   return (
-    <svg viewBox={`0 0 ${WIDTH} ${height}`} width="100%" style={{ maxWidth: 640, display: 'block' }} role="group" aria-label={imageText.detail.graph(name, vms.length)}>
-      {shown.map((vm, index) => (
-        <path key={vm.id} d={curve(middle, index * LINE + LINE / 2 + 4)} fill="none" stroke="var(--mantine-color-indigo-4)" strokeWidth={1.5} />
+    <svg viewBox={`0 0 ${WIDTH} ${height}`} width="100%" style={{ maxWidth: 640, display: 'block' }} role="group" aria-label={imageText.detail.graph(name, vms.length, derived.length)}>
+      {shown.map((end, index) => (
+        <path key={end.id} d={curve(middle, index * LINE + LINE / 2 + 4)} fill="none" stroke="var(--mantine-color-indigo-4)" strokeWidth={1.5} {...(end.image ? { strokeDasharray: '5 4' } : {})} />
       ))}
       <Box x={1} y={middle - 15} label={name} strong />
-      {shown.map((vm, index) => (
-        <a key={vm.id} href={`/vms/${encodeURIComponent(vm.id)}`} onClick={open(vm.id)} aria-label={`${vm.name}, ${vm.state}`}>
-          <Box x={WIDTH - BOX - 1} y={index * LINE + 9} label={`${vm.name} · ${vm.state}`} />
+      {shown.map((end, index) => (
+        <a key={end.id} href={`${end.image ? '/storage/images' : '/vms'}/${encodeURIComponent(end.id)}`} onClick={open(end)} aria-label={end.said}>
+          <Box x={WIDTH - BOX - 1} y={index * LINE + 9} label={end.label} />
         </a>
       ))}
-      {vms.length > MOST && (
-        <text x={WIDTH - BOX} y={height - 14} fontSize={13} fill="var(--mantine-color-text)">{`+ ${vms.length - MOST}`}</text>
+      {ends.length > MOST && (
+        <text x={WIDTH - BOX} y={height - 14} fontSize={13} fill="var(--mantine-color-text)">{`+ ${ends.length - MOST}`}</text>
       )}
     </svg>
   );
+}
+
+function ofVm({ id, name, state, byDisk, snapshots }: ImageUser): End {
+  const why = byDisk || snapshots.length === 0 ? state : imageText.detail.bySnapshot;
+  return { id, label: `${name} · ${why}`, said: `${name}, ${why}`, image: false };
+}
+
+function ofImage({ id, title, how, vmName }: DerivedImage): End {
+  const made = imageText.detail.made(how, vmName);
+  return { id, label: `${title} · ${made}`, said: `${title}, ${made}`, image: true };
 }
 
 function curve(from: number, to: number): string {

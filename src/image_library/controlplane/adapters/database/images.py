@@ -65,6 +65,10 @@ class DatabaseImages:
     async def with_digest(self, digest: str) -> tuple[Image, ...]:
         return await self._where(_IMAGES.c.digest == digest) if digest else ()
 
+    async def made_of(self, digest: str) -> tuple[Image, ...]:
+        source = _IMAGES.c.document["converted_from"]["digest"].as_string()
+        return await self._where(source == digest) if digest else ()
+
     async def on_node(self, node_id: str) -> tuple[Image, ...]:
         return await self._where(placed(_PLACEMENTS.c.node_id == node_id))
 

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 # The revision of the newest migration. A test holds it, and these tables, to the migrations.
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData()
 
@@ -188,6 +188,14 @@ vms = Table(
     Column("driver_image_id", String, nullable=False, index=True, server_default=""),
     UniqueConstraint("project_id", "name", name="uq_vms_name"),
     Index("ix_vms_newest", "created_at", "id"),
+)
+
+# The versions that a VM needs beside the one that its disk is built on.
+vm_bases = Table(
+    "vm_bases",
+    metadata,
+    Column("vm_id", String, ForeignKey("vms.id", ondelete="CASCADE"), primary_key=True),
+    Column("image_id", String, primary_key=True, index=True),
 )
 
 # What guests are told alike.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, or_, select
+from sqlalchemy import ColumnElement, and_, case, delete, exists, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,7 @@ from image_library.domain.paging import Page, PageRequest
 from image_library.domain.vm import PowerState, Vm
 
 _VMS = tables.vms
+_BASES = tables.vm_bases
 
 
 class DatabaseVms:
@@ -64,22 +65,38 @@ class DatabaseVms:
         try:
             async with on_its_own(self._connection):
                 await upsert(self._connection, _VMS, _row(vm, sequence))
+                await self._keep_bases(vm)
         except IntegrityError as error:
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name") from error
 
     async def remove(self, vm_id: str) -> None:
+        await self._connection.execute(delete(_BASES).where(_BASES.c.vm_id == vm_id))
         gone = await self._connection.execute(delete(_VMS).where(_VMS.c.id == vm_id))
         if gone.rowcount:
             await self._stamp.removed("vm", vm_id)
+
+    async def _keep_bases(self, vm: Vm) -> None:
+        """Whoever needs no other version, which is nearly everybody, costs one deletion of nothing."""
+        await self._connection.execute(delete(_BASES).where(_BASES.c.vm_id == vm.id))
+        others = sorted({base.image_id for base in vm.bases})
+        if others:
+            rows = [{"vm_id": vm.id, "image_id": image_id} for image_id in others]
+            await self._connection.execute(insert(_BASES), rows)
 
     async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Vm, ...]:
         rows = await self._connection.execute(newest_first(select(_VMS).where(*conditions), _VMS))
         return tuple(from_document(Vm, row.document) for row in rows)
 
 
-def keeps(image_id: str | ColumnElement[str]) -> ColumnElement[bool]:
+def of_its_own(image_id: str | ColumnElement[str]) -> ColumnElement[bool]:
     """Whether a VM's disk, or its disc with drivers, is that image."""
     return or_(_VMS.c.image_id == image_id, _VMS.c.driver_image_id == image_id)
+
+
+def keeps(image_id: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """The same, or whether its snapshots or work on its disk need that image."""
+    other = exists().where(_BASES.c.vm_id == _VMS.c.id, _BASES.c.image_id == image_id)
+    return or_(of_its_own(image_id), other)
 
 
 def _conditions(wanted: VmFilter) -> list[ColumnElement[bool]]:

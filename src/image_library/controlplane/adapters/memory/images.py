@@ -49,6 +49,10 @@ class MemoryImages:
     async def on_node(self, node_id: str) -> tuple[Image, ...]:
         return newest_first(i for i in self._all() if i.placement_on(node_id))
 
+    async def made_of(self, digest: str) -> tuple[Image, ...]:
+        made = (i for i in self._all() if digest and i.converted_from and i.converted_from.digest == digest)
+        return newest_first(made)
+
     async def at_path(self, path: str, node_id: str = "") -> tuple[Image, ...]:
         return newest_first(
             i for i in self._all() if any(p.path == path and node_id in ("", p.node_id) for p in i.placements)

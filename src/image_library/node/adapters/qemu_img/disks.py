@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from image_library.node.adapters.qemu_img.program import (
     name_of,
     opened,
     refusal,
+    tell_share,
 )
 from image_library.node.adapters.store.disk import KEEP_FREE, Disk, disk_errors
 
@@ -41,12 +42,12 @@ CREATE_SECONDS = 60.0
 # A whole disk is copied.
 FLATTEN = JailLimits(wall_seconds=4 * 3600.0, cpu_seconds=4 * 3600, memory=MEMORY)
 # What measuring does not foresee of a qcow2's own tables.
-_SLACK = 64 << 20
+SLACK = 64 << 20
 _CREATE_OUTPUT = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Chain:
+class Chain:
     """A VM's disk on its image, as qemu-img is told of it, and the open files that it needs."""
 
     name: str
@@ -77,7 +78,7 @@ class QemuImg:
             HypervisorMissing: qemu-img is not installed.
             StorageFull, StorageIo, HypervisorFailed: it could not be made.
         """
-        _all_absolute(target, backing)
+        all_absolute(target, backing)
         await asyncio.to_thread(_see, backing)
         # "-u": the image, which is foreign bytes, is not opened to make a disk on top of it. So no jail.
         base = ("-u", "-F", backing_format.value, "-b", backing)
@@ -85,7 +86,15 @@ class QemuImg:
         await self._create(*made)
         await asyncio.to_thread(_secure_name, target)
 
-    async def flatten(self, source: str, target: str, *, backing: str, backing_format: ImageFormat) -> None:
+    async def flatten(
+        self,
+        source: str,
+        target: str,
+        *,
+        backing: str,
+        backing_format: ImageFormat,
+        told: Callable[[float], None] = lambda share: None,
+    ) -> None:
         """Writes all that ``source`` on top of ``backing`` shows as one qcow2, and then names it ``target``.
 
         Raises:
@@ -93,13 +102,13 @@ class QemuImg:
             JailMissing, ConvertKilled, JailedProgramDied
             StorageFull, StorageIo, HypervisorFailed: it could not be made; nothing of it is left.
         """
-        _all_absolute(source, target, backing)
+        all_absolute(source, target, backing)
         made = f"{target}.new"
         try:
-            async with _chained(source, backing, backing_format) as disk:
-                limits = await self._within(disk, Path(target).parent)
-                await self._copy(disk, made, limits)
-            await asyncio.to_thread(_take_name, made, target)
+            async with chained(source, backing, backing_format) as disk:
+                limits = await within(self._program, disk, Path(target).parent, self._flatten)
+                await self._copy(disk, made, limits, told)
+            await asyncio.to_thread(take_name, made, target)
         except ConvertFailed as error:
             raise HypervisorFailed(error.message) from error
         except OSError as error:
@@ -107,34 +116,17 @@ class QemuImg:
         finally:
             await asyncio.to_thread(Path(made).unlink, missing_ok=True)
 
-    async def _copy(self, disk: _Chain, made: str, limits: JailLimits) -> None:
+    async def _copy(self, disk: Chain, made: str, limits: JailLimits, told: Callable[[float], None]) -> None:
         # Opened before the program starts: what is wrong with its writes, this descriptor is told.
         async with opened(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC) as descriptor:
             await self._program.run(
-                *("convert", "-q", "-O", "qcow2", disk.name, name_of(descriptor)),
+                *("convert", "-p", "-O", "qcow2", disk.name, name_of(descriptor)),
                 limits=limits,
                 readable=disk.descriptors,
                 writable=(descriptor,),
+                heard=lambda chunk: tell_share(chunk, told),
             )
-            await asyncio.to_thread(_secure, descriptor)
-
-    async def _within(self, disk: _Chain, folder: Path) -> JailLimits:
-        """The limits for the copy. Raises StorageFull where it would leave others too little to work with."""
-        said = await self._program.run(
-            *("measure", "-O", "qcow2", "--output=json", disk.name),
-            limits=replace(LOOK, wall_seconds=self._create_seconds, cpu_seconds=int(CREATE_SECONDS)),
-            readable=disk.descriptors,
-        )
-        needed = int(json.loads(said)["required"])
-        with disk_errors("looking at the file system"):
-            space = await asyncio.to_thread(Disk().space, folder)
-        keep = min(space.total // 20, KEEP_FREE)
-        if needed + keep > space.free:
-            raise StorageFull(
-                f"The VM's own disk needs {in_words(needed)}; {in_words(space.free)} are free in {folder}, "
-                f"and {in_words(keep)} must stay free."
-            )
-        return replace(self._flatten, file_size=needed + _SLACK)
+            await asyncio.to_thread(secure, descriptor)
 
     async def _create(self, *arguments: str) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -161,22 +153,47 @@ class QemuImg:
                 os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if status != 0:
-            raise _of_a_disk(refusal(said))
+            raise of_a_disk(refusal(said))
 
 
-def _of_a_disk(error: LibraryError) -> LibraryError:
+async def within(program: QemuImgProgram, disk: Chain, folder: Path, limits: JailLimits) -> JailLimits:
+    """The limits for a whole copy. Raises StorageFull where it would leave others too little to work with."""
+    said = await program.run(
+        *("measure", "-O", "qcow2", "--output=json", disk.name),
+        limits=replace(LOOK, wall_seconds=CREATE_SECONDS, cpu_seconds=int(CREATE_SECONDS)),
+        readable=disk.descriptors,
+    )
+    needed = int(json.loads(said)["required"])
+    await room_for(needed, folder)
+    return replace(limits, file_size=needed + SLACK)
+
+
+async def room_for(needed: int, folder: Path) -> None:
+    """Raises StorageFull where so many bytes would leave others too little to work with."""
+    with disk_errors("looking at the file system"):
+        space = await asyncio.to_thread(Disk().space, folder)
+    keep = min(space.total // 20, KEEP_FREE)
+    if needed + keep > space.free:
+        raise StorageFull(
+            f"The VM's new disk needs {in_words(needed)}; {in_words(space.free)} are free in {folder}, "
+            f"and {in_words(keep)} must stay free."
+        )
+
+
+def of_a_disk(error: LibraryError) -> LibraryError:
+    """What went wrong with a VM's disk is no failed conversion of an image."""
     return HypervisorFailed(error.message) if isinstance(error, ConvertFailed) else error
 
 
-def _all_absolute(*paths: str) -> None:
-    """An absolute path is never taken for a protocol, whatever characters follow."""
+def all_absolute(*paths: str) -> None:
+    """Raises HypervisorFailed for others: an absolute path is never taken for a protocol."""
     for path in paths:
         if not Path(path).is_absolute():
             raise HypervisorFailed(f"'{printable(path)}' is not an absolute path.")
 
 
 @asynccontextmanager
-async def _chained(source: str, backing: str, backing_format: ImageFormat) -> AsyncGenerator[_Chain]:
+async def chained(source: str, backing: str, backing_format: ImageFormat) -> AsyncGenerator[Chain]:
     """The whole chain is said: no header, and no name in one, is believed."""
     async with AsyncExitStack() as stack:
         over = await stack.enter_async_context(opened(source, os.O_RDONLY))
@@ -185,7 +202,7 @@ async def _chained(source: str, backing: str, backing_format: ImageFormat) -> As
         base = await stack.enter_async_context(opened(base_path, os.O_RDONLY))
         disk = DiskInside(format=ImageFormat.QCOW2)
         node = {**alone(over, disk), "backing": alone(base, DiskInside(format=backing_format))}
-        yield _Chain(name=chain(node), descriptors=(over, base))
+        yield Chain(name=chain(node), descriptors=(over, base))
 
 
 def _see(backing: str) -> None:
@@ -201,12 +218,13 @@ def _secure_name(target: str) -> None:
     except OSError as error:
         raise StorageIo(f"The VM's disk could not be made safe: {error.strerror}.") from error
     try:
-        _secure(descriptor)
+        secure(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _secure(descriptor: int) -> None:
+def secure(descriptor: int) -> None:
+    """Durably on disk, and the node's alone. Raises StorageIo."""
     try:
         os.fchmod(descriptor, 0o600)
         os.fsync(descriptor)
@@ -214,7 +232,7 @@ def _secure(descriptor: int) -> None:
         raise StorageIo(f"The VM's disk could not be made safe: {error.strerror}.") from error
 
 
-def _take_name(made: str, target: str) -> None:
+def take_name(made: str, target: str) -> None:
     """Durably: after a power cut the name means nothing, or the whole file."""
     try:
         Path(made).replace(target)

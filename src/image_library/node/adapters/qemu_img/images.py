@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -33,11 +32,11 @@ from image_library.node.adapters.qemu_img.program import (
     chain,
     name_of,
     patient,
+    tell_share,
 )
 
 # Of a conversion that writes nothing; more for every byte.
 CONVERT = JailLimits(wall_seconds=600.0, cpu_seconds=120, memory=MEMORY)
-_PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
 _NO_PARENT = 0xFFFFFFFF
 # One version, one size rule: what a VM sees has exactly the size that the source has.
 _OPTIONS: dict[ImageFormat, tuple[str, ...]] = {
@@ -157,7 +156,7 @@ class QemuImgImages:
             limits=replace(patient(self._limits, virtual_size), file_size=most),
             readable=(source,),
             writable=(target,),
-            heard=lambda chunk: _tell(chunk, told),
+            heard=lambda chunk: tell_share(chunk, told),
         )
 
 
@@ -166,11 +165,6 @@ def _unclosed(name: str) -> UnsupportedFeature:
         f"{name} was not closed properly (qcow2 feature bit 0, dirty, is set), and its tables are wrong.",
         remedy="Run qemu-img check -r all where it was made, and look at what is on it.",
     )
-
-
-def _tell(chunk: bytes, told: Callable[[float], None]) -> None:
-    if found := _PERCENT.findall(chunk):
-        told(min(1.0, float(found[-1]) / 100))
 
 
 def _named(descriptor: int, disk: DiskInside) -> tuple[str, ...]:

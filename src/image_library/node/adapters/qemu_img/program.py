@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import AsyncGenerator, Callable, Container, Sequence
@@ -38,6 +39,9 @@ MEMORY = 2 << 30
 MAX_OUTPUT_BYTES = 1 << 20
 # For a look at an image; a genuine one takes some hundredths.
 LOOK = JailLimits(wall_seconds=10.0, cpu_seconds=5, memory=MEMORY, output=MAX_OUTPUT_BYTES)
+
+# How it tells its progress.
+_PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
 
 # What qemu calls them.
 DRIVERS = {image_format: image_format.value for image_format in ImageFormat} | {
@@ -132,6 +136,12 @@ def alone(descriptor: int, disk: DiskInside) -> dict[str, Any]:
 
 def chain(node: dict[str, Any]) -> str:
     return f"json:{json.dumps(node)}"
+
+
+def tell_share(chunk: bytes, told: Callable[[float], None]) -> None:
+    """Tell how much is done, 0 to 1, where it says so in ``chunk`` of its output with "-p"."""
+    if found := _PERCENT.findall(chunk):
+        told(min(1.0, float(found[-1]) / 100))
 
 
 @asynccontextmanager

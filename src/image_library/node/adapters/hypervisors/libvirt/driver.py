@@ -25,9 +25,15 @@ from image_library.domain.errors import (
     TpmMissing,
 )
 from image_library.domain.machine import Condition, Machine
+from image_library.domain.vm_disk import judge_growth
 from image_library.node.adapters.hypervisors.host_bridges import HostBridges
 from image_library.node.adapters.hypervisors.libvirt import library
-from image_library.node.adapters.hypervisors.libvirt.domain_xml import OURS, Definition, domain_xml, uuid_of
+from image_library.node.adapters.hypervisors.libvirt.domain_xml import (
+    OURS,
+    Definition,
+    domain_xml,
+    uuid_of,
+)
 from image_library.node.adapters.hypervisors.libvirt.library import Connection, Domain, number_of
 from image_library.node.adapters.hypervisors.libvirt.refusals import refusal
 from image_library.node.adapters.hypervisors.libvirt.session import LibvirtSession, libvirt_error
@@ -161,6 +167,18 @@ class LibvirtHypervisor:
 
         await self._run(ask)
 
+    async def resize_disk(self, vm_id: str, size_bytes: int) -> None:
+        def resize(connection: Connection) -> None:
+            domain = self._find(connection, vm_id)
+            if domain is None or not domain.isActive():
+                raise HypervisorFailed("The VM does not run any more.", remedy="Grow its disk again.")
+            # Told a smaller size, libvirt would cut off what is behind it.
+            disk = _first_disk(domain.XMLDesc(0))
+            judge_growth(domain.blockInfo(disk)[0], size_bytes)
+            domain.blockResize(disk, size_bytes, library.RESIZE_BYTES)
+
+        await self._run(resize)
+
     async def end(self, vm_id: str) -> None:
         def end(connection: Connection) -> None:
             domain = self._find(connection, vm_id)
@@ -258,6 +276,17 @@ def _folder_in(metadata: str) -> str:
         return fromstring(metadata).get("folder", "")
     except (ET.ParseError, ValueError):
         return ""
+
+
+def _first_disk(xml: str) -> str:
+    """What libvirt calls the disk that the domain boots from."""
+    try:
+        target = fromstring(xml).find("devices/disk/boot[@order='1']/../target")
+    except ET.ParseError:
+        target = None
+    if target is None:
+        raise HypervisorFailed("The VM's domain has no disk that it boots from.")
+    return target.get("dev", "")
 
 
 def _defined(connection: Connection, definition: Definition) -> Domain:

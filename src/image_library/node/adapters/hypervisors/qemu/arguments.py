@@ -21,6 +21,8 @@ GUEST_AGENT_PORT = "org.qemu.guest_agent.0"
 # An escape from the guest into this process ends here: it may start nothing and gain no rights.
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
+# What the monitor calls the VM's disk.
+DISK = "disk"
 # The devices that a cloud image never looks for are left out; each costs boot time.
 _MACHINES = {
     ("x86_64", Accelerator.KVM): "q35,usb=off,vmport=off,smbus=off,sata={sata},hpet=off",
@@ -131,7 +133,7 @@ def _blocks(launch: Launch) -> tuple[str, ...]:
     """Every file with its format and the whole chain: nothing in a guest-written header is believed."""
     folder, machine = launch.folder, launch.machine
     disk: dict[str, Any] = {
-        "node-name": "disk",
+        "node-name": DISK,
         "driver": "qcow2",
         "discard": "unmap",
         "file": {**_file(f"{folder}/{machine.disk}"), "discard": "unmap"},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from image_library.domain.errors import HypervisorFailed, HypervisorMissing, NotImplementedYet, PortTaken
 from image_library.domain.machine import Accelerator, Condition, Machine
+from image_library.domain.vm_disk import judge_growth
 from image_library.node.adapters.hypervisors.host_bridges import HostBridges
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.accelerator import Accelerators
@@ -16,6 +17,7 @@ from image_library.node.adapters.hypervisors.qemu.agent import GuestAgent
 from image_library.node.adapters.hypervisors.qemu.agent_facts import AgentSilent
 from image_library.node.adapters.hypervisors.qemu.arguments import (
     ARCHITECTURES,
+    DISK,
     Launch,
     arguments,
     is_secure,
@@ -196,6 +198,17 @@ class QemuHypervisor:
                     await agent.shut_down()
                 finally:
                     agent.close()
+
+    async def resize_disk(self, vm_id: str, size_bytes: int) -> None:
+        guest = await self._guest(vm_id)
+        if guest is None:
+            raise HypervisorFailed("The VM does not run any more.", remedy="Grow its disk again.")
+        try:
+            # Told a smaller size, qemu would cut off what is behind it.
+            judge_growth(await guest.monitor.disk_size(DISK), size_bytes)
+            await guest.monitor.execute("block_resize", {"node-name": DISK, "size": size_bytes})
+        except MonitorLost as error:
+            raise HypervisorFailed("The VM's process ended, or does not answer.") from error
 
     async def end(self, vm_id: str) -> None:
         process = self._process(vm_id)

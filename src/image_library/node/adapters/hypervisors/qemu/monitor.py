@@ -60,11 +60,16 @@ class Monitor:
         answer = cast("dict[str, Any]", await self.execute("query-status"))
         return _CONDITIONS.get(str(answer.get("status")), Condition.PAUSED)
 
-    async def execute(self, command: str) -> object:
+    async def disk_size(self, node: str) -> int:
+        """Bytes that the guest sees of a block node. Raises as ``execute``."""
+        said = cast("list[dict[str, Any]]", await self.execute("query-named-block-nodes"))
+        return next(int(one["image"]["virtual-size"]) for one in said if one.get("node-name") == node)
+
+    async def execute(self, command: str, arguments: dict[str, object] | None = None) -> object:
         """Raises MonitorLost, or HypervisorFailed where it refuses the command."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._client.execute(command)
+                return await self._client.execute(command, arguments)
         except QMPError as error:
             if self.connected:
                 raise HypervisorFailed(f"qemu refused '{command}': {printable(str(error))}.") from error
