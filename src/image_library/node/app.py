@@ -33,12 +33,13 @@ from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
-from image_library.node.hypervisors import hypervisor_of
+from image_library.node.hypervisors import driver_of
 from image_library.node.ports.vms import Hypervisor
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
+from image_library.node.services.displays import Displays
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.finish_image import Finishing
 from image_library.node.services.flatten_vm import FlattenVm
@@ -78,6 +79,7 @@ class _VmParts:
     vms: Vms
     streams: VmStreams
     consoles: Consoles
+    displays: Displays
     flattening: FlattenVm
     leftovers: VmLeftovers
     hypervisor: Hypervisor
@@ -125,6 +127,7 @@ async def run_node(
             vms=vm_parts.vms,
             streams=vm_parts.streams,
             consoles=vm_parts.consoles,
+            displays=vm_parts.displays,
         )
         registration = await _serve(stack, settings, daemon, registration)
         scrubs = bool(settings.scrub_rate and settings.scrub_interval)
@@ -222,7 +225,8 @@ def _finishing(world: World) -> Finishing:
 def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
-    hypervisor, window = hypervisor_of(world.settings, folders)
+    driver = driver_of(world.settings, folders)
+    hypervisor, window = driver.hypervisor, driver.window
     table = JournaledVms(world.journal)
     records = VmRecords(journal=table, changes=world.changes)
     lives = VmLives(
@@ -256,6 +260,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         vms=vms,
         streams=VmStreams(records=records, window=window, clock=world.clock),
         consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
+        displays=Displays(records=records, screens=driver.screens, clock=world.clock),
         flattening=FlattenVm(records=records, lives=lives, folders=folders, disks=disks),
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,

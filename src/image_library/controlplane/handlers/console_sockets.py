@@ -19,6 +19,7 @@ from image_library.controlplane.services.consoles import Consoles
 from image_library.domain.console import IDLE_SECONDS, MOST_CONSOLES, ConsoleKind
 from image_library.domain.errors import (
     ConsoleIdle,
+    ConsoleMissing,
     ConsolesFull,
     ConsoleTicket,
     Internal,
@@ -39,6 +40,7 @@ _CODES: dict[type[LibraryError], int] = {
     UnknownVm: 4404,
     ConsoleIdle: 4408,
     VmNotRunning: 4409,
+    ConsoleMissing: 4410,
     ConsolesFull: 4429,
     NodeUnreachable: 4503,
 }
@@ -90,10 +92,10 @@ class ConsoleSockets:
 
     async def _serve(self, socket: WebSocket) -> None:
         vm_id = socket.path_params["vm_id"]
-        kind = self._consoles.admit(socket.query_params.get("ticket", ""), vm_id)
-        said = _Said(socket, texts=kind is ConsoleKind.SERIAL)
+        admission = self._consoles.admit(socket.query_params.get("ticket", ""), vm_id)
+        said = _Said(socket, texts=admission.kind is ConsoleKind.SERIAL)
         with self._counted():
-            await self._talk(socket, said, self._consoles.attach(vm_id, kind, said.typed()))
+            await self._talk(socket, said, self._consoles.attach(vm_id, admission, said.typed()))
         if said.refusal is not None:
             raise said.refusal
 

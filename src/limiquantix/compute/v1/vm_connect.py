@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import vm_pb
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -95,6 +95,12 @@ class VMService(Protocol):
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> AsyncIterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def get_screenshot(self, request: GetScreenshotRequest, ctx: RequestContext[GetScreenshotRequest, Screenshot], /) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -269,6 +275,17 @@ class VMServiceASGIApplication(ConnectASGIApplication[VMService]):
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=svc.read_console,
+                ),
+                "/limiquantix.compute.v1.VMService/GetScreenshot": Endpoint.unary(
+                    method=MethodInfo(
+                        name="GetScreenshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=GetScreenshotRequest,
+                        output=Screenshot,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.get_screenshot,
                 ),
             },
             interceptors=interceptors,
@@ -588,6 +605,29 @@ class VMServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetScreenshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=GetScreenshotRequest,
+                output=Screenshot,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class VMServiceSync(Protocol):
     def create_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, VirtualMachine], /) -> VirtualMachine:
@@ -653,6 +693,12 @@ class VMServiceSync(Protocol):
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> Iterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def get_screenshot(self, request: GetScreenshotRequest, ctx: RequestContext[GetScreenshotRequest, Screenshot], /) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -825,6 +871,17 @@ class VMServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=service.read_console,
+                ),
+                "/limiquantix.compute.v1.VMService/GetScreenshot": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="GetScreenshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=GetScreenshotRequest,
+                        output=Screenshot,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.get_screenshot,
                 ),
             },
             interceptors=interceptors,
@@ -1140,6 +1197,29 @@ class VMServiceClientSync(ConnectClientSync):
                 output=ConsoleOutput,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetScreenshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=GetScreenshotRequest,
+                output=Screenshot,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

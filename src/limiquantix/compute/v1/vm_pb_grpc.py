@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -117,6 +117,14 @@ class VMServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def get_screenshot(self, request: GetScreenshotRequest, context: aio.ServicerContext) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -189,6 +197,11 @@ class VMServiceService:
                 self.read_console,
                 request_deserializer=ReadConsoleRequest.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "GetScreenshot": unary_unary_rpc_method_handler(
+                self.get_screenshot,
+                request_deserializer=GetScreenshotRequest.from_binary,
+                response_serializer=Screenshot.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -269,6 +282,11 @@ class VMServiceClient:
             "/limiquantix.compute.v1.VMService/ReadConsole",
             request_serializer=ReadConsoleRequest.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._get_screenshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/GetScreenshot",
+            request_serializer=GetScreenshotRequest.to_binary,
+            response_deserializer=Screenshot.from_binary,
         )
 
     def create_vm(
@@ -463,6 +481,21 @@ class VMServiceClient:
         """
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[GetScreenshotRequest, Screenshot]:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return self._get_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class VMServiceServiceSync:
     def create_vm(self, request: CreateVMRequest, context: ServicerContext) -> VirtualMachine:
@@ -559,6 +592,14 @@ class VMServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def get_screenshot(self, request: GetScreenshotRequest, context: ServicerContext) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -631,6 +672,11 @@ class VMServiceServiceSync:
                 self.read_console,
                 request_deserializer=ReadConsoleRequest.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "GetScreenshot": unary_unary_rpc_method_handler(
+                self.get_screenshot,
+                request_deserializer=GetScreenshotRequest.from_binary,
+                response_serializer=Screenshot.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -711,6 +757,11 @@ class VMServiceClientSync:
             "/limiquantix.compute.v1.VMService/ReadConsole",
             request_serializer=ReadConsoleRequest.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._get_screenshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/GetScreenshot",
+            request_serializer=GetScreenshotRequest.to_binary,
+            response_deserializer=Screenshot.from_binary,
         )
 
     def create_vm(
@@ -904,3 +955,18 @@ class VMServiceClientSync:
         The serial console's bytes from an offset on; with follow, until the caller leaves.
         """
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return self._get_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from image_library.domain.console import LARGEST_LAG, ConsoleKind
-from image_library.domain.errors import ConsoleMissing, UnknownVm, VmNotRunning
+from image_library.domain.console import LARGEST_LAG
+from image_library.domain.errors import UnknownVm, VmNotRunning
 from image_library.domain.image import ImageFormat
 from tests.integration.node.vms.conftest import StartDaemon
 from tests.integration.node.vms.daemon import Daemon, image_at, order
 from tests.integration.node.vms.guests import DISK_BYTES, echoing_guest, flooding_guest
-
-SERIAL = ConsoleKind.SERIAL
 
 
 class Keys:
@@ -57,8 +55,8 @@ async def echo(start_daemon: StartDaemon, tmp_path: Path) -> Daemon:
 async def test_two_see_the_same_and_either_may_type(echo: Daemon) -> None:
     one, two = Keys(), Keys()
     async with (
-        aclosing(echo.consoles.attach("vm-1", SERIAL, one.pressed())) as first,
-        aclosing(echo.consoles.attach("vm-1", SERIAL, two.pressed())) as second,
+        aclosing(echo.consoles.attach("vm-1", one.pressed())) as first,
+        aclosing(echo.consoles.attach("vm-1", two.pressed())) as second,
     ):
         assert await until(first, b"login: ") == b"login: "
         assert await until(second, b"login: ") == b"login: "
@@ -72,12 +70,12 @@ async def test_two_see_the_same_and_either_may_type(echo: Daemon) -> None:
         two.type(b"more")
         assert b"more" in await until(second, b"more")
     # What was typed before is on the screen of whoever comes later, and the log has it.
-    async with aclosing(echo.consoles.attach("vm-1", SERIAL, Keys().pressed())) as third:
+    async with aclosing(echo.consoles.attach("vm-1", Keys().pressed())) as third:
         assert await until(third, b"more") == b"login: debian\r\x03more"
 
 
 async def test_a_vm_that_ends_ends_its_consoles(echo: Daemon) -> None:
-    async with aclosing(echo.consoles.attach("vm-1", SERIAL, Keys().pressed())) as written:
+    async with aclosing(echo.consoles.attach("vm-1", Keys().pressed())) as written:
         await until(written, b"login: ")
         os.kill(echo.pid("vm-1"), signal.SIGKILL)
         with pytest.raises(VmNotRunning):
@@ -86,18 +84,13 @@ async def test_a_vm_that_ends_ends_its_consoles(echo: Daemon) -> None:
 
 async def test_only_a_vm_that_runs_has_one(daemon: Daemon) -> None:
     async def refusal(vm_id: str) -> None:
-        await anext(daemon.consoles.attach(vm_id, SERIAL, Keys().pressed()))
+        await anext(daemon.consoles.attach(vm_id, Keys().pressed()))
 
     with pytest.raises(UnknownVm):
         await refusal("vm-1")
     await daemon.vms.create(order())
     with pytest.raises(VmNotRunning):
         await refusal("vm-1")
-
-
-async def test_a_display_that_is_not_there_is_said_to_be_missing(echo: Daemon) -> None:
-    with pytest.raises(ConsoleMissing):
-        await anext(echo.consoles.attach("vm-1", ConsoleKind.DISPLAY, Keys().pressed()))
 
 
 async def test_a_guest_does_not_wait_for_whoever_does_not_read(
@@ -107,7 +100,7 @@ async def test_a_guest_does_not_wait_for_whoever_does_not_read(
     daemon = await start_daemon(image=image)
     await daemon.vms.create(order())
     await daemon.vms.start("vm-1")
-    async with aclosing(daemon.consoles.attach("vm-1", SERIAL, Keys().pressed())) as written:
+    async with aclosing(daemon.consoles.attach("vm-1", Keys().pressed())) as written:
         await anext(written)
         async with asyncio.timeout(60):
             while await daemon.window.console_size("vm-1") < 2 * LARGEST_LAG:

@@ -37,6 +37,14 @@ _PROCESSORS = {
 }
 
 
+# A screen that every firmware and system can draw on without a driver of its own, and a pointer that is where
+# one points. A PC has a keyboard anyway.
+DISPLAYS = {
+    "x86_64": ("VGA", "qemu-xhci", "usb-tablet"),
+    "aarch64": ("ramfb", "qemu-xhci", "usb-kbd", "usb-tablet"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Guarded:
     machine: str
@@ -86,6 +94,7 @@ def arguments(launch: Launch) -> tuple[str, ...]:
         *_blocks(launch),
         *_devices(launch),
         *_channels(launch),
+        *_display(launch),
         *_tpm(launch),
         *("-pidfile", places.PID),
         # A guest that switches itself off leaves its process waiting, so that this can be told from a crash.
@@ -215,6 +224,12 @@ def _channels(launch: Launch) -> tuple[str, ...]:
         *("-chardev", f"socket,id=monitor,fd={launch.monitor},server=on,wait=off"),
         *("-mon", "chardev=monitor,mode=control"),
     )
+
+
+def _display(launch: Launch) -> tuple[str, ...]:
+    """Its server listens nowhere: it is handed each connection. Until it has a password it lets nobody in."""
+    devices = DISPLAYS[launch.machine.architecture]
+    return (*(word for device in devices for word in ("-device", device)), "-vnc", "none,password=on")
 
 
 def _tpm(launch: Launch) -> tuple[str, ...]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import StreamReader, StreamWriter
 from contextlib import suppress
 
-from image_library.domain.console import LARGEST_FRAME, ConsoleKind
+from image_library.domain.console import LARGEST_FRAME
 from image_library.domain.errors import ConsoleMissing
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.ports.vms import VmFolders
 
-_SOCKETS = {ConsoleKind.SERIAL: places.SERIAL_SOCKET, ConsoleKind.DISPLAY: places.DISPLAY}
 # What waits here for a guest that does not read, beyond what the kernel holds.
 _MOST_WAITING = 16 << 10
 
@@ -22,18 +22,23 @@ class QemuLines:
     def __init__(self, folders: VmFolders) -> None:
         self._folders = folders
 
-    async def open(self, vm_id: str, kind: ConsoleKind) -> QemuLine:
+    async def open(self, vm_id: str) -> QemuLine:
         try:
             with places.opened(self._folders.path(vm_id)) as folder:
-                peer = places.connected(folder, _SOCKETS[kind])
+                peer = places.connected(folder, places.SERIAL_SOCKET)
         except OSError as error:
-            raise ConsoleMissing(f"The VM has no {kind.value} console that answers.") from error
-        reader, writer = await asyncio.open_unix_connection(sock=peer, limit=LARGEST_FRAME)
-        writer.transport.set_write_buffer_limits(high=_MOST_WAITING)
-        return QemuLine(reader, writer)
+            raise ConsoleMissing("The VM has no serial console that answers.") from error
+        return await QemuLine.of(peer)
 
 
 class QemuLine:
+    @classmethod
+    async def of(cls, peer: socket.socket) -> QemuLine:
+        """Takes over the connected socket, which does not block."""
+        reader, writer = await asyncio.open_unix_connection(sock=peer, limit=LARGEST_FRAME)
+        writer.transport.set_write_buffer_limits(high=_MOST_WAITING)
+        return cls(reader, writer)
+
     def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._reader = reader
         self._writer = writer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
@@ -34,6 +34,8 @@ class MonitorLost(Exception):
 class Monitor:
     def __init__(self, client: QMPClient) -> None:
         self._client = client
+        # qemu keeps the last file that came: nobody may come between it and the command that takes it.
+        self._handing = asyncio.Lock()
 
     @classmethod
     async def connect(cls, peer: socket.socket, *, seconds: float) -> Monitor:
@@ -60,17 +62,28 @@ class Monitor:
         answer = cast("dict[str, Any]", await self.execute("query-status"))
         return _CONDITIONS.get(str(answer.get("status")), Condition.PAUSED)
 
-    async def execute(self, command: str) -> object:
+    async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Raises MonitorLost, or HypervisorFailed where it refuses the command."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._client.execute(command)
+                return await self._client.execute(command, arguments)
         except QMPError as error:
             if self.connected:
                 raise HypervisorFailed(f"qemu refused '{command}': {printable(str(error))}.") from error
             raise MonitorLost(str(error)) from error
         except (OSError, EOFError, TimeoutError) as error:
             raise MonitorLost(str(error)) from error
+
+    async def execute_with(
+        self, descriptor: int, command: str, arguments: Mapping[str, object] | None = None
+    ) -> object:
+        """As ``execute``, for a command that takes an open file, which stays ours as well."""
+        async with self._handing:
+            try:
+                self._client.send_fd_scm(descriptor)
+            except (QMPError, OSError) as error:
+                raise MonitorLost(str(error)) from error
+            return await self.execute(command, arguments)
 
     @contextmanager
     def changes(self) -> Generator[Changes]:

@@ -16,7 +16,6 @@ PID = "qemu.pid"
 MONITOR = "qmp.sock"
 AGENT = "agent.sock"
 SERIAL_SOCKET = "serial.sock"
-DISPLAY = "display.sock"
 UEFI_VARIABLES = "uefi-vars.fd"
 TPM_LOG = "tpm.log"
 
