@@ -74,11 +74,13 @@ class ConsoleSockets:
         with suppress(WebSocketDisconnect, RuntimeError):
             await _accept(socket)
             refusal = await self._refusal(socket)
-            if refusal is not None:
+            if refusal is None:
+                await socket.close()
+            else:
                 await socket.close(_CODES.get(type(refusal), _BROKEN), _reason(refusal))
 
     async def _refusal(self, socket: WebSocket) -> LibraryError | None:
-        """Serves it to its end, and says why it ended; None where the other side left."""
+        """Serves it to its end, and says why it ended; None where a side left as one does."""
         try:
             await self._serve(socket)
         except LibraryError as error:

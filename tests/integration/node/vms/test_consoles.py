@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -12,9 +12,12 @@ import pytest
 from image_library.domain.console import LARGEST_LAG
 from image_library.domain.errors import UnknownVm, VmNotRunning
 from image_library.domain.image import ImageFormat
+from image_library.domain.secret import Secret
 from tests.integration.node.vms.conftest import StartDaemon
 from tests.integration.node.vms.daemon import Daemon, image_at, order
-from tests.integration.node.vms.guests import DISK_BYTES, echoing_guest, flooding_guest
+from tests.integration.node.vms.guests import DISK_BYTES, echoing_guest, flooding_guest, rebooting_guest
+from tests.support.png import TEXT_MODE
+from tests.support.rfb import Refused, Viewer
 
 
 class Keys:
@@ -109,3 +112,59 @@ async def test_a_guest_does_not_wait_for_whoever_does_not_read(
         read = len(await anext(written)) + len(await anext(written))
         assert read < LARGEST_LAG
     await daemon.vms.force_stop("vm-1")
+
+
+async def test_a_guest_that_reboots_ends_neither_its_console_nor_its_display(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    image = image_at(rebooting_guest(tmp_path / "again.raw", "up\r\n"), ImageFormat.RAW, DISK_BYTES)
+    daemon = await start_daemon(image=image)
+    await daemon.vms.create(order())
+    await daemon.vms.start("vm-1")
+    keys, moves = Keys(), Keys()
+    async with (
+        aclosing(daemon.consoles.attach("vm-1", keys.pressed())) as written,
+        aclosing(daemon.displays.attach("vm-1", Secret("password"), moves.pressed())) as shown,
+    ):
+        viewer = viewer_of(shown, moves)
+        await viewer.enter("password")
+        for _ in range(2):
+            await until(written, b"up")
+            assert any(await viewer.look())
+            keys.type(b"x")
+        await until(written, b"up")
+        assert (viewer.width, viewer.height) == TEXT_MODE
+
+
+async def test_a_displays_password_opens_it_once(echo: Daemon) -> None:
+    """Over the real qemu, which is told by nobody but the node."""
+    assert (await echo.displays.picture("vm-1")).width
+    for password in ("first-pw", "2nd-pass"):
+        moves = Keys()
+        async with aclosing(echo.displays.attach("vm-1", Secret("first-pw"), moves.pressed())) as shown:
+            if password == "first-pw":
+                await viewer_of(shown, moves).enter(password)
+            else:
+                with pytest.raises(Refused):
+                    await viewer_of(shown, moves).enter(password)
+
+
+async def test_a_display_of_a_vm_that_ends_says_so(echo: Daemon) -> None:
+    moves = Keys()
+    async with aclosing(echo.displays.attach("vm-1", Secret("password"), moves.pressed())) as shown:
+        viewer = viewer_of(shown, moves)
+        await viewer.enter("password")
+        await echo.vms.force_stop("vm-1")
+        with pytest.raises(VmNotRunning):
+            await until(shown, b"never")
+
+
+def viewer_of(shown: AsyncGenerator[bytes], moves: Keys) -> Viewer:
+    async def write(data: bytes) -> None:
+        moves.type(data)
+
+    async def read() -> bytes:
+        async with asyncio.timeout(30):
+            return await anext(shown, b"")
+
+    return Viewer(read=read, write=write)

@@ -32,8 +32,10 @@ class MonitorLost(Exception):
 
 
 class Monitor:
-    def __init__(self, client: QMPClient) -> None:
+    def __init__(self, client: QMPClient, files: socket.socket) -> None:
         self._client = client
+        # The same connection: files go beside the bytes, and not every loop's transport sends them.
+        self._files = files
         # qemu keeps the last file that came: nobody may come between it and the command that takes it.
         self._handing = asyncio.Lock()
 
@@ -44,15 +46,16 @@ class Monitor:
         Raises:
             MonitorLost: the other end went away, or was silent.
         """
-        client = QMPClient()
+        client, files = QMPClient(), peer.dup()
         try:
             async with asyncio.timeout(seconds):
                 await client.connect(peer)
         except (QMPError, OSError, EOFError, TimeoutError) as error:
             peer.close()
+            files.close()
             await _disconnected(client)
             raise MonitorLost(str(error)) from error
-        return cls(client)
+        return cls(client, files)
 
     @property
     def connected(self) -> bool:
@@ -80,8 +83,9 @@ class Monitor:
         """As ``execute``, for a command that takes an open file, which stays ours as well."""
         async with self._handing:
             try:
-                self._client.send_fd_scm(descriptor)
-            except (QMPError, OSError) as error:
+                # A space between two commands means nothing.
+                socket.send_fds(self._files, [b" "], [descriptor])
+            except OSError as error:
                 raise MonitorLost(str(error)) from error
             return await self.execute(command, arguments)
 
@@ -93,6 +97,7 @@ class Monitor:
             yield Changes(self._client, listener)
 
     async def close(self) -> None:
+        self._files.close()
         await _disconnected(self._client)
 
 
