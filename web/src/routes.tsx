@@ -81,6 +81,12 @@ const vmConsole = createRoute({
   component: lazyRouteComponent(() => import('@/pages/VmConsole')),
 });
 
+const vmDisplay = createRoute({
+  getParentRoute: () => inside,
+  path: '/vms/$vmId/display',
+  component: lazyRouteComponent(() => import('@/pages/VmDisplay')),
+});
+
 const nodes = createRoute({
   getParentRoute: () => inside,
   path: '/nodes',
@@ -101,7 +107,7 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, vmConsole, nodes, jobs, settings]),
+  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, vmConsole, vmDisplay, nodes, jobs, settings]),
 ]);
 
 export const router = createRouter({

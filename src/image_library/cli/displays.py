@@ -47,9 +47,11 @@ def _listening(listen: str) -> socket.socket:
                 "A display's viewer is led over loopback only: VNC hides nothing of what it carries.",
                 remedy="Use 127.0.0.1:PORT.",
             )
+        if not 0 <= int(port) < 1 << 16:
+            raise ValueError("no port")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, int(port)), family=family, backlog=1)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise InvalidRequest(
             f"--listen '{printable(listen)}' is not HOST:PORT.", remedy="Use 127.0.0.1:PORT; port 0 is any."
         ) from error
