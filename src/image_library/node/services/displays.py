@@ -55,7 +55,7 @@ class Displays:
                     yield data
             if door.late:
                 raise ConsoleTicket("Nobody gave the display's password in time.")
-            self._require_running(vm_id)
+            await self._require_there(vm_id)
 
     async def picture(self, vm_id: str) -> Picture:
         """What it shows at this moment.
@@ -71,6 +71,14 @@ class Displays:
                 return await asyncio.to_thread(picture_of, shown)
             except ValueError as error:
                 raise HypervisorFailed("The VM's display gave no picture.") from error
+
+    async def _require_there(self, vm_id: str) -> None:
+        """The line of a VM that ends is gone before the record knows."""
+        self._require_running(vm_id)
+        try:
+            await self._screens.require(vm_id)
+        except (ConsoleMissing, HypervisorFailed) as error:
+            raise VmNotRunning("The VM has stopped.") from error
 
     def _require_running(self, vm_id: str) -> None:
         record = self._records.get(vm_id)

@@ -59,10 +59,12 @@ class Screens:
         self.lines: list[Line] = []
         # The password that opens it now.
         self.password = ""
+        self.gone = False
         self.shown = b"P6\n1 1\n255\n\0\0\0"
 
     async def require(self, vm_id: str) -> None:
-        """It is there."""
+        if self.gone:
+            raise ConsoleMissing("Its process is gone.")
 
     async def open(self, vm_id: str, password: Secret) -> Line:
         self.password = password.reveal()
@@ -157,6 +159,16 @@ async def test_a_display_that_hangs_up_after_a_wrong_one_just_ends() -> None:
     screens.lines[0].say(b"")
     assert [data async for data in sent] == [b"\0\0\0\1"]
     assert screens.password == ""
+
+
+async def test_one_whose_process_is_gone_has_stopped_though_nobody_has_noticed_yet() -> None:
+    screens = Screens()
+    sent = displays(screens).attach("vm-1", Secret("one"), nothing())
+    assert await anext(sent) == ASKING
+    screens.gone = True
+    screens.lines[0].say(b"")
+    with pytest.raises(VmNotRunning):
+        await anext(sent)
 
 
 async def test_only_a_vm_that_runs_and_a_password_that_is_one_open_it() -> None:
