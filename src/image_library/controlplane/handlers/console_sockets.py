@@ -45,6 +45,7 @@ _CODES: dict[type[LibraryError], int] = {
     NodeUnreachable: 4503,
 }
 _BROKEN = 4500
+_DONE = 1000
 # A control frame has 125 bytes, of which the code takes two.
 _LONGEST_REASON = 123
 
@@ -73,11 +74,7 @@ class ConsoleSockets:
         # What is said of a socket that has gone already reaches nobody.
         with suppress(WebSocketDisconnect, RuntimeError):
             await _accept(socket)
-            refusal = await self._refusal(socket)
-            if refusal is None:
-                await socket.close()
-            else:
-                await socket.close(_CODES.get(type(refusal), _BROKEN), _reason(refusal))
+            await socket.close(*_ending(await self._refusal(socket)))
 
     async def _refusal(self, socket: WebSocket) -> LibraryError | None:
         """Serves it to its end, and says why it ended; None where a side left as one does."""
@@ -147,6 +144,12 @@ class _Said:
 async def _accept(socket: WebSocket) -> None:
     offered = socket.scope["subprotocols"]
     await socket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+
+
+def _ending(refusal: LibraryError | None) -> tuple[int, str]:
+    if refusal is None:
+        return _DONE, ""
+    return _CODES.get(type(refusal), _BROKEN), _reason(refusal)
 
 
 def _reason(error: LibraryError) -> str:
