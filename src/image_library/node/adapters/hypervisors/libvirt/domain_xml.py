@@ -165,7 +165,7 @@ def _devices(d: Definition) -> Iterator[ET.Element]:
     yield _node("emulator", d.emulator)
     yield _disk(d)
     yield _seed(d)
-    yield _node("controller", type_="usb", model="qemu-xhci")
+    yield _node("controller", type_="usb", model="none")
     yield _node(
         "serial",
         _node("source", path=f"{d.folder}/{places.SERIAL}", append="on"),
@@ -180,7 +180,7 @@ def _devices(d: Definition) -> Iterator[ET.Element]:
     yield _node("memballoon", model="none")
     screen = SCREENS[machine.architecture]
     for kind in screen.inputs:
-        yield _node("input", type_=kind, bus="usb")
+        yield _node("input", type_=kind, bus="virtio")
     yield _node("video", _node("model", type_=screen.video))
     # Nobody gets in by this one: its time was over before it began.
     yield graphics(NOTHING_OPENS, valid_to="2000-01-01T00:00:00")
