@@ -38,7 +38,7 @@ _PROCESSORS = {
 
 
 # A screen that every firmware and system can draw on without a driver of its own, and a pointer that is where
-# one points. A PC has a keyboard anyway. Not by USB: on busy hosts emulated guests stood still over it.
+# one points. A PC has a keyboard anyway. Not by USB, which held emulated guests up on busy hosts.
 DISPLAYS = {
     "x86_64": ("VGA", "virtio-tablet-pci"),
     "aarch64": ("ramfb", "virtio-keyboard-pci", "virtio-tablet-pci"),
