@@ -33,7 +33,7 @@ from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
-from image_library.node.hypervisors import driver_of
+from image_library.node.hypervisors import doors_of, driver_of
 from image_library.node.ports.vms import Hypervisor
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
@@ -227,12 +227,14 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     stack.callback(folders.close)
     driver = driver_of(world.settings, folders)
     hypervisor, window = driver.hypervisor, driver.window
+    doors = doors_of(world.settings, folders)
     table = JournaledVms(world.journal)
     records = VmRecords(journal=table, changes=world.changes)
     lives = VmLives(
         records=records,
         hypervisor=hypervisor,
         window=window,
+        doors=doors,
         clock=world.clock,
         host_boot_id=boot_id(),
     )
@@ -246,6 +248,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         seeds=SeedIso(),
         holds=world.holds,
         hypervisor=hypervisor,
+        doors=doors is not None,
     )
     vms = Vms(
         records=records,

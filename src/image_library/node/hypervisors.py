@@ -8,9 +8,10 @@ from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHyperv
 from image_library.node.adapters.hypervisors.libvirt.screens import LibvirtScreens
 from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.adapters.hypervisors.qemu.screens import QemuScreens
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
-from image_library.node.ports.vms import GuestScreens, GuestWindow, Hypervisor, VmFolders
+from image_library.node.ports.vms import GuestDoors, GuestScreens, GuestWindow, Hypervisor, VmFolders
 from image_library.node.settings import Settings
 
 
@@ -23,11 +24,11 @@ class Driver:
 
 def driver_of(settings: Settings, folders: VmFolders) -> Driver:
     """Nothing is started or connected to yet."""
+    accelerator, bridges = settings.accelerator, settings.bridges
     if settings.hypervisor == "libvirt":
-        return libvirt_driver(
-            LibvirtSettings(uri=settings.libvirt_uri, accelerator=settings.accelerator), folders
-        )
-    return qemu_driver(QemuSettings(accelerator=settings.accelerator), folders)
+        given = LibvirtSettings(uri=settings.libvirt_uri, accelerator=accelerator, bridges=bridges)
+        return libvirt_driver(given, folders)
+    return qemu_driver(QemuSettings(accelerator=accelerator, bridges=bridges), folders)
 
 
 def libvirt_driver(settings: LibvirtSettings, folders: VmFolders) -> Driver:
@@ -39,3 +40,8 @@ def libvirt_driver(settings: LibvirtSettings, folders: VmFolders) -> Driver:
 def qemu_driver(settings: QemuSettings, folders: VmFolders) -> Driver:
     hypervisor = QemuHypervisor(folders=folders, settings=settings)
     return Driver(hypervisor=hypervisor, window=QemuWindow(folders), screens=QemuScreens(hypervisor))
+
+
+def doors_of(settings: Settings, folders: VmFolders) -> GuestDoors | None:
+    """Where guests report to; None for libvirt, whose confinement of QEMU knows no such socket."""
+    return None if settings.hypervisor == "libvirt" else QemuDoors(folders)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from image_library.domain.bridges import trimmed
 from image_library.domain.errors import InvalidRequest, NotImplementedYet, PathOutside, printable
+from image_library.domain.guest_hardware import devices_for
 from image_library.domain.identity import valid_name
 from image_library.domain.machine import DiskOrder, Firmware, MachineOrder, valid_vm_id
 from image_library.domain.network_wish import MOST_CARDS
+from image_library.domain.os_info import OsFamily
+from image_library.domain.processors import cpu_model
 from image_library.domain.vm import (
     BootStage,
     CloudInitStatus,
@@ -13,6 +19,12 @@ from image_library.domain.vm import (
     PowerState,
     SeedDocuments,
     VmReport,
+)
+from image_library.wire.guest_report import (
+    failures_from_wire,
+    failures_to_wire,
+    guest_from_wire,
+    guest_to_wire,
 )
 from image_library.wire.times import time_from_wire, time_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
@@ -46,6 +58,10 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
             firmware=_FIRMWARE[order.firmware],
             architecture=order.architecture,
             tpm=order.tpm,
+            guest_os=order.guest_os,
+            devices=order.devices,
+            cpu_model=order.cpu_model,
+            cdroms=[pb.CdromSpec(id="drivers", digest=order.driver_digest)] if order.driver_digest else [],
             disks=[
                 pb.DiskSpec(
                     id="disk",
@@ -57,8 +73,8 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
                 )
             ],
             nics=[
-                pb.NicSpec(id=f"nic{number or ''}", mac_address=mac)
-                for number, mac in enumerate((order.mac_address, *order.more_mac_addresses))
+                pb.NicSpec(id=f"nic{number or ''}", mac_address=mac, bridge=bridge)
+                for number, (mac, bridge) in enumerate(_cards(order))
             ],
             cloud_init=pb.CloudInitConfig(
                 user_data=seed.user_data,
@@ -66,6 +82,7 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
                 network_config=seed.network_config,
                 vendor_data=seed.vendor_data,
                 datasource=seed.datasource.value,
+                phone_home=seed.phone_home,
             ),
         ),
     )
@@ -79,8 +96,6 @@ def machine_order_from_wire(message: pb.CreateVMOnNodeRequest, *, architecture: 
     """
     vm_id = valid_vm_id(message.vm_id)
     spec = message.spec or pb.VMSpec()
-    if spec.cdroms:
-        raise PathOutside("A VM gets no other disc than its own seed.", field="spec.cdroms")
     return MachineOrder(
         vm_id=vm_id,
         name=valid_name(message.name or vm_id),
@@ -91,9 +106,33 @@ def machine_order_from_wire(message: pb.CreateVMOnNodeRequest, *, architecture: 
         tpm=spec.tpm,
         mac_address=spec.nics[0].mac_address if spec.nics else "",
         more_mac_addresses=_more_macs(spec),
+        bridges=trimmed(nic.bridge for nic in spec.nics),
+        # Names of others mean nothing to a machine.
+        guest_os=spec.guest_os if spec.guest_os == OsFamily.WINDOWS.value else "",
+        devices=devices_for(spec.devices, OsFamily.UNKNOWN),
+        cpu_model=cpu_model(spec.cpu_model),
+        driver_digest=_drivers(spec),
         disk=_disk(spec),
         seed=_seed(spec.cloud_init or pb.CloudInitConfig(), vm_id),
     )
+
+
+def _cards(order: MachineOrder) -> Iterator[tuple[str, str]]:
+    """The address and the bridge of each."""
+    macs = (order.mac_address, *order.more_mac_addresses)
+    return zip(macs, (*order.bridges, *("" for _ in macs)), strict=False)
+
+
+def _drivers(spec: pb.VMSpec) -> str:
+    """The digest of the one disc beside the seed, empty where there is none."""
+    if not spec.cdroms:
+        return ""
+    [disc, *more] = spec.cdroms
+    if more or disc.iso_path or disc.bootable or not disc.digest:
+        raise PathOutside(
+            "A VM gets one disc beside its seed: a published ISO image, by its digest.", field="spec.cdroms"
+        )
+    return disc.digest
 
 
 def _firmware(spec: pb.VMSpec) -> Firmware:
@@ -124,9 +163,6 @@ def _more_macs(spec: pb.VMSpec) -> tuple[str, ...]:
     """Of all cards but the first."""
     if len(spec.nics) > MOST_CARDS:
         raise InvalidRequest(f"A VM has at most {MOST_CARDS} network cards.", field="spec.nics")
-    bridge = next((nic.bridge for nic in spec.nics if nic.bridge), "")
-    if bridge:
-        raise NotImplementedYet(f"This node does not attach VMs to bridges ('{printable(bridge)}').")
     more = tuple(nic.mac_address for nic in spec.nics[1:])
     if not all(more):
         raise InvalidRequest("Every further network card has a MAC address.", field="spec.nics.mac_address")
@@ -150,6 +186,7 @@ def _seed(config: pb.CloudInitConfig, vm_id: str) -> SeedDocuments:
         network_config=config.network_config,
         vendor_data=config.vendor_data,
         datasource=_datasource(config.datasource),
+        phone_home=config.phone_home,
     )
 
 
@@ -166,6 +203,8 @@ def vm_report_to_wire(report: VmReport) -> pb.VMStatusResponse:
         cloud_init_status=report.cloud_init.value,
         cloud_init_errors=list(report.cloud_init_errors),
         error_message=report.error_message,
+        guest=guest_to_wire(report.guest),
+        cloud_init_failures=failures_to_wire(report.failures),
     )
 
 
@@ -185,4 +224,6 @@ def vm_report_from_wire(message: pb.VMStatusResponse) -> VmReport:
         cloud_init=statuses.get(message.cloud_init_status, CloudInitStatus.UNKNOWN),
         cloud_init_errors=tuple(message.cloud_init_errors),
         error_message=message.error_message,
+        guest=guest_from_wire(message.guest),
+        failures=failures_from_wire(message.cloud_init_failures),
     )

@@ -39,6 +39,8 @@ from image_library.domain.errors.conversion import (
 )
 from image_library.domain.errors.machine import (
     BootTimeout,
+    BridgeDenied,
+    BridgeMissing,
     CloudInitFailed,
     DataDirBusy,
     FirmwareMissing,
@@ -48,6 +50,7 @@ from image_library.domain.errors.machine import (
     ImageFileMissing,
     JailedProgramDied,
     JailMissing,
+    ProcessorUnfit,
     StorageFull,
     StorageIo,
     StoreChanged,
@@ -166,6 +169,8 @@ __all__ = [
     "AmbiguousImage",
     "BadLength",
     "BootTimeout",
+    "BridgeDenied",
+    "BridgeMissing",
     "CatalogRollback",
     "CatalogStale",
     "CatalogUnsigned",
@@ -240,6 +245,7 @@ __all__ = [
     "PermissionDenied",
     "PortTaken",
     "PreflightFailed",
+    "ProcessorUnfit",
     "RedirectDenied",
     "RequestTooLarge",
     "SchemaTooNew",

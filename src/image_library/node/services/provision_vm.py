@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import structlog
 
+from image_library.domain.bridges import valid_bridge
 from image_library.domain.errors import (
     DiskTooSmall,
     InvalidRequest,
@@ -16,6 +19,7 @@ from image_library.domain.errors import (
     UnsupportedFeature,
     printable,
 )
+from image_library.domain.guest_door import TOKEN_BYTES, DoorLock, with_door
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import (
     GIB,
@@ -30,7 +34,8 @@ from image_library.domain.machine import (
     valid_mac,
     valid_size,
 )
-from image_library.domain.vm import BootStage, PowerState, VmReport
+from image_library.domain.secret import Secret
+from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
 from image_library.node.ports.vms import (
     DiskMaker,
     Hypervisor,
@@ -59,6 +64,7 @@ class ProvisionVm:
         seeds: SeedWriter,
         holds: ImageHolds,
         hypervisor: Hypervisor,
+        doors: bool,
     ) -> None:
         self._journal = journal
         self._images = images
@@ -68,25 +74,29 @@ class ProvisionVm:
         self._seeds = seeds
         self._holds = holds
         self._hypervisor = hypervisor
+        self._doors = doors
 
     async def make(self, order: MachineOrder) -> MachineRecord:
         """The VM's journal record, once its disk, its seed and the record itself are on disk.
 
         Raises:
-            InvalidRequest, PathOutside, DiskTooSmall: the order cannot be met.
+            InvalidRequest, PathOutside, DiskTooSmall, BridgeDenied, BridgeMissing: it cannot be met.
             ImageNotReady: the image is not on this node.
             HypervisorMissing, StorageFull, HypervisorFailed: the disk could not be made.
         """
         valid_size(order)
         valid_documents(order.seed)
         self._own_path_only(order)
-        async with self._backing(order.disk) as (backing, virtual_size):
-            return await self._made(order, backing, _disk_bytes(order.disk, virtual_size))
+        async with self._drivers(order) as drivers, self._backing(order.disk) as (backing, virtual_size):
+            disk_bytes = _disk_bytes(order.disk, virtual_size)
+            return await self._made(order, _machine(order, backing, disk_bytes, drivers))
 
-    async def _made(self, order: MachineOrder, backing: Backing, disk_bytes: int) -> MachineRecord:
-        machine = _machine(order, backing, disk_bytes)
+    async def _made(self, order: MachineOrder, machine: Machine) -> MachineRecord:
+        backing = machine.backing
+        seed, lock = self._seed(order, machine)
+        machine = replace(machine, door=bool(lock.token_digest))
         report = VmReport(vm_id=order.vm_id, name=order.name, state=PowerState.STOPPED, stage=BootStage.DISK)
-        record = MachineRecord(machine=machine, report=report)
+        record = MachineRecord(machine=machine, report=report, lock=lock)
         async with self._folder(order.vm_id) as folder:
             await self._disks.create_overlay(
                 f"{folder}/{OVERLAY_DISK}",
@@ -94,11 +104,18 @@ class ProvisionVm:
                 backing_format=backing.format,
                 size_bytes=machine.disk_bytes,
             )
-            await self._seeds.write(folder, order.seed)
+            await self._seeds.write(folder, seed)
             await self._hypervisor.define(machine)
             await self._journal.save(record)
         log.info("vm_made", vm_id=order.vm_id, digest=backing.digest, disk_bytes=machine.disk_bytes)
         return record
+
+    def _seed(self, order: MachineOrder, machine: Machine) -> tuple[SeedDocuments, DoorLock]:
+        """What goes on its disk of documents: with a new token where its guest shall report."""
+        if not (self._doors and order.seed.phone_home and not machine.cards[0].bridge):
+            return order.seed, DoorLock()
+        token = Secret(secrets.token_urlsafe(TOKEN_BYTES))
+        return with_door(order.seed, token), DoorLock.of(token)
 
     @asynccontextmanager
     async def _folder(self, vm_id: str) -> AsyncGenerator[str]:
@@ -124,6 +141,22 @@ class ProvisionVm:
                 remedy="Leave the path out; the node makes the disk in the VM's own folder.",
                 field="spec.disks.path",
             )
+
+    @asynccontextmanager
+    async def _drivers(self, order: MachineOrder) -> AsyncGenerator[Backing | None]:
+        """The disc with drivers, where there is to be one; meanwhile it is not removed."""
+        if not order.driver_digest:
+            yield None
+            return
+        with self._holds.hold(order.driver_digest):
+            image = await self._images.find(order.driver_digest)
+            if image.facts.format is not ImageFormat.ISO:
+                raise InvalidRequest(
+                    f"A disc with drivers is an ISO image, not {image.facts.format.value}.",
+                    remedy="Name one, such as virtio-win.iso once it is imported.",
+                    field="spec.driver_iso",
+                )
+            yield Backing(path=image.blob_path, format=ImageFormat.RAW, digest=image.digest)
 
     @asynccontextmanager
     async def _backing(self, disk: DiskOrder) -> AsyncGenerator[tuple[Backing, int]]:
@@ -177,7 +210,7 @@ def _gib(size: int) -> str:
     return f"{-(-size * 100 // GIB) / 100:g}"
 
 
-def _machine(order: MachineOrder, backing: Backing, disk_bytes: int) -> Machine:
+def _machine(order: MachineOrder, backing: Backing, disk_bytes: int, drivers: Backing | None) -> Machine:
     return Machine(
         vm_id=order.vm_id,
         name=order.name,
@@ -187,7 +220,12 @@ def _machine(order: MachineOrder, backing: Backing, disk_bytes: int) -> Machine:
         firmware=order.firmware,
         mac_address=valid_mac(order.mac_address) if order.mac_address else mac_for(order.vm_id),
         more_mac_addresses=tuple(map(valid_mac, order.more_mac_addresses)),
+        bridges=tuple(valid_bridge(bridge) if bridge else "" for bridge in order.bridges),
         tpm=order.tpm,
+        guest_os=order.guest_os,
+        devices=order.devices,
+        cpu_model=order.cpu_model,
+        drivers=drivers,
         disk_bytes=disk_bytes,
         backing=backing,
     )

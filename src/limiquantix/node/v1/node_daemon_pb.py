@@ -15,12 +15,14 @@ from protobuf import Enum, Message
 from protobuf._codegen import file_desc
 from protobuf.wkt.google.protobuf import empty_pb, timestamp_pb
 
+from ...compute.v1 import guest_pb
 from ...storage.v1 import facts_pb, image_pb, trust_pb
 
 if TYPE_CHECKING:
     from protobuf import DescFile
     from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
+    from ...compute.v1.guest_pb import GuestReport, ModuleFailure
     from ...storage.v1.facts_pb import GuestFacts
     from ...storage.v1.image_pb import GarbageItem
     from ...storage.v1.trust_pb import ConvertedFrom, TrustEvidence, TrustLevel
@@ -1504,7 +1506,7 @@ class CreateVMOnNodeResponse(Message[_CreateVMOnNodeResponseFields]):
         created: bool
         message: str
 
-_VMSpecFields: TypeAlias = Literal["cpu_cores", "memory_mib", "firmware", "disks", "nics", "cdroms", "cloud_init", "guest_os", "architecture", "tpm"]
+_VMSpecFields: TypeAlias = Literal["cpu_cores", "memory_mib", "firmware", "disks", "nics", "cdroms", "cloud_init", "guest_os", "architecture", "tpm", "devices", "cpu_model"]
 
 class VMSpec(Message[_VMSpecFields]):
     """
@@ -1557,9 +1559,21 @@ class VMSpec(Message[_VMSpecFields]):
             ```proto
             bool tpm = 110;
             ```
+        devices:
+            "virtio" (also when empty) or "emulated".
+
+            ```proto
+            string devices = 250;
+            ```
+        cpu_model:
+            "host", "max", "x86-64-v2" or "x86-64-v3"; empty: the node's choice.
+
+            ```proto
+            string cpu_model = 251;
+            ```
     """
 
-    __slots__ = ("cpu_cores", "memory_mib", "firmware", "disks", "nics", "cdroms", "cloud_init", "guest_os", "architecture", "tpm")
+    __slots__ = ("cpu_cores", "memory_mib", "firmware", "disks", "nics", "cdroms", "cloud_init", "guest_os", "architecture", "tpm", "devices", "cpu_model")
 
     if TYPE_CHECKING:
 
@@ -1576,6 +1590,8 @@ class VMSpec(Message[_VMSpecFields]):
             guest_os: str = "",
             architecture: str = "",
             tpm: bool = False,
+            devices: str = "",
+            cpu_model: str = "",
         ) -> None:
             pass
 
@@ -1589,8 +1605,10 @@ class VMSpec(Message[_VMSpecFields]):
         guest_os: str
         architecture: str
         tpm: bool
+        devices: str
+        cpu_model: str
 
-_CloudInitConfigFields: TypeAlias = Literal["user_data", "meta_data", "network_config", "vendor_data", "datasource"]
+_CloudInitConfigFields: TypeAlias = Literal["user_data", "meta_data", "network_config", "vendor_data", "datasource", "phone_home"]
 
 class CloudInitConfig(Message[_CloudInitConfigFields]):
     """
@@ -1623,9 +1641,15 @@ class CloudInitConfig(Message[_CloudInitConfigFields]):
             ```proto
             string datasource = 100;
             ```
+        phone_home:
+            The guest shall report to its node: the node adds how to its vendor-data, where it has a door for that.
+
+            ```proto
+            bool phone_home = 240;
+            ```
     """
 
-    __slots__ = ("user_data", "meta_data", "network_config", "vendor_data", "datasource")
+    __slots__ = ("user_data", "meta_data", "network_config", "vendor_data", "datasource", "phone_home")
 
     if TYPE_CHECKING:
 
@@ -1637,6 +1661,7 @@ class CloudInitConfig(Message[_CloudInitConfigFields]):
             network_config: str = "",
             vendor_data: str = "",
             datasource: str = "",
+            phone_home: bool = False,
         ) -> None:
             pass
 
@@ -1645,6 +1670,7 @@ class CloudInitConfig(Message[_CloudInitConfigFields]):
         network_config: str
         vendor_data: str
         datasource: str
+        phone_home: bool
 
 _DiskSpecFields: TypeAlias = Literal["id", "path", "size_gib", "bus", "format", "readonly", "bootable", "backing_file", "pool_id", "backing_digest"]
 
@@ -1782,7 +1808,7 @@ class NicSpec(Message[_NicSpecFields]):
         bridge: str
         network: str
 
-_CdromSpecFields: TypeAlias = Literal["id", "iso_path", "bootable"]
+_CdromSpecFields: TypeAlias = Literal["id", "iso_path", "bootable", "digest"]
 
 class CdromSpec(Message[_CdromSpecFields]):
     """
@@ -1796,6 +1822,8 @@ class CdromSpec(Message[_CdromSpecFields]):
             string id = 1;
             ```
         iso_path:
+            Not taken; digest is the only way.
+
             ```proto
             string iso_path = 2;
             ```
@@ -1803,9 +1831,15 @@ class CdromSpec(Message[_CdromSpecFields]):
             ```proto
             bool bootable = 3;
             ```
+        digest:
+            "sha256:HEX" of a published ISO image of this node.
+
+            ```proto
+            string digest = 250;
+            ```
     """
 
-    __slots__ = ("id", "iso_path", "bootable")
+    __slots__ = ("id", "iso_path", "bootable", "digest")
 
     if TYPE_CHECKING:
 
@@ -1815,12 +1849,14 @@ class CdromSpec(Message[_CdromSpecFields]):
             id: str = "",
             iso_path: str = "",
             bootable: bool = False,
+            digest: str = "",
         ) -> None:
             pass
 
         id: str
         iso_path: str
         bootable: bool
+        digest: str
 
 _VMIdRequestFields: TypeAlias = Literal["vm_id"]
 
@@ -1884,7 +1920,7 @@ class StopVMRequest(Message[_StopVMRequestFields]):
         vm_id: str
         timeout_seconds: int
 
-_VMStatusResponseFields: TypeAlias = Literal["vm_id", "name", "state", "started_at", "stage", "ssh_host", "ssh_port", "ip_addresses", "cloud_init_status", "cloud_init_errors", "error_message"]
+_VMStatusResponseFields: TypeAlias = Literal["vm_id", "name", "state", "started_at", "stage", "ssh_host", "ssh_port", "ip_addresses", "cloud_init_status", "cloud_init_errors", "error_message", "guest", "cloud_init_failures"]
 
 class VMStatusResponse(Message[_VMStatusResponseFields]):
     """
@@ -1941,9 +1977,17 @@ class VMStatusResponse(Message[_VMStatusResponseFields]):
             ```proto
             string error_message = 106;
             ```
+        guest:
+            ```proto
+            optional limiquantix.compute.v1.GuestReport guest = 240;
+            ```
+        cloud_init_failures:
+            ```proto
+            repeated limiquantix.compute.v1.ModuleFailure cloud_init_failures = 241;
+            ```
     """
 
-    __slots__ = ("vm_id", "name", "state", "started_at", "stage", "ssh_host", "ssh_port", "ip_addresses", "cloud_init_status", "cloud_init_errors", "error_message")
+    __slots__ = ("vm_id", "name", "state", "started_at", "stage", "ssh_host", "ssh_port", "ip_addresses", "cloud_init_status", "cloud_init_errors", "error_message", "guest", "cloud_init_failures")
 
     if TYPE_CHECKING:
 
@@ -1961,6 +2005,8 @@ class VMStatusResponse(Message[_VMStatusResponseFields]):
             cloud_init_status: str = "",
             cloud_init_errors: list[str] | None = None,
             error_message: str = "",
+            guest: GuestReport | None = None,
+            cloud_init_failures: list[ModuleFailure] | None = None,
         ) -> None:
             pass
 
@@ -1975,6 +2021,8 @@ class VMStatusResponse(Message[_VMStatusResponseFields]):
         cloud_init_status: str
         cloud_init_errors: list[str]
         error_message: str
+        guest: GuestReport | None
+        cloud_init_failures: list[ModuleFailure]
 
 _ListVMsOnNodeResponseFields: TypeAlias = Literal["vms"]
 
@@ -2344,10 +2392,11 @@ class ConsoleKind(Enum):
 
 
 _DESC = file_desc(
-    b'\n%limiquantix/node/v1/node_daemon.proto\x12\x13limiquantix.node.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a"limiquantix/storage/v1/facts.proto\x1a"limiquantix/storage/v1/image.proto\x1a"limiquantix/storage/v1/trust.proto"I\n\x13HealthCheckResponse\x12\x18\n\x07healthy\x18\x01 \x01(\x08R\x07healthy\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version"\x97\x02\n\x13GetNodeInfoResponse\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x04 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x05 \x01(\tR\x07version\x12\x19\n\x08store_id\x18\x06 \x01(\tR\x07storeId\x12&\n\x0fdisk_used_bytes\x18\x07 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x08 \x01(\x04R\x0ediskTotalBytes"\x81\x05\n\x1aDownloadImageOnNodeRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x10\n\x03url\x18\x03 \x01(\tR\x03url\x12\x1d\n\ntarget_dir\x18\x04 \x01(\tR\ttargetDir\x12\x1a\n\x08filename\x18\x05 \x01(\tR\x08filename\x12\x1a\n\x08checksum\x18\x06 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x07 \x01(\tR\x0cchecksumType\x12!\n\x0cchecksum_url\x18d \x01(\tR\x0bchecksumUrl\x12\x16\n\x06format\x18e \x01(\tR\x06format\x12\x1e\n\nunverified\x18f \x01(\x08R\nunverified\x12%\n\x0elibrary_digest\x18g \x01(\tR\rlibraryDigest\x12\x1a\n\x08received\x18h \x01(\x08R\x08received\x12\'\n\x0fchecksum_source\x18i \x01(\tR\x0echecksumSource\x12\x1d\n\nsize_bytes\x18j \x01(\x04R\tsizeBytes\x12B\n\tsignature\x18k \x01(\x0b2$.limiquantix.node.v1.SignatureSourceR\tsignature\x12#\n\rtarget_format\x18x \x01(\tR\x0ctargetFormat\x12-\n\x12target_compression\x18y \x01(\tR\x11targetCompression\x12%\n\x0econvert_digest\x18z \x01(\tR\rconvertDigest"l\n\x0fSignatureSource\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x123\n\x04keys\x18\x03 \x03(\x0b2\x1f.limiquantix.node.v1.SigningKeyR\x04keys"\x9b\x01\n\nSigningKey\x12 \n\x0bfingerprint\x18\x01 \x01(\tR\x0bfingerprint\x12\x18\n\x07armored\x18\x02 \x01(\tR\x07armored\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12\x18\n\x07expires\x18\x04 \x01(\tR\x07expires\x12!\n\x0cprimary_only\x18\x05 \x01(\x08R\x0bprimaryOnly"\xdd\x08\n\x10DownloadProgress\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12D\n\x06status\x18\x03 \x01(\x0e2,.limiquantix.node.v1.DownloadProgress.StatusR\x06status\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12)\n\x10bytes_downloaded\x18\x05 \x01(\x04R\x0fbytesDownloaded\x12\x1f\n\x0bbytes_total\x18\x06 \x01(\x04R\nbytesTotal\x12%\n\x0edownload_speed\x18\x07 \x01(\x04R\rdownloadSpeed\x12\x1f\n\x0beta_seconds\x18\x08 \x01(\rR\netaSeconds\x12\x12\n\x04path\x18\t \x01(\tR\x04path\x12\x14\n\x05error\x18\n \x01(\tR\x05error\x12\x1d\n\nerror_code\x18d \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18e \x01(\tR\x0berrorRemedy\x12\x14\n\x05stage\x18f \x01(\tR\x05stage\x12\x1f\n\x0bwaiting_for\x18g \x01(\tR\nwaitingFor\x12\x16\n\x06digest\x18h \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18i \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18j \x01(\x04R\x10virtualSizeBytes\x12\x16\n\x06format\x18k \x01(\tR\x06format\x12A\n\x08evidence\x18l \x01(\x0b2%.limiquantix.storage.v1.TrustEvidenceR\x08evidence\x128\n\x05found\x18m \x01(\x0b2".limiquantix.storage.v1.GuestFactsR\x05found\x12\x18\n\x07attempt\x18n \x01(\rR\x07attempt\x12\x1a\n\x08attempts\x18o \x01(\rR\x08attempts\x12:\n\x0bnext_try_at\x18p \x01(\x0b2\x1a.google.protobuf.TimestampR\tnextTryAt\x12L\n\x0econverted_from\x18x \x01(\x0b2%.limiquantix.storage.v1.ConvertedFromR\rconvertedFrom"\xb4\x01\n\x06Status\x12\x12\n\x0eSTATUS_UNKNOWN\x10\x00\x12\x12\n\x0eSTATUS_PENDING\x10\x01\x12\x16\n\x12STATUS_DOWNLOADING\x10\x02\x12\x14\n\x10STATUS_VERIFYING\x10\x03\x12\x15\n\x11STATUS_CONVERTING\x10\x04\x12\x14\n\x10STATUS_COMPLETED\x10\x05\x12\x11\n\rSTATUS_FAILED\x10\x06\x12\x14\n\x10STATUS_CANCELLED\x10\x07"n\n\x11OpenUploadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12#\n\rchecksum_type\x18\x03 \x01(\tR\x0cchecksumType"[\n\x0bUploadState\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes"P\n\x0bUploadChunk\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data"X\n\x10AdoptFileRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path"2\n\x18VerifyImageOnNodeRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest"h\n\x0eVerifyProgress\x12\x1d\n\nbytes_done\x18\x01 \x01(\x04R\tbytesDone\x12\x1f\n\x0bbytes_total\x18\x02 \x01(\x04R\nbytesTotal\x12\x16\n\x06result\x18\x03 \x01(\tR\x06result"Z\n\x10ReadImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06length\x18\x03 \x01(\x04R\x06length" \n\nImageChunk\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data"\x8a\x02\n\x13AskPublisherRequest\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12#\n\rchecksum_type\x18\x02 \x01(\tR\x0cchecksumType\x12!\n\x0cchecksum_url\x18\x03 \x01(\tR\x0bchecksumUrl\x12\x1a\n\x08checksum\x18\x04 \x01(\tR\x08checksum\x129\n\x05index\x18\x05 \x01(\x0b2#.limiquantix.node.v1.PublisherIndexR\x05index\x12B\n\tsignature\x18\x06 \x01(\x0b2$.limiquantix.node.v1.SignatureSourceR\tsignature"\x98\x01\n\x0ePublisherIndex\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x18\n\x07release\x18\x03 \x01(\tR\x07release\x12\x18\n\x07product\x18\x04 \x01(\tR\x07product\x12\x12\n\x04item\x18\x05 \x01(\tR\x04item\x12\x14\n\x05leads\x18\x06 \x01(\x08R\x05leads"\xac\x02\n\x14AskPublisherResponse\x12#\n\rchecksum_type\x18\x01 \x01(\tR\x0cchecksumType\x12\x1a\n\x08checksum\x18\x02 \x01(\tR\x08checksum\x128\n\x05trust\x18\x03 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12\x16\n\x06source\x18\x04 \x01(\tR\x06source\x12\x10\n\x03url\x18\x05 \x01(\tR\x03url\x12?\n\x07release\x18\x06 \x01(\x0b2%.limiquantix.node.v1.PublisherReleaseR\x07release\x12\x12\n\x04note\x18\x07 \x01(\tR\x04note\x12\x1a\n\x08complete\x18\x08 \x01(\x08R\x08complete"a\n\x10PublisherRelease\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x1c\n\tpublished\x18\x03 \x01(\tR\tpublished"I\n\x14ReadSmallFileRequest\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1f\n\x0blimit_bytes\x18\x02 \x01(\rR\nlimitBytes"1\n\x15ReadSmallFileResponse\x12\x18\n\x07content\x18\x01 \x01(\x0cR\x07content"w\n\x1bCollectGarbageOnNodeRequest\x12\x17\n\x07dry_run\x18\x01 \x01(\x08R\x06dryRun\x12#\n\rknown_digests\x18\x02 \x03(\tR\x0cknownDigests\x12\x1a\n\x08complete\x18\x03 \x01(\x08R\x08complete"Y\n\x1cCollectGarbageOnNodeResponse\x129\n\x05items\x18\x01 \x03(\x0b2#.limiquantix.storage.v1.GarbageItemR\x05items"1\n\x18GetDownloadStatusRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId".\n\x15CancelDownloadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId",\n\x12RemoveImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest"\xfc\x01\n\x15CreateVMOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12/\n\x04spec\x18\x03 \x01(\x0b2\x1b.limiquantix.node.v1.VMSpecR\x04spec\x12N\n\x06labels\x18\x04 \x03(\x0b26.limiquantix.node.v1.CreateVMOnNodeRequest.LabelsEntryR\x06labels\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"a\n\x16CreateVMOnNodeResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message"\xb4\x03\n\x06VMSpec\x12\x1b\n\tcpu_cores\x18\x01 \x01(\rR\x08cpuCores\x12\x1d\n\nmemory_mib\x18\x04 \x01(\x04R\tmemoryMib\x129\n\x08firmware\x18\x06 \x01(\x0e2\x1d.limiquantix.node.v1.FirmwareR\x08firmware\x123\n\x05disks\x18\x08 \x03(\x0b2\x1d.limiquantix.node.v1.DiskSpecR\x05disks\x120\n\x04nics\x18\t \x03(\x0b2\x1c.limiquantix.node.v1.NicSpecR\x04nics\x126\n\x06cdroms\x18\n \x03(\x0b2\x1e.limiquantix.node.v1.CdromSpecR\x06cdroms\x12C\n\ncloud_init\x18\x0c \x01(\x0b2$.limiquantix.node.v1.CloudInitConfigR\tcloudInit\x12\x19\n\x08guest_os\x18\r \x01(\tR\x07guestOs\x12"\n\x0carchitecture\x18d \x01(\tR\x0carchitecture\x12\x10\n\x03tpm\x18n \x01(\x08R\x03tpm"\xb3\x01\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12\x1e\n\ndatasource\x18d \x01(\tR\ndatasource"\xcd\x02\n\x08DiskSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x19\n\x08size_gib\x18\x03 \x01(\x04R\x07sizeGib\x12.\n\x03bus\x18\x04 \x01(\x0e2\x1c.limiquantix.node.v1.DiskBusR\x03bus\x127\n\x06format\x18\x05 \x01(\x0e2\x1f.limiquantix.node.v1.DiskFormatR\x06format\x12\x1a\n\x08readonly\x18\x06 \x01(\x08R\x08readonly\x12\x1a\n\x08bootable\x18\x07 \x01(\x08R\x08bootable\x12!\n\x0cbacking_file\x18\n \x01(\tR\x0bbackingFile\x12\x17\n\x07pool_id\x18\x0b \x01(\tR\x06poolId\x12%\n\x0ebacking_digest\x18d \x01(\tR\rbackingDigest"l\n\x07NicSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n\x0bmac_address\x18\x02 \x01(\tR\nmacAddress\x12\x16\n\x06bridge\x18\x03 \x01(\tR\x06bridge\x12\x18\n\x07network\x18\x04 \x01(\tR\x07network"R\n\tCdromSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n\x08iso_path\x18\x02 \x01(\tR\x07isoPath\x12\x1a\n\x08bootable\x18\x03 \x01(\x08R\x08bootable""\n\x0bVMIdRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"M\n\rStopVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\'\n\x0ftimeout_seconds\x18\x02 \x01(\rR\x0etimeoutSeconds"\x99\x03\n\x10VMStatusResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x125\n\x05state\x18\x03 \x01(\x0e2\x1f.limiquantix.node.v1.PowerStateR\x05state\x129\n\nstarted_at\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18g \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18j \x01(\tR\x0cerrorMessage"P\n\x15ListVMsOnNodeResponse\x127\n\x03vms\x18\x01 \x03(\x0b2%.limiquantix.node.v1.VMStatusResponseR\x03vms"_\n\x18ReadConsoleOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow":\n\x0cConsoleChunk\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data"\x8a\x01\n\x0cConsoleInput\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x124\n\x04kind\x18\x02 \x01(\x0e2 .limiquantix.node.v1.ConsoleKindR\x04kind\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data\x12\x1b\n\x08password\x18\xe6\x01 \x01(\tR\x08password"#\n\rConsoleOutput\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data"T\n\x10ScreenshotOnNode\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data\x12\x14\n\x05width\x18\x02 \x01(\rR\x05width\x12\x16\n\x06height\x18\x03 \x01(\rR\x06height*O\n\x08Firmware\x12\x11\n\rFIRMWARE_BIOS\x10\x00\x12\x11\n\rFIRMWARE_UEFI\x10\x01\x12\x1d\n\x19FIRMWARE_UEFI_SECURE_BOOT\x10d*8\n\nDiskFormat\x12\x15\n\x11DISK_FORMAT_QCOW2\x10\x00\x12\x13\n\x0fDISK_FORMAT_RAW\x10\x01*V\n\x07DiskBus\x12\x13\n\x0fDISK_BUS_VIRTIO\x10\x00\x12\x11\n\rDISK_BUS_SCSI\x10\x01\x12\x11\n\rDISK_BUS_SATA\x10\x02\x12\x10\n\x0cDISK_BUS_IDE\x10\x03*\xa3\x01\n\nPowerState\x12\x17\n\x13POWER_STATE_UNKNOWN\x10\x00\x12\x17\n\x13POWER_STATE_RUNNING\x10\x01\x12\x17\n\x13POWER_STATE_STOPPED\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03\x12\x19\n\x15POWER_STATE_SUSPENDED\x10\x04\x12\x17\n\x13POWER_STATE_CRASHED\x10\x05*^\n\x0bConsoleKind\x12\x1c\n\x18CONSOLE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13CONSOLE_KIND_SERIAL\x10\x01\x12\x18\n\x14CONSOLE_KIND_DISPLAY\x10\x022\xbd\x14\n\x11NodeDaemonService\x12O\n\x0bHealthCheck\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.HealthCheckResponse\x12O\n\x0bGetNodeInfo\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.GetNodeInfoResponse\x12c\n\x08CreateVM\x12*.limiquantix.node.v1.CreateVMOnNodeRequest\x1a+.limiquantix.node.v1.CreateVMOnNodeResponse\x12C\n\x07StartVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x06StopVM\x12".limiquantix.node.v1.StopVMRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bForceStopVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08RebootVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08DeleteVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12V\n\x0bGetVMStatus\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse\x12M\n\x07ListVMs\x12\x16.google.protobuf.Empty\x1a*.limiquantix.node.v1.ListVMsOnNodeResponse\x12i\n\rDownloadImage\x12/.limiquantix.node.v1.DownloadImageOnNodeRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12i\n\x11GetDownloadStatus\x12-.limiquantix.node.v1.GetDownloadStatusRequest\x1a%.limiquantix.node.v1.DownloadProgress\x12T\n\x0eCancelDownload\x12*.limiquantix.node.v1.CancelDownloadRequest\x1a\x16.google.protobuf.Empty\x12V\n\nOpenUpload\x12&.limiquantix.node.v1.OpenUploadRequest\x1a .limiquantix.node.v1.UploadState\x12S\n\x0bWriteUpload\x12 .limiquantix.node.v1.UploadChunk\x1a .limiquantix.node.v1.UploadState(\x01\x12[\n\tAdoptFile\x12%.limiquantix.node.v1.AdoptFileRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12U\n\tReadImage\x12%.limiquantix.node.v1.ReadImageRequest\x1a\x1f.limiquantix.node.v1.ImageChunk0\x01\x12c\n\x0cAskPublisher\x12(.limiquantix.node.v1.AskPublisherRequest\x1a).limiquantix.node.v1.AskPublisherResponse\x12f\n\rReadSmallFile\x12).limiquantix.node.v1.ReadSmallFileRequest\x1a*.limiquantix.node.v1.ReadSmallFileResponse\x12E\n\tFlattenVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12=\n\x0bResumeStore\x12\x16.google.protobuf.Empty\x1a\x16.google.protobuf.Empty\x12u\n\x0eCollectGarbage\x120.limiquantix.node.v1.CollectGarbageOnNodeRequest\x1a1.limiquantix.node.v1.CollectGarbageOnNodeResponse\x12c\n\x0bVerifyImage\x12-.limiquantix.node.v1.VerifyImageOnNodeRequest\x1a#.limiquantix.node.v1.VerifyProgress0\x01\x12T\n\nScanImages\x12\x16.google.protobuf.Empty\x1a..limiquantix.storage.v1.ScanLocalImagesRequest\x12N\n\x0bRemoveImage\x12\'.limiquantix.node.v1.RemoveImageRequest\x1a\x16.google.protobuf.Empty\x12T\n\x07WatchVM\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse0\x01\x12a\n\x0bReadConsole\x12-.limiquantix.node.v1.ReadConsoleOnNodeRequest\x1a!.limiquantix.node.v1.ConsoleChunk0\x01\x12Z\n\rAttachConsole\x12!.limiquantix.node.v1.ConsoleInput\x1a".limiquantix.node.v1.ConsoleOutput(\x010\x01\x12H\n\x0cCheckDisplay\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12Y\n\x0eTakeScreenshot\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.ScreenshotOnNodeb\x06proto3',
+    b'\n%limiquantix/node/v1/node_daemon.proto\x12\x13limiquantix.node.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a"limiquantix/compute/v1/guest.proto\x1a"limiquantix/storage/v1/facts.proto\x1a"limiquantix/storage/v1/image.proto\x1a"limiquantix/storage/v1/trust.proto"I\n\x13HealthCheckResponse\x12\x18\n\x07healthy\x18\x01 \x01(\x08R\x07healthy\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version"\x97\x02\n\x13GetNodeInfoResponse\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12\x1a\n\x08hostname\x18\x02 \x01(\tR\x08hostname\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12 \n\x0baccelerator\x18\x04 \x01(\tR\x0baccelerator\x12\x18\n\x07version\x18\x05 \x01(\tR\x07version\x12\x19\n\x08store_id\x18\x06 \x01(\tR\x07storeId\x12&\n\x0fdisk_used_bytes\x18\x07 \x01(\x04R\rdiskUsedBytes\x12(\n\x10disk_total_bytes\x18\x08 \x01(\x04R\x0ediskTotalBytes"\x81\x05\n\x1aDownloadImageOnNodeRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x10\n\x03url\x18\x03 \x01(\tR\x03url\x12\x1d\n\ntarget_dir\x18\x04 \x01(\tR\ttargetDir\x12\x1a\n\x08filename\x18\x05 \x01(\tR\x08filename\x12\x1a\n\x08checksum\x18\x06 \x01(\tR\x08checksum\x12#\n\rchecksum_type\x18\x07 \x01(\tR\x0cchecksumType\x12!\n\x0cchecksum_url\x18d \x01(\tR\x0bchecksumUrl\x12\x16\n\x06format\x18e \x01(\tR\x06format\x12\x1e\n\nunverified\x18f \x01(\x08R\nunverified\x12%\n\x0elibrary_digest\x18g \x01(\tR\rlibraryDigest\x12\x1a\n\x08received\x18h \x01(\x08R\x08received\x12\'\n\x0fchecksum_source\x18i \x01(\tR\x0echecksumSource\x12\x1d\n\nsize_bytes\x18j \x01(\x04R\tsizeBytes\x12B\n\tsignature\x18k \x01(\x0b2$.limiquantix.node.v1.SignatureSourceR\tsignature\x12#\n\rtarget_format\x18x \x01(\tR\x0ctargetFormat\x12-\n\x12target_compression\x18y \x01(\tR\x11targetCompression\x12%\n\x0econvert_digest\x18z \x01(\tR\rconvertDigest"l\n\x0fSignatureSource\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x123\n\x04keys\x18\x03 \x03(\x0b2\x1f.limiquantix.node.v1.SigningKeyR\x04keys"\x9b\x01\n\nSigningKey\x12 \n\x0bfingerprint\x18\x01 \x01(\tR\x0bfingerprint\x12\x18\n\x07armored\x18\x02 \x01(\tR\x07armored\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12\x18\n\x07expires\x18\x04 \x01(\tR\x07expires\x12!\n\x0cprimary_only\x18\x05 \x01(\x08R\x0bprimaryOnly"\xdd\x08\n\x10DownloadProgress\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12D\n\x06status\x18\x03 \x01(\x0e2,.limiquantix.node.v1.DownloadProgress.StatusR\x06status\x12)\n\x10progress_percent\x18\x04 \x01(\rR\x0fprogressPercent\x12)\n\x10bytes_downloaded\x18\x05 \x01(\x04R\x0fbytesDownloaded\x12\x1f\n\x0bbytes_total\x18\x06 \x01(\x04R\nbytesTotal\x12%\n\x0edownload_speed\x18\x07 \x01(\x04R\rdownloadSpeed\x12\x1f\n\x0beta_seconds\x18\x08 \x01(\rR\netaSeconds\x12\x12\n\x04path\x18\t \x01(\tR\x04path\x12\x14\n\x05error\x18\n \x01(\tR\x05error\x12\x1d\n\nerror_code\x18d \x01(\tR\terrorCode\x12!\n\x0cerror_remedy\x18e \x01(\tR\x0berrorRemedy\x12\x14\n\x05stage\x18f \x01(\tR\x05stage\x12\x1f\n\x0bwaiting_for\x18g \x01(\tR\nwaitingFor\x12\x16\n\x06digest\x18h \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18i \x01(\x04R\tsizeBytes\x12,\n\x12virtual_size_bytes\x18j \x01(\x04R\x10virtualSizeBytes\x12\x16\n\x06format\x18k \x01(\tR\x06format\x12A\n\x08evidence\x18l \x01(\x0b2%.limiquantix.storage.v1.TrustEvidenceR\x08evidence\x128\n\x05found\x18m \x01(\x0b2".limiquantix.storage.v1.GuestFactsR\x05found\x12\x18\n\x07attempt\x18n \x01(\rR\x07attempt\x12\x1a\n\x08attempts\x18o \x01(\rR\x08attempts\x12:\n\x0bnext_try_at\x18p \x01(\x0b2\x1a.google.protobuf.TimestampR\tnextTryAt\x12L\n\x0econverted_from\x18x \x01(\x0b2%.limiquantix.storage.v1.ConvertedFromR\rconvertedFrom"\xb4\x01\n\x06Status\x12\x12\n\x0eSTATUS_UNKNOWN\x10\x00\x12\x12\n\x0eSTATUS_PENDING\x10\x01\x12\x16\n\x12STATUS_DOWNLOADING\x10\x02\x12\x14\n\x10STATUS_VERIFYING\x10\x03\x12\x15\n\x11STATUS_CONVERTING\x10\x04\x12\x14\n\x10STATUS_COMPLETED\x10\x05\x12\x11\n\rSTATUS_FAILED\x10\x06\x12\x14\n\x10STATUS_CANCELLED\x10\x07"n\n\x11OpenUploadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12#\n\rchecksum_type\x18\x03 \x01(\tR\x0cchecksumType"[\n\x0bUploadState\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes"P\n\x0bUploadChunk\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data"X\n\x10AdoptFileRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n\x08image_id\x18\x02 \x01(\tR\x07imageId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path"2\n\x18VerifyImageOnNodeRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest"h\n\x0eVerifyProgress\x12\x1d\n\nbytes_done\x18\x01 \x01(\x04R\tbytesDone\x12\x1f\n\x0bbytes_total\x18\x02 \x01(\x04R\nbytesTotal\x12\x16\n\x06result\x18\x03 \x01(\tR\x06result"Z\n\x10ReadImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06length\x18\x03 \x01(\x04R\x06length" \n\nImageChunk\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data"\x8a\x02\n\x13AskPublisherRequest\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12#\n\rchecksum_type\x18\x02 \x01(\tR\x0cchecksumType\x12!\n\x0cchecksum_url\x18\x03 \x01(\tR\x0bchecksumUrl\x12\x1a\n\x08checksum\x18\x04 \x01(\tR\x08checksum\x129\n\x05index\x18\x05 \x01(\x0b2#.limiquantix.node.v1.PublisherIndexR\x05index\x12B\n\tsignature\x18\x06 \x01(\x0b2$.limiquantix.node.v1.SignatureSourceR\tsignature"\x98\x01\n\x0ePublisherIndex\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x18\n\x07release\x18\x03 \x01(\tR\x07release\x12\x18\n\x07product\x18\x04 \x01(\tR\x07product\x12\x12\n\x04item\x18\x05 \x01(\tR\x04item\x12\x14\n\x05leads\x18\x06 \x01(\x08R\x05leads"\xac\x02\n\x14AskPublisherResponse\x12#\n\rchecksum_type\x18\x01 \x01(\tR\x0cchecksumType\x12\x1a\n\x08checksum\x18\x02 \x01(\tR\x08checksum\x128\n\x05trust\x18\x03 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12\x16\n\x06source\x18\x04 \x01(\tR\x06source\x12\x10\n\x03url\x18\x05 \x01(\tR\x03url\x12?\n\x07release\x18\x06 \x01(\x0b2%.limiquantix.node.v1.PublisherReleaseR\x07release\x12\x12\n\x04note\x18\x07 \x01(\tR\x04note\x12\x1a\n\x08complete\x18\x08 \x01(\x08R\x08complete"a\n\x10PublisherRelease\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x1c\n\tpublished\x18\x03 \x01(\tR\tpublished"I\n\x14ReadSmallFileRequest\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1f\n\x0blimit_bytes\x18\x02 \x01(\rR\nlimitBytes"1\n\x15ReadSmallFileResponse\x12\x18\n\x07content\x18\x01 \x01(\x0cR\x07content"w\n\x1bCollectGarbageOnNodeRequest\x12\x17\n\x07dry_run\x18\x01 \x01(\x08R\x06dryRun\x12#\n\rknown_digests\x18\x02 \x03(\tR\x0cknownDigests\x12\x1a\n\x08complete\x18\x03 \x01(\x08R\x08complete"Y\n\x1cCollectGarbageOnNodeResponse\x129\n\x05items\x18\x01 \x03(\x0b2#.limiquantix.storage.v1.GarbageItemR\x05items"1\n\x18GetDownloadStatusRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId".\n\x15CancelDownloadRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId",\n\x12RemoveImageRequest\x12\x16\n\x06digest\x18\x01 \x01(\tR\x06digest"\xfc\x01\n\x15CreateVMOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12/\n\x04spec\x18\x03 \x01(\x0b2\x1b.limiquantix.node.v1.VMSpecR\x04spec\x12N\n\x06labels\x18\x04 \x03(\x0b26.limiquantix.node.v1.CreateVMOnNodeRequest.LabelsEntryR\x06labels\x1a9\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"a\n\x16CreateVMOnNodeResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message"\xed\x03\n\x06VMSpec\x12\x1b\n\tcpu_cores\x18\x01 \x01(\rR\x08cpuCores\x12\x1d\n\nmemory_mib\x18\x04 \x01(\x04R\tmemoryMib\x129\n\x08firmware\x18\x06 \x01(\x0e2\x1d.limiquantix.node.v1.FirmwareR\x08firmware\x123\n\x05disks\x18\x08 \x03(\x0b2\x1d.limiquantix.node.v1.DiskSpecR\x05disks\x120\n\x04nics\x18\t \x03(\x0b2\x1c.limiquantix.node.v1.NicSpecR\x04nics\x126\n\x06cdroms\x18\n \x03(\x0b2\x1e.limiquantix.node.v1.CdromSpecR\x06cdroms\x12C\n\ncloud_init\x18\x0c \x01(\x0b2$.limiquantix.node.v1.CloudInitConfigR\tcloudInit\x12\x19\n\x08guest_os\x18\r \x01(\tR\x07guestOs\x12"\n\x0carchitecture\x18d \x01(\tR\x0carchitecture\x12\x10\n\x03tpm\x18n \x01(\x08R\x03tpm\x12\x19\n\x07devices\x18\xfa\x01 \x01(\tR\x07devices\x12\x1c\n\tcpu_model\x18\xfb\x01 \x01(\tR\x08cpuModel"\xd3\x01\n\x0fCloudInitConfig\x12\x1b\n\tuser_data\x18\x01 \x01(\tR\x08userData\x12\x1b\n\tmeta_data\x18\x02 \x01(\tR\x08metaData\x12%\n\x0enetwork_config\x18\x03 \x01(\tR\rnetworkConfig\x12\x1f\n\x0bvendor_data\x18\x04 \x01(\tR\nvendorData\x12\x1e\n\ndatasource\x18d \x01(\tR\ndatasource\x12\x1e\n\nphone_home\x18\xf0\x01 \x01(\x08R\tphoneHome"\xcd\x02\n\x08DiskSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x19\n\x08size_gib\x18\x03 \x01(\x04R\x07sizeGib\x12.\n\x03bus\x18\x04 \x01(\x0e2\x1c.limiquantix.node.v1.DiskBusR\x03bus\x127\n\x06format\x18\x05 \x01(\x0e2\x1f.limiquantix.node.v1.DiskFormatR\x06format\x12\x1a\n\x08readonly\x18\x06 \x01(\x08R\x08readonly\x12\x1a\n\x08bootable\x18\x07 \x01(\x08R\x08bootable\x12!\n\x0cbacking_file\x18\n \x01(\tR\x0bbackingFile\x12\x17\n\x07pool_id\x18\x0b \x01(\tR\x06poolId\x12%\n\x0ebacking_digest\x18d \x01(\tR\rbackingDigest"l\n\x07NicSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n\x0bmac_address\x18\x02 \x01(\tR\nmacAddress\x12\x16\n\x06bridge\x18\x03 \x01(\tR\x06bridge\x12\x18\n\x07network\x18\x04 \x01(\tR\x07network"k\n\tCdromSpec\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n\x08iso_path\x18\x02 \x01(\tR\x07isoPath\x12\x1a\n\x08bootable\x18\x03 \x01(\x08R\x08bootable\x12\x17\n\x06digest\x18\xfa\x01 \x01(\tR\x06digest""\n\x0bVMIdRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId"M\n\rStopVMRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\'\n\x0ftimeout_seconds\x18\x02 \x01(\rR\x0etimeoutSeconds"\xad\x04\n\x10VMStatusResponse\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x125\n\x05state\x18\x03 \x01(\x0e2\x1f.limiquantix.node.v1.PowerStateR\x05state\x129\n\nstarted_at\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x14\n\x05stage\x18d \x01(\tR\x05stage\x12\x19\n\x08ssh_host\x18e \x01(\tR\x07sshHost\x12\x19\n\x08ssh_port\x18f \x01(\rR\x07sshPort\x12!\n\x0cip_addresses\x18g \x03(\tR\x0bipAddresses\x12*\n\x11cloud_init_status\x18h \x01(\tR\x0fcloudInitStatus\x12*\n\x11cloud_init_errors\x18i \x03(\tR\x0fcloudInitErrors\x12#\n\rerror_message\x18j \x01(\tR\x0cerrorMessage\x12:\n\x05guest\x18\xf0\x01 \x01(\x0b2#.limiquantix.compute.v1.GuestReportR\x05guest\x12V\n\x13cloud_init_failures\x18\xf1\x01 \x03(\x0b2%.limiquantix.compute.v1.ModuleFailureR\x11cloudInitFailures"P\n\x15ListVMsOnNodeResponse\x127\n\x03vms\x18\x01 \x03(\x0b2%.limiquantix.node.v1.VMStatusResponseR\x03vms"_\n\x18ReadConsoleOnNodeRequest\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n\x06follow\x18\x03 \x01(\x08R\x06follow":\n\x0cConsoleChunk\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n\x04data\x18\x02 \x01(\x0cR\x04data"\x8a\x01\n\x0cConsoleInput\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x124\n\x04kind\x18\x02 \x01(\x0e2 .limiquantix.node.v1.ConsoleKindR\x04kind\x12\x12\n\x04data\x18\x03 \x01(\x0cR\x04data\x12\x1b\n\x08password\x18\xe6\x01 \x01(\tR\x08password"#\n\rConsoleOutput\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data"T\n\x10ScreenshotOnNode\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data\x12\x14\n\x05width\x18\x02 \x01(\rR\x05width\x12\x16\n\x06height\x18\x03 \x01(\rR\x06height*O\n\x08Firmware\x12\x11\n\rFIRMWARE_BIOS\x10\x00\x12\x11\n\rFIRMWARE_UEFI\x10\x01\x12\x1d\n\x19FIRMWARE_UEFI_SECURE_BOOT\x10d*8\n\nDiskFormat\x12\x15\n\x11DISK_FORMAT_QCOW2\x10\x00\x12\x13\n\x0fDISK_FORMAT_RAW\x10\x01*V\n\x07DiskBus\x12\x13\n\x0fDISK_BUS_VIRTIO\x10\x00\x12\x11\n\rDISK_BUS_SCSI\x10\x01\x12\x11\n\rDISK_BUS_SATA\x10\x02\x12\x10\n\x0cDISK_BUS_IDE\x10\x03*\xa3\x01\n\nPowerState\x12\x17\n\x13POWER_STATE_UNKNOWN\x10\x00\x12\x17\n\x13POWER_STATE_RUNNING\x10\x01\x12\x17\n\x13POWER_STATE_STOPPED\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03\x12\x19\n\x15POWER_STATE_SUSPENDED\x10\x04\x12\x17\n\x13POWER_STATE_CRASHED\x10\x05*^\n\x0bConsoleKind\x12\x1c\n\x18CONSOLE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13CONSOLE_KIND_SERIAL\x10\x01\x12\x18\n\x14CONSOLE_KIND_DISPLAY\x10\x022\xbd\x14\n\x11NodeDaemonService\x12O\n\x0bHealthCheck\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.HealthCheckResponse\x12O\n\x0bGetNodeInfo\x12\x16.google.protobuf.Empty\x1a(.limiquantix.node.v1.GetNodeInfoResponse\x12c\n\x08CreateVM\x12*.limiquantix.node.v1.CreateVMOnNodeRequest\x1a+.limiquantix.node.v1.CreateVMOnNodeResponse\x12C\n\x07StartVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x06StopVM\x12".limiquantix.node.v1.StopVMRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bForceStopVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08RebootVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12D\n\x08DeleteVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12V\n\x0bGetVMStatus\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse\x12M\n\x07ListVMs\x12\x16.google.protobuf.Empty\x1a*.limiquantix.node.v1.ListVMsOnNodeResponse\x12i\n\rDownloadImage\x12/.limiquantix.node.v1.DownloadImageOnNodeRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12i\n\x11GetDownloadStatus\x12-.limiquantix.node.v1.GetDownloadStatusRequest\x1a%.limiquantix.node.v1.DownloadProgress\x12T\n\x0eCancelDownload\x12*.limiquantix.node.v1.CancelDownloadRequest\x1a\x16.google.protobuf.Empty\x12V\n\nOpenUpload\x12&.limiquantix.node.v1.OpenUploadRequest\x1a .limiquantix.node.v1.UploadState\x12S\n\x0bWriteUpload\x12 .limiquantix.node.v1.UploadChunk\x1a .limiquantix.node.v1.UploadState(\x01\x12[\n\tAdoptFile\x12%.limiquantix.node.v1.AdoptFileRequest\x1a%.limiquantix.node.v1.DownloadProgress0\x01\x12U\n\tReadImage\x12%.limiquantix.node.v1.ReadImageRequest\x1a\x1f.limiquantix.node.v1.ImageChunk0\x01\x12c\n\x0cAskPublisher\x12(.limiquantix.node.v1.AskPublisherRequest\x1a).limiquantix.node.v1.AskPublisherResponse\x12f\n\rReadSmallFile\x12).limiquantix.node.v1.ReadSmallFileRequest\x1a*.limiquantix.node.v1.ReadSmallFileResponse\x12E\n\tFlattenVM\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12=\n\x0bResumeStore\x12\x16.google.protobuf.Empty\x1a\x16.google.protobuf.Empty\x12u\n\x0eCollectGarbage\x120.limiquantix.node.v1.CollectGarbageOnNodeRequest\x1a1.limiquantix.node.v1.CollectGarbageOnNodeResponse\x12c\n\x0bVerifyImage\x12-.limiquantix.node.v1.VerifyImageOnNodeRequest\x1a#.limiquantix.node.v1.VerifyProgress0\x01\x12T\n\nScanImages\x12\x16.google.protobuf.Empty\x1a..limiquantix.storage.v1.ScanLocalImagesRequest\x12N\n\x0bRemoveImage\x12\'.limiquantix.node.v1.RemoveImageRequest\x1a\x16.google.protobuf.Empty\x12T\n\x07WatchVM\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.VMStatusResponse0\x01\x12a\n\x0bReadConsole\x12-.limiquantix.node.v1.ReadConsoleOnNodeRequest\x1a!.limiquantix.node.v1.ConsoleChunk0\x01\x12Z\n\rAttachConsole\x12!.limiquantix.node.v1.ConsoleInput\x1a".limiquantix.node.v1.ConsoleOutput(\x010\x01\x12H\n\x0cCheckDisplay\x12 .limiquantix.node.v1.VMIdRequest\x1a\x16.google.protobuf.Empty\x12Y\n\x0eTakeScreenshot\x12 .limiquantix.node.v1.VMIdRequest\x1a%.limiquantix.node.v1.ScreenshotOnNodeb\x06proto3',
     [
         empty_pb.desc(),
         timestamp_pb.desc(),
+        guest_pb.desc(),
         facts_pb.desc(),
         image_pb.desc(),
         trust_pb.desc(),

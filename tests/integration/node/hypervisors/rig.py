@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import OVERLAY_DISK, Backing, Firmware, Machine, mac_for
@@ -48,7 +49,13 @@ class Rig:
         self.driver = self.make(self.folders)
 
     async def machine(
-        self, image: Path, vm_id: str = "vm-1", *, memory_mib: int = 64, size: int = DISK_BYTES
+        self,
+        image: Path,
+        vm_id: str = "vm-1",
+        *,
+        memory_mib: int = 64,
+        size: int = DISK_BYTES,
+        **changes: Any,
     ) -> Machine:
         folder = await self.folders.make(vm_id)
         disks = QemuImg(Jail(best_wall()))
@@ -67,17 +74,19 @@ class Rig:
             disk_bytes=size,
             backing=Backing(path=str(image), format=ImageFormat.RAW),
         )
+        machine = replace(machine, **changes)
         await self.hypervisor.define(machine)
         return machine
 
 
-def qemu_driver(folders: VmFolderTree) -> Driver:
-    return hypervisors.qemu_driver(QemuSettings(accelerator="tcg", isolated=True), folders)
+def qemu_driver(folders: VmFolderTree, bridges: tuple[str, ...] = ()) -> Driver:
+    settings = QemuSettings(accelerator="tcg", isolated=True, bridges=bridges)
+    return hypervisors.qemu_driver(settings, folders)
 
 
-def libvirt_driver(daemon: Libvirtd) -> Callable[[VmFolderTree], Driver]:
+def libvirt_driver(daemon: Libvirtd, bridges: tuple[str, ...] = ()) -> Callable[[VmFolderTree], Driver]:
     def make(folders: VmFolderTree) -> Driver:
-        settings = LibvirtSettings(uri=daemon.uri, accelerator="tcg", isolated=True)
+        settings = LibvirtSettings(uri=daemon.uri, accelerator="tcg", isolated=True, bridges=bridges)
         return hypervisors.libvirt_driver(settings, folders)
 
     return make

@@ -23,12 +23,26 @@ class QemuLines:
         self._folders = folders
 
     async def open(self, vm_id: str) -> QemuLine:
-        try:
-            with places.opened(self._folders.path(vm_id)) as folder:
-                peer = places.connected(folder, places.SERIAL_SOCKET)
-        except OSError as error:
-            raise ConsoleMissing("The VM has no serial console that answers.") from error
-        return await QemuLine.of(peer)
+        return await _line(self._folders, vm_id, places.SERIAL_SOCKET, "serial console")
+
+
+class QemuDoors:
+    """Implements ``ports.vms.GuestDoors``."""
+
+    def __init__(self, folders: VmFolders) -> None:
+        self._folders = folders
+
+    async def open(self, vm_id: str) -> QemuLine:
+        return await _line(self._folders, vm_id, places.DOOR, "door")
+
+
+async def _line(folders: VmFolders, vm_id: str, name: str, what: str) -> QemuLine:
+    try:
+        with places.opened(folders.path(vm_id)) as folder:
+            peer = places.connected(folder, name)
+    except OSError as error:
+        raise ConsoleMissing(f"The VM has no {what} that answers.") from error
+    return await QemuLine.of(peer)
 
 
 class QemuLine:

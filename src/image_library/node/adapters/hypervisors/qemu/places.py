@@ -16,6 +16,8 @@ PID = "qemu.pid"
 MONITOR = "qmp.sock"
 AGENT = "agent.sock"
 SERIAL_SOCKET = "serial.sock"
+# Where a guest's requests to its node come out.
+DOOR = "door.sock"
 UEFI_VARIABLES = "uefi-vars.fd"
 TPM_LOG = "tpm.log"
 
