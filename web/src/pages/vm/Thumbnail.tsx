@@ -3,7 +3,6 @@ import { Card, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type ReactNode, useMemo } from 'react';
 import { type VirtualMachine, VMService, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
-import { isChanging } from '@/hooks/useMachines';
 import { text } from '@/text/en';
 
 const BOOTING = 2_000;
@@ -14,10 +13,11 @@ const PIECE = 8_192;
 /** What a VM's display shows, looked at more often while it boots; nothing where it has none. */
 export function Thumbnail({ vm }: { vm: VirtualMachine }): ReactNode {
   const runs = vm.status?.state === State.RUNNING;
+  const boots = vm.status?.stage !== 'done';
   const query = useQuery(VMService.method.getScreenshot, { vmId: vm.id }, {
     enabled: runs,
     retry: false,
-    refetchInterval: ({ state }) => (state.error ? false : isChanging(vm) ? BOOTING : LATER),
+    refetchInterval: ({ state }) => (state.error ? false : boots ? BOOTING : LATER),
   });
   const data = query.data?.data;
   const url = useMemo(() => (data ? `data:image/png;base64,${base64(data)}` : ''), [data]);
