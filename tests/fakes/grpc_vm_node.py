@@ -13,6 +13,7 @@ from protobuf.wkt import Empty
 
 from image_library.domain.changes import Changes
 from image_library.domain.errors import (
+    ConsoleMissing,
     DiskShrinks,
     LibraryError,
     UnknownSnapshot,
@@ -38,6 +39,8 @@ class GrpcVmNode(NodeDaemonServiceService):
         self.orders: dict[str, MachineOrder] = {}
         self.reports: dict[str, VmReport] = {}
         self.console = b""
+        # What its displays show; None: its VMs have none.
+        self.screenshot: bytes | None = None
         # Answered instead of starting a VM.
         self.refusal: LibraryError | None = None
         self.stopped: list[tuple[str, int]] = []
@@ -173,14 +176,24 @@ class GrpcVmNode(NodeDaemonServiceService):
     async def attach_console(
         self, request_iterator: AsyncIterator[pb.ConsoleInput], context: Context
     ) -> AsyncIterator[pb.ConsoleOutput]:
-        """Greets, then gives back what is typed; "stop" stops the VM."""
+        """Greets, then gives back what is typed; "stop" stops the VM. A display greets with its password."""
         first = await anext(aiter(request_iterator))
         await self._vm(first.vm_id, context)
-        yield pb.ConsoleOutput(data=b"login: ")
+        yield pb.ConsoleOutput(data=first.password.encode() or b"login: ")
         async for message in request_iterator:
             if message.data == b"stop":
                 await _abort(context, VmNotRunning("The VM has stopped."))
             yield pb.ConsoleOutput(data=message.data)
+
+    async def check_display(self, request: pb.VMIdRequest, context: Context) -> Empty:
+        await self._vm(request.vm_id, context)
+        if self.screenshot is None:
+            await _abort(context, ConsoleMissing("The VM was started without a display."))
+        return Empty()
+
+    async def take_screenshot(self, request: pb.VMIdRequest, context: Context) -> pb.ScreenshotOnNode:
+        await self.check_display(request, context)
+        return pb.ScreenshotOnNode(data=self.screenshot or b"", width=2, height=1)
 
     async def _vm(self, vm_id: str, context: Context) -> VmReport:
         await self._known_caller(context)

@@ -36,11 +36,13 @@ from limiquantix.compute.v1.vm_pb import (
     CreateVMRequest,
     DeleteVMRequest,
     Finding,
+    GetScreenshotRequest,
     ListVMsRequest,
     ListVMsResponse,
     PreflightReport,
     ProvisioningPreview,
     ReadConsoleRequest,
+    Screenshot,
     StartVMRequest,
     StopVMRequest,
     VirtualMachine,
@@ -459,6 +461,10 @@ class Vms(vm_connect.VMService):
         for piece in self.library.console:
             yield ConsoleOutput(offset=at, data=piece)
             at += len(piece)
+
+    async def get_screenshot(self, request: GetScreenshotRequest, ctx: Any, /) -> Screenshot:
+        self.library.note("get_screenshot", request)
+        return Screenshot(data=b"png", content_type="image/png", width=2, height=1)
 
     def _found(self, vm_id: str) -> VirtualMachine:
         for vm in self.library.vms:

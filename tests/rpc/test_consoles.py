@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
+import json
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from image_library.domain.errors import (
     PermissionDenied,
     Unauthenticated,
 )
+from tests.rpc.test_sign_in import ask
 from tests.rpc.vm_door import Door
 from tests.support.processes import environment, run_cli
 
@@ -33,7 +35,8 @@ class Sitting:
         return str((await self._door.call("GetConsole", {"vmId": vm}))["websocketUrl"])
 
     async def open(self, url: str, **headers: str) -> WebSocket:
-        shown = {"authorization": f"Bearer {self._door.plane.token}"} | headers
+        told = {"authorization": f"Bearer {self._door.plane.token}"} | headers
+        shown = {name: value for name, value in told.items() if value}
         return await asyncio.to_thread(WebSocket.open, url, headers=shown, ca_file=None, patience=20.0)
 
     async def ends(self, url: str) -> tuple[int, str]:
@@ -143,10 +146,45 @@ async def test_a_frame_has_a_limit(sitting: Sitting) -> None:
     line.close()
 
 
-@pytest.mark.parametrize("wanted", ["CONSOLE_TYPE_VNC", "CONSOLE_TYPE_SPICE"])
-async def test_a_console_that_the_vm_has_not_is_refused(sitting: Sitting, door: Door, wanted: str) -> None:
-    asked = {"vmId": "web", "consoleType": wanted}
-    assert await door.refused("GetConsole", asked) == ("failed_precondition", "VM_CONSOLE_MISSING")
+async def test_a_console_that_the_vm_has_not_is_refused(sitting: Sitting, door: Door) -> None:
+    missing = ("failed_precondition", "VM_CONSOLE_MISSING")
+    for wanted in ("CONSOLE_TYPE_VNC", "CONSOLE_TYPE_SPICE"):
+        asked = {"vmId": "web", "consoleType": wanted}
+        assert await door.refused("GetConsole", asked) == missing
+    assert await door.refused("GetScreenshot", {"vmId": "web"}) == missing
+
+
+async def test_a_display_is_opened_with_a_password_that_only_its_caller_and_the_node_know(
+    sitting: Sitting, door: Door
+) -> None:
+    door.node.screenshot = b"png"
+    told = await door.call("GetConsole", {"vmId": "web"})
+    assert told["consoleType"] == "CONSOLE_TYPE_VNC"
+    assert len(told["password"]) == 8
+    line = await sitting.open(told["websocketUrl"])
+    assert await until(line, told["password"].encode())
+    line.send(b"keys")
+    assert await until(line, b"keys") == b"keys"
+    line.close()
+    again = await door.call("GetConsole", {"vmId": "web", "consoleType": "CONSOLE_TYPE_VNC"})
+    assert again["password"] != told["password"]
+    shown = await door.call("GetScreenshot", {"vmId": "web"})
+    assert base64.b64decode(shown["data"]) == b"png"
+    assert (shown["contentType"], shown["width"], shown["height"]) == ("image/png", 2, 1)
+
+
+async def test_a_page_comes_in_by_its_sessions_cookie_and_no_other_page_does(
+    sitting: Sitting, door: Door
+) -> None:
+    entered = {"Content-Type": "application/json"}
+    answer = await ask(door.plane.url, "POST", "/session", entered, json.dumps({"token": door.plane.token}))
+    page = {"authorization": "", "cookie": answer.cookie, "origin": door.plane.url}
+    line = await sitting.open(await sitting.url(), **page)
+    assert await until(line, b"login: ")
+    line.close()
+    assert await sitting.refused(**page | {"cookie": answer.cookie + "x"}) is Unauthenticated
+    assert await sitting.refused(**page | {"origin": "http://127.0.0.1:1"}) is OriginDenied
+    assert await sitting.refused(**page | {"origin": ""}) is OriginDenied
 
 
 async def test_the_command_line_sits_there_until_it_is_told_to_leave(

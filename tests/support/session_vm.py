@@ -16,26 +16,22 @@ import sys
 from pathlib import Path
 
 from image_library.domain.machine import Condition
-from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
-from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
+from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
 from image_library.node.adapters.vm_folders import VmFolderTree
-from tests.integration.node.hypervisors.rig import Driver, Rig
+from image_library.node.hypervisors import Driver, libvirt_driver
+from tests.integration.node.hypervisors.rig import Rig
 from tests.integration.node.vms.guests import idle_guest
 
 SECONDS = 90.0
 
 
 def session_driver(folders: VmFolderTree) -> Driver:
-    hypervisor = LibvirtHypervisor(
-        folders=folders, settings=LibvirtSettings(uri="qemu:///session", accelerator="tcg", isolated=True)
-    )
-    return hypervisor, LibvirtWindow(folders, hypervisor.session)
+    return libvirt_driver(LibvirtSettings(uri="qemu:///session", accelerator="tcg", isolated=True), folders)
 
 
 async def run(folder: Path) -> dict[str, object]:
     folders = VmFolderTree.open(folder / "vms")
-    hypervisor, window = session_driver(folders)
-    rig = Rig(folders=folders, make=session_driver, pid_of=lambda _: 0, hypervisor=hypervisor, window=window)
+    rig = Rig(folders=folders, make=session_driver, pid_of=lambda _: 0, driver=session_driver(folders))
     machine = await rig.machine(idle_guest(folder / "idle.raw", "hello\r\n"))
     port = await rig.hypervisor.start(machine, avoid_ports=frozenset())
     while b"hello" not in await rig.window.console("vm-1", 0):  # noqa: ASYNC110

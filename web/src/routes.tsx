@@ -87,6 +87,12 @@ const vmConsole = createRoute({
   component: lazyRouteComponent(() => import('@/pages/VmConsole')),
 });
 
+const vmDisplay = createRoute({
+  getParentRoute: () => inside,
+  path: '/vms/$vmId/display',
+  component: lazyRouteComponent(() => import('@/pages/VmDisplay')),
+});
+
 const nodes = createRoute({
   getParentRoute: () => inside,
   path: '/nodes',
@@ -107,7 +113,7 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([home, images, image, pools, volumes, vms, newVm, profiles, vm, vmConsole, nodes, jobs, settings]),
+  inside.addChildren([home, images, image, pools, volumes, vms, newVm, profiles, vm, vmConsole, vmDisplay, nodes, jobs, settings]),
 ]);
 
 export const router = createRouter({

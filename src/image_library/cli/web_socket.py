@@ -50,6 +50,8 @@ class WebSocket:
         self._protocol = protocol
         # What may have come with the acceptance.
         self._early = True
+        # How it ended, if that came in one block with the last bytes.
+        self._ended: WebSocketEnded | None = None
 
     @classmethod
     def open(cls, url: str, *, headers: Mapping[str, str], ca_file: str | None, patience: float) -> WebSocket:
@@ -86,15 +88,21 @@ class WebSocket:
 
     def receive(self) -> bytes:
         """What came with the next block; it may be nothing, as at the first call. Raises WebSocketEnded."""
+        if self._ended is not None:
+            raise self._ended
+        heard = bytearray()
         try:
             if not self._early:
                 self._feed()
             self._early = False
-            heard = bytearray()
             for event in self._protocol.events():
                 heard += self._heard(event)
         except (OSError, ProtocolError) as error:
-            raise WebSocketEnded(_GONE, str(error)) from error
+            self._ended = WebSocketEnded(_GONE, str(error))
+        except WebSocketEnded as ended:
+            self._ended = ended
+        if self._ended is not None and not heard:
+            raise self._ended
         return bytes(heard)
 
     def close(self) -> None:

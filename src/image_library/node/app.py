@@ -33,13 +33,14 @@ from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
-from image_library.node.hypervisors import doors_of, hypervisor_of
+from image_library.node.hypervisors import doors_of, driver_of
 from image_library.node.ports.vms import Hypervisor
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
+from image_library.node.services.displays import Displays
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.finish_image import Finishing
 from image_library.node.services.make_image import ImageMaking
@@ -81,6 +82,7 @@ class _VmParts:
     consoles: Consoles
     disks: VmDisks
     tasks: DiskTasks
+    displays: Displays
     leftovers: VmLeftovers
     hypervisor: Hypervisor
 
@@ -128,6 +130,7 @@ async def run_node(
             vms=vm_parts.vms,
             streams=vm_parts.streams,
             consoles=vm_parts.consoles,
+            displays=vm_parts.displays,
         )
         registration = await _serve(stack, settings, daemon, registration)
         scrubs = bool(settings.scrub_rate and settings.scrub_interval)
@@ -226,7 +229,8 @@ def _finishing(world: World) -> Finishing:
 def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
-    hypervisor, window = hypervisor_of(world.settings, folders)
+    driver = driver_of(world.settings, folders)
+    hypervisor, window = driver.hypervisor, driver.window
     doors = doors_of(world.settings, folders)
     table = JournaledVms(world.journal)
     records = VmRecords(journal=table, changes=world.changes)
@@ -278,6 +282,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
             clock=world.clock,
         ),
         tasks=tasks,
+        displays=Displays(records=records, screens=driver.screens, clock=world.clock),
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
     )

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
+from image_library.node.adapters.hypervisors.libvirt.screens import LibvirtScreens
 from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
+from image_library.node.adapters.hypervisors.qemu.screens import QemuScreens
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
-from image_library.node.ports.vms import GuestDoors, GuestWindow, Hypervisor, VmFolders
+from image_library.node.ports.vms import GuestDoors, GuestScreens, GuestWindow, Hypervisor, VmFolders
 from image_library.node.settings import Settings
 
 
-def hypervisor_of(settings: Settings, folders: VmFolders) -> tuple[Hypervisor, GuestWindow]:
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    hypervisor: Hypervisor
+    window: GuestWindow
+    screens: GuestScreens
+
+
+def driver_of(settings: Settings, folders: VmFolders) -> Driver:
     """Nothing is started or connected to yet."""
     accelerator, bridges = settings.accelerator, settings.bridges
     if settings.hypervisor == "libvirt":
         given = LibvirtSettings(uri=settings.libvirt_uri, accelerator=accelerator, bridges=bridges)
-        libvirt = LibvirtHypervisor(folders=folders, settings=given)
-        return libvirt, LibvirtWindow(folders, libvirt.session)
-    qemu = QemuSettings(accelerator=accelerator, bridges=bridges)
-    return QemuHypervisor(folders=folders, settings=qemu), QemuWindow(folders)
+        return libvirt_driver(given, folders)
+    return qemu_driver(QemuSettings(accelerator=accelerator, bridges=bridges), folders)
+
+
+def libvirt_driver(settings: LibvirtSettings, folders: VmFolders) -> Driver:
+    hypervisor = LibvirtHypervisor(folders=folders, settings=settings)
+    window = LibvirtWindow(folders, hypervisor.session)
+    return Driver(hypervisor=hypervisor, window=window, screens=LibvirtScreens(hypervisor))
+
+
+def qemu_driver(settings: QemuSettings, folders: VmFolders) -> Driver:
+    hypervisor = QemuHypervisor(folders=folders, settings=settings)
+    return Driver(hypervisor=hypervisor, window=QemuWindow(folders), screens=QemuScreens(hypervisor))
 
 
 def doors_of(settings: Settings, folders: VmFolders) -> GuestDoors | None:

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from image_library.domain.console import ConsoleKind
 from image_library.domain.errors import ConsoleMissing
+from image_library.domain.picture import CONTENT_TYPE, Picture
 from image_library.domain.secret import Secret
 from image_library.wire.times import time_to_wire
-from limiquantix.compute.v1.vm_pb import ConsoleInfo
+from limiquantix.compute.v1.vm_pb import ConsoleInfo, Screenshot
 
 _KINDS = {
     ConsoleKind.SERIAL: ConsoleInfo.ConsoleType.SERIAL,
@@ -26,6 +27,10 @@ def kind_asked(wire: ConsoleInfo.ConsoleType) -> ConsoleKind | None:
     if kind is None:
         raise ConsoleMissing("VMs here have no console of this type.", field="console_type")
     return kind
+
+
+def screenshot_to_wire(shown: Picture) -> Screenshot:
+    return Screenshot(data=shown.data, content_type=CONTENT_TYPE, width=shown.width, height=shown.height)
 
 
 def console_to_wire(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from image_library.domain.console import ConsoleKind
+from image_library.domain.console import Admission, ConsoleKind
 from image_library.domain.errors import InvalidRequest
 from limiquantix.node.v1 import node_daemon_pb as pb
 
@@ -13,8 +13,8 @@ _KINDS = {
 _KINDS_BACK = {wire: kind for kind, wire in _KINDS.items()}
 
 
-def first_input(vm_id: str, kind: ConsoleKind) -> pb.ConsoleInput:
-    return pb.ConsoleInput(vm_id=vm_id, kind=_KINDS[kind])
+def first_input(vm_id: str, admission: Admission) -> pb.ConsoleInput:
+    return pb.ConsoleInput(vm_id=vm_id, kind=_KINDS[admission.kind], password=admission.password.reveal())
 
 
 def kind_from_wire(message: pb.ConsoleInput) -> ConsoleKind:

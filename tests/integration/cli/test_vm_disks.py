@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from limiquantix.compute.v1 import vm_pb as pb
@@ -15,7 +17,7 @@ def web(library: FakeLibrary) -> None:
     library.vms.append(pb.VirtualMachine(id="vm-1", name="web", status=status))
 
 
-def went(library: FakeLibrary, kind: str, *, state: str = "done", **how: str) -> None:
+def went(library: FakeLibrary, kind: str, *, state: str = "done", **how: Any) -> None:
     going = [pb.DiskTask(kind=kind, state="running", percent=percent) for percent in (0, 40, 41, 90)]
     library.disk_tasks = (*going, pb.DiskTask(kind=kind, state=state, **how))
 

@@ -1,5 +1,5 @@
 import { Alert, Button, Card, Code, CopyButton, Group, Stack, Stepper, Text, Title } from '@mantine/core';
-import { IconCopy, IconTerminal2 } from '@tabler/icons-react';
+import { IconCopy, IconDeviceDesktop, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense } from 'react';
 import { Pending } from '@/components/Edges';
@@ -12,6 +12,7 @@ import { formatMoment } from '@/hooks/format';
 import { isLive } from '@/hooks/jobs';
 import { formatImageSize, useImportStatus } from '@/hooks/useImages';
 import { useNodes, useVm } from '@/hooks/useMachines';
+import { Thumbnail } from '@/pages/vm/Thumbnail';
 import { text } from '@/text/en';
 import { imageText } from '@/text/image';
 
@@ -45,6 +46,7 @@ export default function VirtualMachine(): ReactNode {
         </Group>
         <Group gap="xs" align="flex-start">
           <Button size="xs" variant="default" leftSection={<IconTerminal2 size={14} aria-hidden />} renderRoot={(props) => <Link to="/vms/$vmId/console" params={{ vmId: vm.id }} {...props} />}>{words.console}</Button>
+          <Button size="xs" variant="default" leftSection={<IconDeviceDesktop size={14} aria-hidden />} renderRoot={(props) => <Link to="/vms/$vmId/display" params={{ vmId: vm.id }} {...props} />}>{words.display}</Button>
           <VmActions vm={vm} deleted={() => void go({ to: '/vms' })} />
         </Group>
       </Group>
@@ -53,6 +55,7 @@ export default function VirtualMachine(): ReactNode {
       {status && status.cloudInitErrors.length > 0 && <ErrorNote error={status.cloudInitErrors.join('\n')} title={words.cloudInitErrors} />}
       {status && <Failures status={status} />}
       {status?.stage && (status.state === State.PROVISIONING || status.state === State.RUNNING) && <Boot vm={vm} />}
+      <Thumbnail vm={vm} />
       <Login vm={vm} />
       <Card withBorder component="section" aria-label={words.facts}>
         <Facts vm={vm} />

@@ -267,6 +267,8 @@ export const text = {
     columns: { name: 'Name', state: 'State', image: 'Image', node: 'Node', size: 'Size', address: 'Address' },
     state: ['Unknown', 'Running', 'Stopped', 'Paused', 'Suspended', 'Crashed', 'Migrating', 'Being made', 'Lost', 'Gone'],
     console: 'Console',
+    display: 'Display',
+    shows: (name: string) => `What ${name} shows: open its display`,
     start: 'Start',
     stop: 'Stop',
     startName: (name: string) => `Start ${name}`,

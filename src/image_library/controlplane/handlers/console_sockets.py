@@ -19,6 +19,7 @@ from image_library.controlplane.services.consoles import Consoles
 from image_library.domain.console import IDLE_SECONDS, MOST_CONSOLES, ConsoleKind
 from image_library.domain.errors import (
     ConsoleIdle,
+    ConsoleMissing,
     ConsolesFull,
     ConsoleTicket,
     Internal,
@@ -39,10 +40,12 @@ _CODES: dict[type[LibraryError], int] = {
     UnknownVm: 4404,
     ConsoleIdle: 4408,
     VmNotRunning: 4409,
+    ConsoleMissing: 4410,
     ConsolesFull: 4429,
     NodeUnreachable: 4503,
 }
 _BROKEN = 4500
+_DONE = 1000
 # A control frame has 125 bytes, of which the code takes two.
 _LONGEST_REASON = 123
 
@@ -71,12 +74,10 @@ class ConsoleSockets:
         # What is said of a socket that has gone already reaches nobody.
         with suppress(WebSocketDisconnect, RuntimeError):
             await _accept(socket)
-            refusal = await self._refusal(socket)
-            if refusal is not None:
-                await socket.close(_CODES.get(type(refusal), _BROKEN), _reason(refusal))
+            await socket.close(*_ending(await self._refusal(socket)))
 
     async def _refusal(self, socket: WebSocket) -> LibraryError | None:
-        """Serves it to its end, and says why it ended; None where the other side left."""
+        """Serves it to its end, and says why it ended; None where a side left as one does."""
         try:
             await self._serve(socket)
         except LibraryError as error:
@@ -90,10 +91,10 @@ class ConsoleSockets:
 
     async def _serve(self, socket: WebSocket) -> None:
         vm_id = socket.path_params["vm_id"]
-        kind = self._consoles.admit(socket.query_params.get("ticket", ""), vm_id)
-        said = _Said(socket, texts=kind is ConsoleKind.SERIAL)
+        admission = self._consoles.admit(socket.query_params.get("ticket", ""), vm_id)
+        said = _Said(socket, texts=admission.kind is ConsoleKind.SERIAL)
         with self._counted():
-            await self._talk(socket, said, self._consoles.attach(vm_id, kind, said.typed()))
+            await self._talk(socket, said, self._consoles.attach(vm_id, admission, said.typed()))
         if said.refusal is not None:
             raise said.refusal
 
@@ -143,6 +144,12 @@ class _Said:
 async def _accept(socket: WebSocket) -> None:
     offered = socket.scope["subprotocols"]
     await socket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+
+
+def _ending(refusal: LibraryError | None) -> tuple[int, str]:
+    if refusal is None:
+        return _DONE, ""
+    return _CODES.get(type(refusal), _BROKEN), _reason(refusal)
 
 
 def _reason(error: LibraryError) -> str:

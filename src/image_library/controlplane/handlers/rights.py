@@ -69,6 +69,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     f"{_VMS}/PreviewProvisioning": _OPERATOR,
     f"{_VMS}/PreflightVM": _OPERATOR,
     f"{_VMS}/ReadConsole": _OPERATOR,
+    f"{_VMS}/GetScreenshot": _OPERATOR,
     f"{_VMS}/CreateVMs": _OPERATOR,
     f"{_VMS}/GrowDisk": _OPERATOR,
     f"{_VMS}/FlattenDisk": _OPERATOR,

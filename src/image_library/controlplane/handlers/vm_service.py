@@ -18,7 +18,7 @@ from image_library.controlplane.services.vm_disks import VmDiskService
 from image_library.controlplane.services.vms import Deletion, VmService
 from image_library.domain.paging import Page
 from image_library.domain.vm import PowerState, Vm
-from image_library.wire.console_info import console_to_wire, kind_asked
+from image_library.wire.console_info import console_to_wire, kind_asked, screenshot_to_wire
 from image_library.wire.paging import PageTokens
 from image_library.wire.preflight import preflight_to_wire
 from image_library.wire.provisioning import preview_to_wire
@@ -93,6 +93,9 @@ class VmHandlers(VmDiskHandlers, vm_connect.VMService):
         # Behind something that ends TLS only the browser knows.
         tls = self._tls or headers.get("origin", "").startswith("https:")
         return console_to_wire(**vars(invitation), authority=headers.get("host", ""), tls=tls)
+
+    async def get_screenshot(self, request: pb.GetScreenshotRequest, ctx: Context, /) -> pb.Screenshot:
+        return screenshot_to_wire(await self._consoles.screenshot(request.vm_id))
 
     async def watch_vm(self, request: pb.WatchVMRequest, ctx: Context, /) -> AsyncIterator[pb.VirtualMachine]:
         async with aclosing(self._vms.watch(request.vm_id)) as states:

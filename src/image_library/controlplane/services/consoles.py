@@ -12,13 +12,16 @@ from datetime import datetime
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.consoles import NodeConsoles
 from image_library.controlplane.services.vm_records import VmRecords
-from image_library.domain.console import TICKET_LIFE, ConsoleKind
-from image_library.domain.errors import ConsoleMissing, ConsoleTicket, VmNotRunning
+from image_library.domain.console import PASSWORD_CHARACTERS, TICKET_LIFE, Admission, ConsoleKind
+from image_library.domain.errors import ConsoleMissing, ConsoleTicket, NotImplementedYet, VmNotRunning
+from image_library.domain.picture import Picture
 from image_library.domain.secret import NOTHING, Secret
-from image_library.domain.vm import PowerState
+from image_library.domain.vm import PowerState, Vm
 
 # Of a secret, so that it cannot be guessed.
 _SECRET_BYTES = 32
+# A person may have to type them: none that looks like another.
+_LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _ALIVE = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 
 
@@ -37,7 +40,7 @@ class Invitation:
 @dataclass(frozen=True, kw_only=True)
 class _Kept:
     vm_id: str
-    kind: ConsoleKind
+    admission: Admission
     until: datetime
 
 
@@ -57,14 +60,39 @@ class Consoles:
             VmNotRunning: it does not run.
             ConsoleMissing: it has no console of that kind.
         """
+        vm = await self._alive(named)
+        return self._ticket(vm.id, await self._kind(vm, kind))
+
+    async def screenshot(self, named: str) -> Picture:
+        """What the VM's display shows at this moment.
+
+        Raises:
+            UnknownVm: there is no such VM.
+            VmNotRunning, ConsoleMissing: it does not run, or has no display.
+            NodeUnreachable, HypervisorFailed
+        """
+        vm = await self._alive(named)
+        return await self._nodes.screenshot(await self._records.node_of(vm), vm.id)
+
+    async def _alive(self, named: str) -> Vm:
         vm = await self._records.find(named)
         if vm.report.state not in _ALIVE:
             raise VmNotRunning(f"VM '{vm.name}' does not run, so it has no console.", field="vm_id")
-        if kind is ConsoleKind.DISPLAY:
-            raise ConsoleMissing(f"VM '{vm.name}' has no display.", field="console_type")
-        return self._ticket(vm.id, kind or ConsoleKind.SERIAL)
+        return vm
 
-    def admit(self, ticket: str, vm_id: str) -> ConsoleKind:
+    async def _kind(self, vm: Vm, asked: ConsoleKind | None) -> ConsoleKind:
+        """The display where it is asked for and there, or where nothing is asked for and it is there."""
+        if asked is ConsoleKind.SERIAL:
+            return asked
+        try:
+            await self._nodes.check_display(await self._records.node_of(vm), vm.id)
+        except (ConsoleMissing, NotImplementedYet):
+            if asked is ConsoleKind.DISPLAY:
+                raise
+            return ConsoleKind.SERIAL
+        return ConsoleKind.DISPLAY
+
+    def admit(self, ticket: str, vm_id: str) -> Admission:
         """What the ticket opens; it is used up, whatever comes of it.
 
         Raises:
@@ -73,14 +101,17 @@ class Consoles:
         kept = self._tickets.pop(_digest(ticket), None)
         if kept is None or kept.vm_id != vm_id or kept.until <= self._clock.now():
             raise ConsoleTicket("The ticket does not open this console.")
-        return kept.kind
+        return kept.admission
 
     async def attach(
-        self, vm_id: str, kind: ConsoleKind, typed: AsyncIterator[bytes]
+        self, vm_id: str, admission: Admission, typed: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes]:
-        """What the guest writes, until ``typed`` ends. Raises what ``NodeConsoles.attach`` does."""
+        """What the guest, or its display's server, writes until ``typed`` ends.
+
+        Raises what ``NodeConsoles.attach`` does.
+        """
         node = await self._records.node_of(await self._records.find(vm_id))
-        async with aclosing(self._nodes.attach(node, vm_id, kind, typed)) as written:
+        async with aclosing(self._nodes.attach(node, vm_id, admission, typed)) as written:
             async for data in written:
                 yield data
 
@@ -88,8 +119,14 @@ class Consoles:
         ticket, now = secrets.token_urlsafe(_SECRET_BYTES), self._clock.now()
         until = now + TICKET_LIFE
         self._tickets = {key: kept for key, kept in self._tickets.items() if kept.until > now}
-        self._tickets[_digest(ticket)] = _Kept(vm_id=vm_id, kind=kind, until=until)
-        return Invitation(vm_id=vm_id, kind=kind, ticket=Secret(ticket), expires_at=until)
+        password = _password() if kind is ConsoleKind.DISPLAY else NOTHING
+        admission = Admission(kind=kind, password=password)
+        self._tickets[_digest(ticket)] = _Kept(vm_id=vm_id, admission=admission, until=until)
+        return Invitation(vm_id=vm_id, kind=kind, ticket=Secret(ticket), expires_at=until, password=password)
+
+
+def _password() -> Secret:
+    return Secret("".join(secrets.choice(_LETTERS) for _ in range(PASSWORD_CHARACTERS)))
 
 
 def _digest(ticket: str) -> str:

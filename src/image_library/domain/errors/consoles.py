@@ -10,7 +10,10 @@ class ConsoleMissing(LibraryError):
 
     code = "vm.console_missing"
     kind = Kind.PRECONDITION
-    remedy_default = "Ask for the serial console, the only one so far; or start the VM anew."
+    remedy_default = (
+        "Stop the VM and start it again: what it was started without it has then. Its serial console: "
+        "'limiquantix vms console NAME'."
+    )
 
 
 class ConsoleTicket(LibraryError):

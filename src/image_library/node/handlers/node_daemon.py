@@ -17,6 +17,7 @@ from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
+from image_library.node.services.displays import Displays
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
@@ -59,9 +60,10 @@ class NodeDaemon(
         vms: Vms,
         streams: VmStreams,
         consoles: Consoles,
+        displays: Displays,
     ) -> None:
         DiskCalls.__init__(self, disks=disks, tasks=tasks, vms=vms)
-        ConsoleCalls.__init__(self, consoles=consoles)
+        ConsoleCalls.__init__(self, consoles=consoles, displays=displays)
         DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
         UploadCalls.__init__(self, uploads=uploads)
         ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading, scrub=scrub)

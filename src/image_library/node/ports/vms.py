@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from image_library.domain.boot_progress import AgentFacts
-from image_library.domain.console import ConsoleKind
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Condition, Machine, MachineRecord
+from image_library.domain.secret import Secret
 from image_library.domain.store import LocalFile, PublishedImage
 from image_library.domain.vm import SeedDocuments
 
@@ -217,11 +217,43 @@ class ConsoleLine(Protocol):
 
 
 class GuestLines(Protocol):
-    async def open(self, vm_id: str, kind: ConsoleKind) -> ConsoleLine:
-        """The only connection to this console, or one of several to a display.
+    async def open(self, vm_id: str) -> ConsoleLine:
+        """The only connection to its serial console.
 
         Raises:
-            ConsoleMissing: the VM has no such console, or its process is gone.
+            ConsoleMissing: the VM has none, or its process is gone.
+        """
+        ...
+
+
+class GuestScreens(Protocol):
+    """The displays of guests that run."""
+
+    async def require(self, vm_id: str) -> None:
+        """Raises ConsoleMissing: it was started without a display, or its process is gone."""
+        ...
+
+    async def open(self, vm_id: str, password: Secret) -> ConsoleLine:
+        """A connection that speaks RFB and asks for this password, one of several.
+
+        The password opens this display for ``PASSWORD_SECONDS``, or until ``close_doors``; the one before
+        is forgotten.
+
+        Raises:
+            ConsoleMissing: as above.
+        """
+        ...
+
+    async def close_doors(self, vm_id: str) -> None:
+        """From now on no password opens it. Who is in stays; a VM that is gone is fine."""
+        ...
+
+    async def picture(self, vm_id: str) -> bytes:
+        """What it shows, as ``domain.picture`` reads it, at most ``LARGEST_SCREEN``.
+
+        Raises:
+            ConsoleMissing: as above.
+            HypervisorFailed: there is no picture.
         """
         ...
 

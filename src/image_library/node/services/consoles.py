@@ -1,22 +1,21 @@
-"""Consoles that people sit at: what a guest writes to all of them, what they type to the guest."""
+"""Serial consoles that people sit at: what a guest writes to all of them, what they type to the guest."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from image_library.domain.console import LARGEST_FRAME, LARGEST_LAG, TAIL_BYTES, ConsoleKind, shown_again
+from image_library.domain.console import LARGEST_FRAME, LARGEST_LAG, TAIL_BYTES, shown_again
 from image_library.domain.errors import VmNotRunning
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.vms import ConsoleLine, GuestLines, GuestWindow
+from image_library.node.services.console_keys import typing
 from image_library.node.services.vm_lives import OPEN
 from image_library.node.services.vm_records import VmRecords
 
 # How late at the most one sees what came without a sign, or that the VM has stopped.
 LOOK_SECONDS = 0.2
-
-Write = Callable[[bytes], Awaitable[None]]
 
 
 class Consoles:
@@ -29,20 +28,15 @@ class Consoles:
         # qemu serves one connection: a second one would wait unheard.
         self._opening = asyncio.Lock()
 
-    async def attach(
-        self, vm_id: str, kind: ConsoleKind, typed: AsyncIterator[bytes]
-    ) -> AsyncGenerator[bytes]:
+    async def attach(self, vm_id: str, typed: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """What the guest writes, in pieces of at most 64 KiB, until ``typed`` ends.
 
         Raises:
             UnknownVm, VmNotRunning: there is no such VM, or it does not run, or no longer.
-            ConsoleMissing: it has no console of this kind.
+            ConsoleMissing: it has no serial console that takes anything.
         """
         self._require_running(vm_id)
-        written = (
-            self._from_serial(vm_id, typed) if kind is ConsoleKind.SERIAL else self._display(vm_id, typed)
-        )
-        async with aclosing(written):
+        async with aclosing(self._from_serial(vm_id, typed)) as written:
             async for data in written:
                 yield data
 
@@ -53,10 +47,10 @@ class Consoles:
 
     async def _from_serial(self, vm_id: str, typed: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """From the log, which waits for nobody; the line only tells that there is more."""
-        async with self._line(vm_id) as line, _typing(typed, line.write, line.woken.set) as typing:
+        async with self._line(vm_id) as line, typing(typed, line.write, line.woken.set) as keys:
             offset = max(0, await self._window.console_size(vm_id) - TAIL_BYTES)
             begun = False
-            while not typing.done():
+            while not keys.done():
                 line.woken.clear()
                 data = (await self._window.console(vm_id, offset))[:LARGEST_FRAME]
                 offset += len(data)
@@ -87,23 +81,13 @@ class Consoles:
             sign.cancel()
             await asyncio.wait((look, sign))
 
-    async def _display(self, vm_id: str, typed: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        line = await self._lines.open(vm_id, ConsoleKind.DISPLAY)
-        try:
-            async with _typing(typed, line.write, line.close):
-                while data := await line.read():
-                    yield data
-            self._require_running(vm_id)
-        finally:
-            line.close()
-
     @asynccontextmanager
     async def _line(self, vm_id: str) -> AsyncGenerator[_Seat]:
         """A seat at the VM's one serial line, which is open as long as somebody sits there."""
         async with self._opening:
             line = self._serial.get(vm_id)
             if line is None or line.ended:
-                self._serial[vm_id] = line = _SerialLine(await self._lines.open(vm_id, ConsoleKind.SERIAL))
+                self._serial[vm_id] = line = _SerialLine(await self._lines.open(vm_id))
             seat = _Seat(line)
             line.seats.add(seat)
         try:
@@ -158,22 +142,3 @@ class _Seat:
 
     async def write(self, data: bytes) -> None:
         await self._line.write(data)
-
-
-@asynccontextmanager
-async def _typing(
-    typed: AsyncIterator[bytes], write: Write, ended: Callable[[], object]
-) -> AsyncGenerator[asyncio.Task[None]]:
-    """Hands on what is typed while the block runs; ``ended`` is called when there will be no more."""
-
-    async def hand_on() -> None:
-        async for data in typed:
-            await write(data)
-
-    task = asyncio.create_task(hand_on())
-    task.add_done_callback(lambda _: ended())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])

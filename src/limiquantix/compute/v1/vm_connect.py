@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import vm_pb
-from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -144,6 +144,12 @@ class VMService(Protocol):
     async def cancel_disk_task(self, request: CancelDiskTaskRequest, ctx: RequestContext[CancelDiskTaskRequest, VirtualMachine], /) -> VirtualMachine:
         """
         Ends work on the disk that goes on; the disk stays as it was.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def get_screenshot(self, request: GetScreenshotRequest, ctx: RequestContext[GetScreenshotRequest, Screenshot], /) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -406,6 +412,17 @@ class VMServiceASGIApplication(ConnectASGIApplication[VMService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.cancel_disk_task,
+                ),
+                "/limiquantix.compute.v1.VMService/GetScreenshot": Endpoint.unary(
+                    method=MethodInfo(
+                        name="GetScreenshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=GetScreenshotRequest,
+                        output=Screenshot,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.get_screenshot,
                 ),
             },
             interceptors=interceptors,
@@ -910,6 +927,29 @@ class VMServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetScreenshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=GetScreenshotRequest,
+                output=Screenshot,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class VMServiceSync(Protocol):
     def create_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, VirtualMachine], /) -> VirtualMachine:
@@ -1024,6 +1064,12 @@ class VMServiceSync(Protocol):
     def cancel_disk_task(self, request: CancelDiskTaskRequest, ctx: RequestContext[CancelDiskTaskRequest, VirtualMachine], /) -> VirtualMachine:
         """
         Ends work on the disk that goes on; the disk stays as it was.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def get_screenshot(self, request: GetScreenshotRequest, ctx: RequestContext[GetScreenshotRequest, Screenshot], /) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1284,6 +1330,17 @@ class VMServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.cancel_disk_task,
+                ),
+                "/limiquantix.compute.v1.VMService/GetScreenshot": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="GetScreenshot",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=GetScreenshotRequest,
+                        output=Screenshot,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.get_screenshot,
                 ),
             },
             interceptors=interceptors,
@@ -1782,6 +1839,29 @@ class VMServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.compute.v1.VMService",
                 input=CancelDiskTaskRequest,
                 output=VirtualMachine,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetScreenshot",
+                service_name="limiquantix.compute.v1.VMService",
+                input=GetScreenshotRequest,
+                output=Screenshot,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -182,6 +182,14 @@ class VMServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def get_screenshot(self, request: GetScreenshotRequest, context: aio.ServicerContext) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -294,6 +302,11 @@ class VMServiceService:
                 self.cancel_disk_task,
                 request_deserializer=CancelDiskTaskRequest.from_binary,
                 response_serializer=VirtualMachine.to_binary,
+            ),
+            "GetScreenshot": unary_unary_rpc_method_handler(
+                self.get_screenshot,
+                request_deserializer=GetScreenshotRequest.from_binary,
+                response_serializer=Screenshot.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -414,6 +427,11 @@ class VMServiceClient:
             "/limiquantix.compute.v1.VMService/CancelDiskTask",
             request_serializer=CancelDiskTaskRequest.to_binary,
             response_deserializer=VirtualMachine.from_binary,
+        )
+        self._get_screenshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/GetScreenshot",
+            request_serializer=GetScreenshotRequest.to_binary,
+            response_deserializer=Screenshot.from_binary,
         )
 
     def create_vm(
@@ -729,6 +747,21 @@ class VMServiceClient:
         """
         return self._cancel_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[GetScreenshotRequest, Screenshot]:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return self._get_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class VMServiceServiceSync:
     def create_vm(self, request: CreateVMRequest, context: ServicerContext) -> VirtualMachine:
@@ -890,6 +923,14 @@ class VMServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def get_screenshot(self, request: GetScreenshotRequest, context: ServicerContext) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1002,6 +1043,11 @@ class VMServiceServiceSync:
                 self.cancel_disk_task,
                 request_deserializer=CancelDiskTaskRequest.from_binary,
                 response_serializer=VirtualMachine.to_binary,
+            ),
+            "GetScreenshot": unary_unary_rpc_method_handler(
+                self.get_screenshot,
+                request_deserializer=GetScreenshotRequest.from_binary,
+                response_serializer=Screenshot.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -1122,6 +1168,11 @@ class VMServiceClientSync:
             "/limiquantix.compute.v1.VMService/CancelDiskTask",
             request_serializer=CancelDiskTaskRequest.to_binary,
             response_deserializer=VirtualMachine.from_binary,
+        )
+        self._get_screenshot = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/GetScreenshot",
+            request_serializer=GetScreenshotRequest.to_binary,
+            response_deserializer=Screenshot.from_binary,
         )
 
     def create_vm(
@@ -1436,3 +1487,18 @@ class VMServiceClientSync:
         Ends work on the disk that goes on; the disk stays as it was.
         """
         return self._cancel_disk_task(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def get_screenshot(
+        self,
+        request: GetScreenshotRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Screenshot:
+        """
+        What the display of a VM that runs shows at this moment.
+        """
+        return self._get_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

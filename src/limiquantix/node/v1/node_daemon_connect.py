@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -192,6 +192,18 @@ class NodeDaemonService(Protocol):
     def attach_console(self, request: AsyncIterator[ConsoleInput], ctx: RequestContext[ConsoleInput, ConsoleOutput], /) -> AsyncIterator[ConsoleOutput]:
         """
         A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def check_display(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, Empty], /) -> Empty:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def take_screenshot(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, ScreenshotOnNode], /) -> ScreenshotOnNode:
+        """
+        What a VM's display shows at this moment.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -564,6 +576,28 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.BIDI_STREAM,
                     ),
                     function=svc.attach_console,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/CheckDisplay": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CheckDisplay",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.check_display,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/TakeScreenshot": Endpoint.unary(
+                    method=MethodInfo(
+                        name="TakeScreenshot",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=ScreenshotOnNode,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.take_screenshot,
                 ),
             },
             interceptors=interceptors,
@@ -1285,6 +1319,52 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def check_display(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CheckDisplay",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def take_screenshot(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ScreenshotOnNode:
+        """
+        What a VM's display shows at this moment.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="TakeScreenshot",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=ScreenshotOnNode,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class NodeDaemonServiceSync(Protocol):
     """
@@ -1446,6 +1526,18 @@ class NodeDaemonServiceSync(Protocol):
     def attach_console(self, request: Iterator[ConsoleInput], ctx: RequestContext[ConsoleInput, ConsoleOutput], /) -> Iterator[ConsoleOutput]:
         """
         A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def check_display(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, Empty], /) -> Empty:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def take_screenshot(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, ScreenshotOnNode], /) -> ScreenshotOnNode:
+        """
+        What a VM's display shows at this moment.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1816,6 +1908,28 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.BIDI_STREAM,
                     ),
                     function=service.attach_console,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/CheckDisplay": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CheckDisplay",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=Empty,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.check_display,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/TakeScreenshot": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="TakeScreenshot",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=ScreenshotOnNode,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.take_screenshot,
                 ),
             },
             interceptors=interceptors,
@@ -2533,6 +2647,52 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 output=ConsoleOutput,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.BIDI_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def check_display(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Empty:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CheckDisplay",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def take_screenshot(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ScreenshotOnNode:
+        """
+        What a VM's display shows at this moment.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="TakeScreenshot",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=ScreenshotOnNode,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

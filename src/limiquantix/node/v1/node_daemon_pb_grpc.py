@@ -15,7 +15,7 @@ from grpc import StatusCode, method_handlers_generic_handler, stream_stream_rpc_
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -250,6 +250,22 @@ class NodeDaemonServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def check_display(self, request: VMIdRequest, context: aio.ServicerContext) -> Empty:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def take_screenshot(self, request: VMIdRequest, context: aio.ServicerContext) -> ScreenshotOnNode:
+        """
+        What a VM's display shows at this moment.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -412,6 +428,16 @@ class NodeDaemonServiceService:
                 self.attach_console,
                 request_deserializer=ConsoleInput.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "CheckDisplay": unary_unary_rpc_method_handler(
+                self.check_display,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "TakeScreenshot": unary_unary_rpc_method_handler(
+                self.take_screenshot,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=ScreenshotOnNode.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -585,6 +611,16 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/AttachConsole",
             request_serializer=ConsoleInput.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._check_display = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/CheckDisplay",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._take_screenshot = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/TakeScreenshot",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=ScreenshotOnNode.from_binary,
         )
 
     def health_check(
@@ -1034,6 +1070,36 @@ class NodeDaemonServiceClient:
         """
         return self._attach_console(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def check_display(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[VMIdRequest, Empty]:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        return self._check_display(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def take_screenshot(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[VMIdRequest, ScreenshotOnNode]:
+        """
+        What a VM's display shows at this moment.
+        """
+        return self._take_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class NodeDaemonServiceServiceSync:
     """
@@ -1262,6 +1328,22 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def check_display(self, request: VMIdRequest, context: ServicerContext) -> Empty:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def take_screenshot(self, request: VMIdRequest, context: ServicerContext) -> ScreenshotOnNode:
+        """
+        What a VM's display shows at this moment.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1424,6 +1506,16 @@ class NodeDaemonServiceServiceSync:
                 self.attach_console,
                 request_deserializer=ConsoleInput.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "CheckDisplay": unary_unary_rpc_method_handler(
+                self.check_display,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=Empty.to_binary,
+            ),
+            "TakeScreenshot": unary_unary_rpc_method_handler(
+                self.take_screenshot,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=ScreenshotOnNode.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -1597,6 +1689,16 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/AttachConsole",
             request_serializer=ConsoleInput.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._check_display = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/CheckDisplay",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=Empty.from_binary,
+        )
+        self._take_screenshot = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/TakeScreenshot",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=ScreenshotOnNode.from_binary,
         )
 
     def health_check(
@@ -2045,3 +2147,33 @@ class NodeDaemonServiceClientSync:
         A console of a VM that runs, until either side leaves or the VM stops. The first message names it.
         """
         return self._attach_console(request_iterator, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def check_display(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Empty:
+        """
+        Whether a VM that runs has a display: refused where it has none.
+        """
+        return self._check_display(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def take_screenshot(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ScreenshotOnNode:
+        """
+        What a VM's display shows at this moment.
+        """
+        return self._take_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

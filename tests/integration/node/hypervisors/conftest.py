@@ -18,8 +18,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         make, pid_of = libvirt_driver(daemon), daemon.pid_of
     else:
         make, pid_of = qemu_driver, partial(_qemu_pid, tmp_path / "vms")
-    hypervisor, window = make(folders)
-    made = Rig(folders=folders, make=make, pid_of=pid_of, hypervisor=hypervisor, window=window)
+    made = Rig(folders=folders, make=make, pid_of=pid_of, driver=make(folders))
     yield made
     for vm_id in await folders.listed():
         await made.hypervisor.end(vm_id)

@@ -10,19 +10,17 @@ from typing import Any
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import OVERLAY_DISK, Backing, Firmware, Machine, mac_for
 from image_library.domain.vm import SeedDocuments
-from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
-from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
-from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
-from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
+from image_library.node import hypervisors
+from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
+from image_library.node.adapters.hypervisors.qemu.driver import QemuSettings
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.qemu_img import QemuImg
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.vm_folders import VmFolderTree
-from image_library.node.ports.vms import GuestWindow, Hypervisor
+from image_library.node.hypervisors import Driver
+from image_library.node.ports.vms import GuestScreens, GuestWindow, Hypervisor
 from tests.integration.node.vms.guests import DISK_BYTES
 from tests.support.libvirtd import Libvirtd
-
-Driver = tuple[Hypervisor, GuestWindow]
 
 
 @dataclass(kw_only=True)
@@ -31,13 +29,24 @@ class Rig:
     make: Callable[[VmFolderTree], Driver]
     # The process that is a VM.
     pid_of: Callable[[str], int]
-    hypervisor: Hypervisor
-    window: GuestWindow
+    driver: Driver
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        return self.driver.hypervisor
+
+    @property
+    def window(self) -> GuestWindow:
+        return self.driver.window
+
+    @property
+    def screens(self) -> GuestScreens:
+        return self.driver.screens
 
     async def restarted(self) -> None:
         """As when the node's daemon is another."""
         await self.hypervisor.detach()
-        self.hypervisor, self.window = self.make(self.folders)
+        self.driver = self.make(self.folders)
 
     async def machine(
         self,
@@ -72,13 +81,12 @@ class Rig:
 
 def qemu_driver(folders: VmFolderTree, bridges: tuple[str, ...] = ()) -> Driver:
     settings = QemuSettings(accelerator="tcg", isolated=True, bridges=bridges)
-    return QemuHypervisor(folders=folders, settings=settings), QemuWindow(folders)
+    return hypervisors.qemu_driver(settings, folders)
 
 
 def libvirt_driver(daemon: Libvirtd, bridges: tuple[str, ...] = ()) -> Callable[[VmFolderTree], Driver]:
     def make(folders: VmFolderTree) -> Driver:
         settings = LibvirtSettings(uri=daemon.uri, accelerator="tcg", isolated=True, bridges=bridges)
-        hypervisor = LibvirtHypervisor(folders=folders, settings=settings)
-        return hypervisor, LibvirtWindow(folders, hypervisor.session)
+        return hypervisors.libvirt_driver(settings, folders)
 
     return make

@@ -30,8 +30,7 @@ async def test_an_arm_machine_comes_to_its_firmware(tmp_path: Path) -> None:
     except FirmwareMissing as error:
         pytest.skip(f"{error.message} {error.remedy}")
     folders = VmFolderTree.open(tmp_path / "vms")
-    hypervisor, window = qemu_driver(folders)
-    rig = Rig(folders=folders, make=qemu_driver, pid_of=lambda _: 0, hypervisor=hypervisor, window=window)
+    rig = Rig(folders=folders, make=qemu_driver, pid_of=lambda _: 0, driver=qemu_driver(folders))
     image = idle_guest(tmp_path / "empty.raw")
     machine = await rig.machine(image, memory_mib=256, architecture="aarch64", firmware=Firmware.UEFI)
     try:

@@ -57,8 +57,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         else:
             make = partial(qemu_driver, bridges=allowed)
             pid_of = partial(_qemu_pid, tmp_path / "vms")
-        hypervisor, window = make(folders)
-        made = Rig(folders=folders, make=make, pid_of=pid_of, hypervisor=hypervisor, window=window)
+        made = Rig(folders=folders, make=make, pid_of=pid_of, driver=make(folders))
         yield made
         for vm_id in await folders.listed():
             await made.hypervisor.end(vm_id)

@@ -56,13 +56,12 @@ async def test_a_vm_is_listed_by_its_name_until_it_is_forgotten(
 ) -> None:
     folders = VmFolderTree.open(tmp_path / "vms")
     make = libvirt_driver(libvirtd)
-    hypervisor, window = make(folders)
-    rig = Rig(folders=folders, make=make, pid_of=libvirtd.pid_of, hypervisor=hypervisor, window=window)
+    rig = Rig(folders=folders, make=make, pid_of=libvirtd.pid_of, driver=make(folders))
     await rig.machine(idle_guest(tmp_path / "idle.raw"))
     assert "vm-1" in [domain.name() for domain in virsh.listAllDomains()]
-    await hypervisor.forget("vm-1")
+    await rig.hypervisor.forget("vm-1")
     assert "vm-1" not in [domain.name() for domain in virsh.listAllDomains()]
-    await hypervisor.detach()
+    await rig.hypervisor.detach()
     folders.close()
 
 
@@ -71,7 +70,7 @@ async def test_somebody_elses_domain_is_left_alone(libvirtd: Libvirtd, virsh: An
     theirs = domain_xml(replace(CASES["x86_64-session-tcg"], machine=machine, folder=str(tmp_path)))
     domain = virsh.defineXML(theirs)
     folders = VmFolderTree.open(tmp_path / "vms")
-    hypervisor, _ = libvirt_driver(libvirtd)(folders)
+    hypervisor = libvirt_driver(libvirtd)(folders).hypervisor
     try:
         assert await hypervisor.condition("vm-1") is Condition.GONE
         await hypervisor.end("vm-1")

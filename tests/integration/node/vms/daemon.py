@@ -14,20 +14,20 @@ from image_library.domain.trust import Evidence, TrustLevel
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
 from image_library.domain.vm_disk import DiskTaskState
 from image_library.node.adapters.clock import SystemClock
-from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
-from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
-from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
+from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
+from image_library.node.adapters.hypervisors.qemu.driver import QemuSettings
 from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors, QemuLines
-from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
-from image_library.node.ports.vms import DiskChanger, GuestWindow, Hypervisor
+from image_library.node.hypervisors import Driver, libvirt_driver, qemu_driver
+from image_library.node.ports.vms import DiskChanger
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
+from image_library.node.services.displays import Displays
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_disks import VmDisks
@@ -78,11 +78,10 @@ def order(
     )
 
 
-def _driver(folders: VmFolderTree, settings: Driven) -> tuple[Hypervisor, GuestWindow]:
+def _driver(folders: VmFolderTree, settings: Driven) -> Driver:
     if isinstance(settings, LibvirtSettings):
-        libvirt = LibvirtHypervisor(folders=folders, settings=settings)
-        return libvirt, LibvirtWindow(folders, libvirt.session)
-    return QemuHypervisor(folders=folders, settings=settings), QemuWindow(folders)
+        return libvirt_driver(settings, folders)
+    return qemu_driver(settings, folders)
 
 
 class Daemon:
@@ -103,7 +102,8 @@ class Daemon:
         vms = JournaledVms(journal)
         images = KnownImages(image)
         records = VmRecords(journal=vms, changes=Changes())
-        self.hypervisor, self.window = _driver(self._folders, settings)
+        driver = _driver(self._folders, settings)
+        self.hypervisor, self.window = driver.hypervisor, driver.window
         doors = None if isinstance(settings, LibvirtSettings) else QemuDoors(self._folders)
         lives = VmLives(
             records=records,
@@ -115,6 +115,7 @@ class Daemon:
         )
         lines = QemuLines(self._folders)
         self.consoles = Consoles(records=records, window=self.window, lines=lines, clock=clock)
+        self.displays = Displays(records=records, screens=driver.screens, clock=clock)
         self.streams = VmStreams(records=records, window=self.window, clock=clock)
         search_path = settings.search_path if isinstance(settings, QemuSettings) else None
         disks = QemuImg(Jail(best_wall()), search_path=search_path)

@@ -24,6 +24,9 @@ _POWER_OFF = bytes.fromhex("ba0406 b80020 ef")
 _ECHO = bytes.fromhex("bafd03 ec a801 74fb b2f8 ec ee b2fd ebf3")
 # mov dx,0x3f8; mov al,'x'; next: out dx,al; jmp next
 _FLOOD = bytes.fromhex("baf803 b078 ee ebfd")
+# mov dx,0x3fd; next: in al,dx; test al,1; jz next; mov dx,0x3f8; in al,dx: wait for a byte, and take it;
+# mov dx,0xcf9; mov al,6; out dx,al: the chipset's reset control
+_WAIT_AND_RESET = bytes.fromhex("bafd03 ec a801 74fb baf803 ec baf90c b006 ee")
 _HALT = bytes.fromhex("f4 ebfd")
 
 
@@ -40,6 +43,11 @@ def leaving_guest(path: Path, text: str = "") -> Path:
 def echoing_guest(path: Path, text: str = "") -> Path:
     """A disk whose guest prints ``text``, and then writes back every byte that it is sent."""
     return _disk(path, text, _ECHO)
+
+
+def rebooting_guest(path: Path, text: str = "") -> Path:
+    """A disk whose guest prints ``text``, and starts anew with every byte that it is sent."""
+    return _disk(path, text, _WAIT_AND_RESET)
 
 
 def flooding_guest(path: Path) -> Path:

@@ -40,8 +40,8 @@ async def plane() -> AsyncGenerator[VmPlane]:
 
 
 def _report(state: PowerState = PowerState.STOPPED, **disk: Any) -> VmReport:
-    said = DiskReport(**{"size_bytes": 2 * GIB, "base_digest": DIGEST, **disk})
-    return VmReport(vm_id="web", name="web", state=state, stage=BootStage.DONE, disk=said)
+    facts: dict[str, Any] = {"size_bytes": 2 * GIB, "base_digest": DIGEST, **disk}
+    return VmReport(vm_id="web", name="web", state=state, stage=BootStage.DONE, disk=DiskReport(**facts))
 
 
 def _vm(report: VmReport | None = None, **changes: Any) -> Any:

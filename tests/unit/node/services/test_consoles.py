@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from image_library.domain.changes import Changes
-from image_library.domain.console import LARGEST_LAG, TAIL_BYTES, ConsoleKind, shown_again
+from image_library.domain.console import LARGEST_LAG, TAIL_BYTES, shown_again
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.vm import PowerState, VmReport
@@ -33,7 +33,7 @@ class QuietLine:
 
 
 class QuietLines:
-    async def open(self, vm_id: str, kind: ConsoleKind) -> QuietLine:
+    async def open(self, vm_id: str) -> QuietLine:
         return QuietLine()
 
 
@@ -62,7 +62,7 @@ async def test_a_reader_that_fell_behind_goes_on_at_the_end() -> None:
     records.adopt(running())
     consoles = Consoles(records=records, window=window, lines=QuietLines(), clock=QuickClock())
     window.text["vm-1"] = b"begin\n"
-    async with aclosing(consoles.attach("vm-1", ConsoleKind.SERIAL, silence())) as written:
+    async with aclosing(consoles.attach("vm-1", silence())) as written:
         assert await anext(written) == b"begin\n"
         window.text["vm-1"] += bytes(LARGEST_LAG) + b"e" * TAIL_BYTES
         assert (await anext(written))[:1] == b"e"

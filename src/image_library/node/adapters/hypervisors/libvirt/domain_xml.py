@@ -15,6 +15,7 @@ from defusedxml.ElementTree import fromstring
 
 from image_library.domain.errors import HypervisorFailed
 from image_library.domain.machine import Accelerator, Machine
+from image_library.domain.secret import Secret
 from image_library.node.adapters.hypervisors.libvirt.devices_xml import (
     bridged_cards,
     discs,
@@ -32,6 +33,21 @@ OURS = "urn:limiquantix:vm"
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _MACHINES = {"x86_64": "q35", "aarch64": "virt"}
 _TYPES = {Accelerator.KVM: "kvm", Accelerator.TCG: "qemu"}
+
+NOTHING_OPENS = Secret("closed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    video: str
+    inputs: tuple[str, ...]
+
+
+# As ``qemu.arguments.DISPLAYS``.
+SCREENS = {
+    "x86_64": Screen(video="vga", inputs=("tablet",)),
+    "aarch64": Screen(video="ramfb", inputs=("keyboard", "tablet")),
+}
 
 ET.register_namespace("qemu", QEMU)
 ET.register_namespace("limiquantix", OURS)
@@ -59,6 +75,17 @@ def uuid_of(vm_id: str) -> str:
         return str(UUID(vm_id))
     except ValueError:
         return str(uuid5(NAMESPACE_OID, vm_id))
+
+
+def graphics(password: Secret, *, valid_to: str) -> ET.Element:
+    """A display whose server listens nowhere; libvirt is asked for each connection. The time is UTC's."""
+    return _node(
+        "graphics",
+        _node("listen", type_="none"),
+        type_="vnc",
+        passwd=password.reveal(),
+        passwdValidTo=valid_to,
+    )
 
 
 def domain_xml(definition: Definition) -> str:
@@ -139,6 +166,12 @@ def _devices(d: Definition) -> Iterator[ET.Element]:
         yield _node("tpm", _node("backend", type_="emulator", version="2.0"), model=model)
     yield _node("rng", _node("backend", model="builtin"), model="virtio")
     yield _node("memballoon", model="none")
+    screen = SCREENS[machine.architecture]
+    for kind in screen.inputs:
+        yield _node("input", type_=kind, bus="virtio")
+    yield _node("video", _node("model", type_=screen.video))
+    # Nobody gets in by this one: its time was over before it began.
+    yield graphics(NOTHING_OPENS, valid_to="2000-01-01T00:00:00")
 
 
 def _owner(d: Definition) -> Iterator[ET.Element]:

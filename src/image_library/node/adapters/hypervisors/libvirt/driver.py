@@ -206,6 +206,19 @@ class LibvirtHypervisor:
     async def detach(self) -> None:
         await self.session.close()
 
+    async def running(self, vm_id: str, work: Callable[[Connection, Domain], T]) -> T | None:
+        """Does it with the VM's domain, for who looks at it more closely; None where none of ours runs.
+
+        Raises:
+            HypervisorMissing, HypervisorFailed
+        """
+
+        def look(connection: Connection) -> T | None:
+            domain = self._find(connection, vm_id)
+            return work(connection, domain) if domain is not None and domain.isActive() else None
+
+        return await self._run(look)
+
     async def _run(self, work: Callable[[Connection], T]) -> T:
         try:
             return await self.session.run(work)

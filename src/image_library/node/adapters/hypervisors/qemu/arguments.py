@@ -32,6 +32,14 @@ _MACHINES = {
 }
 
 
+# A screen that every firmware and system can draw on without a driver of its own, and a pointer that is where
+# one points. A PC has a keyboard anyway. Not by USB, which held emulated guests up on busy hosts.
+DISPLAYS = {
+    "x86_64": ("VGA", "virtio-tablet-pci"),
+    "aarch64": ("ramfb", "virtio-keyboard-pci", "virtio-tablet-pci"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Guarded:
     machine: str
@@ -83,6 +91,7 @@ def arguments(launch: Launch) -> tuple[str, ...]:
         *_blocks(launch),
         *_devices(launch),
         *_channels(launch),
+        *_display(launch),
         *_tpm(launch),
         *("-pidfile", places.PID),
         # A guest that switches itself off leaves its process waiting, so that this can be told from a crash.
@@ -206,6 +215,12 @@ def _channels(launch: Launch) -> tuple[str, ...]:
         *("-mon", "chardev=monitor,mode=control"),
         *_door(launch.machine),
     )
+
+
+def _display(launch: Launch) -> tuple[str, ...]:
+    """Its server listens nowhere: it is handed each connection. Until it has a password it lets nobody in."""
+    devices = DISPLAYS[launch.machine.architecture]
+    return (*(word for device in devices for word in ("-device", device)), "-vnc", "none,password=on")
 
 
 def _door(machine: Machine) -> tuple[str, ...]:

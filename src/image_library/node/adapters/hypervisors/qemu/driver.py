@@ -243,6 +243,15 @@ class QemuHypervisor:
             with suppress(MonitorLost):
                 await guest.monitor.execute(command)
 
+    async def monitor(self, vm_id: str) -> Monitor | None:
+        """The monitor of a VM that runs, for who looks at it more closely; it stays ours to close.
+
+        Raises:
+            HypervisorFailed: its process is there but does not answer.
+        """
+        guest = await self._guest(vm_id)
+        return None if guest is None else guest.monitor
+
     def _process(self, vm_id: str) -> VmProcess | None:
         try:
             with places.opened(self._folders.path(vm_id)) as folder:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import StreamReader, StreamWriter
 from contextlib import suppress
 
-from image_library.domain.console import LARGEST_FRAME, ConsoleKind
+from image_library.domain.console import LARGEST_FRAME
 from image_library.domain.errors import ConsoleMissing
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.ports.vms import VmFolders
 
-_SOCKETS = {ConsoleKind.SERIAL: places.SERIAL_SOCKET, ConsoleKind.DISPLAY: places.DISPLAY}
 # What waits here for a guest that does not read, beyond what the kernel holds.
 _MOST_WAITING = 16 << 10
 
@@ -22,8 +22,8 @@ class QemuLines:
     def __init__(self, folders: VmFolders) -> None:
         self._folders = folders
 
-    async def open(self, vm_id: str, kind: ConsoleKind) -> QemuLine:
-        return await _line(self._folders, vm_id, _SOCKETS[kind], f"{kind.value} console")
+    async def open(self, vm_id: str) -> QemuLine:
+        return await _line(self._folders, vm_id, places.SERIAL_SOCKET, "serial console")
 
 
 class QemuDoors:
@@ -42,12 +42,17 @@ async def _line(folders: VmFolders, vm_id: str, name: str, what: str) -> QemuLin
             peer = places.connected(folder, name)
     except OSError as error:
         raise ConsoleMissing(f"The VM has no {what} that answers.") from error
-    reader, writer = await asyncio.open_unix_connection(sock=peer, limit=LARGEST_FRAME)
-    writer.transport.set_write_buffer_limits(high=_MOST_WAITING)
-    return QemuLine(reader, writer)
+    return await QemuLine.of(peer)
 
 
 class QemuLine:
+    @classmethod
+    async def of(cls, peer: socket.socket) -> QemuLine:
+        """Takes over the connected socket, which does not block."""
+        reader, writer = await asyncio.open_unix_connection(sock=peer, limit=LARGEST_FRAME)
+        writer.transport.set_write_buffer_limits(high=_MOST_WAITING)
+        return cls(reader, writer)
+
     def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._reader = reader
         self._writer = writer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
@@ -32,8 +32,12 @@ class MonitorLost(Exception):
 
 
 class Monitor:
-    def __init__(self, client: QMPClient) -> None:
+    def __init__(self, client: QMPClient, files: socket.socket) -> None:
         self._client = client
+        # The same connection: files go beside the bytes, and not every loop's transport sends them.
+        self._files = files
+        # qemu keeps the last file that came: nobody may come between it and the command that takes it.
+        self._handing = asyncio.Lock()
 
     @classmethod
     async def connect(cls, peer: socket.socket, *, seconds: float) -> Monitor:
@@ -42,15 +46,16 @@ class Monitor:
         Raises:
             MonitorLost: the other end went away, or was silent.
         """
-        client = QMPClient()
+        client, files = QMPClient(), peer.dup()
         try:
             async with asyncio.timeout(seconds):
                 await client.connect(peer)
         except (QMPError, OSError, EOFError, TimeoutError) as error:
             peer.close()
+            files.close()
             await _disconnected(client)
             raise MonitorLost(str(error)) from error
-        return cls(client)
+        return cls(client, files)
 
     @property
     def connected(self) -> bool:
@@ -65,7 +70,7 @@ class Monitor:
         said = cast("list[dict[str, Any]]", await self.execute("query-named-block-nodes"))
         return next(int(one["image"]["virtual-size"]) for one in said if one.get("node-name") == node)
 
-    async def execute(self, command: str, arguments: dict[str, object] | None = None) -> object:
+    async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Raises MonitorLost, or HypervisorFailed where it refuses the command."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -77,6 +82,18 @@ class Monitor:
         except (OSError, EOFError, TimeoutError) as error:
             raise MonitorLost(str(error)) from error
 
+    async def execute_with(
+        self, descriptor: int, command: str, arguments: Mapping[str, object] | None = None
+    ) -> object:
+        """As ``execute``, for a command that takes an open file, which stays ours as well."""
+        async with self._handing:
+            try:
+                # A space between two commands means nothing.
+                socket.send_fds(self._files, [b" "], [descriptor])
+            except OSError as error:
+                raise MonitorLost(str(error)) from error
+            return await self.execute(command, arguments)
+
     @contextmanager
     def changes(self) -> Generator[Changes]:
         """Listens from now on, so that nothing between a question and a wait is missed."""
@@ -85,6 +102,7 @@ class Monitor:
             yield Changes(self._client, listener)
 
     async def close(self) -> None:
+        self._files.close()
         await _disconnected(self._client)
 
 

@@ -16,7 +16,6 @@ PID = "qemu.pid"
 MONITOR = "qmp.sock"
 AGENT = "agent.sock"
 SERIAL_SOCKET = "serial.sock"
-DISPLAY = "display.sock"
 # Where a guest's requests to its node come out.
 DOOR = "door.sock"
 UEFI_VARIABLES = "uefi-vars.fd"
