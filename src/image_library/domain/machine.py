@@ -83,6 +83,8 @@ class MachineOrder:
     more_mac_addresses: tuple[str, ...] = ()
     # A TPM 2.0 of its own.
     tpm: bool = False
+    # Made to be looked at once: told to nobody, without a way out of its network, and gone with its daemon.
+    throw_away: bool = False
     disk: DiskOrder
     seed: SeedDocuments
 
@@ -115,6 +117,8 @@ class Machine:
     ssh_port: int = 0
     # It has a disk of its own by now and needs its backing no more.
     flat: bool = False
+    # As in ``MachineOrder``.
+    throw_away: bool = False
 
     @property
     def disk(self) -> str:

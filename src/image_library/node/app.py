@@ -20,6 +20,7 @@ from image_library.domain.store_health import ScrubState
 from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.grpc_server import Tls, serving
+from image_library.node.adapters.guest_login import SshLogin
 from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
@@ -44,6 +45,8 @@ from image_library.node.services.finish_image import Finishing
 from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.presence import INVENTORY, Presence
+from image_library.node.services.proof_attempt import ProofAttempts
+from image_library.node.services.prove_boot import BootProofs
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
@@ -81,6 +84,7 @@ class _VmParts:
     flattening: FlattenVm
     leftovers: VmLeftovers
     hypervisor: Hypervisor
+    proofs: BootProofs
 
 
 @asynccontextmanager
@@ -102,6 +106,7 @@ async def run_node(
         vm_parts = _vms(stack, world)
         stack.push_async_callback(vm_parts.vms.close)
         stack.push_async_callback(downloads.close)
+        stack.push_async_callback(vm_parts.proofs.close)
         scan = _scan(world)
         await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
         registration = await _registration(world, vm_parts.hypervisor)
@@ -125,6 +130,7 @@ async def run_node(
             vms=vm_parts.vms,
             streams=vm_parts.streams,
             consoles=vm_parts.consoles,
+            proofs=vm_parts.proofs,
         )
         registration = await _serve(stack, settings, daemon, registration)
         scrubs = bool(settings.scrub_rate and settings.scrub_interval)
@@ -252,8 +258,20 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         images=world.store,
         clock=world.clock,
     )
+    attempts = ProofAttempts(
+        vms=vms,
+        records=records,
+        folders=folders,
+        hypervisor=hypervisor,
+        window=window,
+        login=SshLogin(),
+        clock=world.clock,
+        node_id=world.identity.node_id,
+        hypervisor_name=world.settings.hypervisor,
+    )
     return _VmParts(
         vms=vms,
+        proofs=BootProofs(attempts=attempts, gate=world.health, changes=world.changes),
         streams=VmStreams(records=records, window=window, clock=world.clock),
         consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
         flattening=FlattenVm(records=records, lives=lives, folders=folders, disks=disks),

@@ -63,6 +63,12 @@ from image_library.domain.errors.profiles import (
     UnknownProfile,
     UserDataDenied,
 )
+from image_library.domain.errors.proofs import (
+    BootProofFailed,
+    BootProofInterrupted,
+    BootUnproved,
+    LoginMissing,
+)
 from image_library.domain.errors.requests import (
     AmbiguousImage,
     DiskTooSmall,
@@ -165,7 +171,10 @@ __all__ = [
     "AmbiguousFormat",
     "AmbiguousImage",
     "BadLength",
+    "BootProofFailed",
+    "BootProofInterrupted",
     "BootTimeout",
+    "BootUnproved",
     "CatalogRollback",
     "CatalogStale",
     "CatalogUnsigned",
@@ -227,6 +236,7 @@ __all__ = [
     "LastCopy",
     "LibraryError",
     "ListenDenied",
+    "LoginMissing",
     "MissingParameter",
     "NameTaken",
     "NoNodeReady",

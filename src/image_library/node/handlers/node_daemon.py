@@ -7,6 +7,7 @@ from image_library.node.handlers.consoles import ConsoleCalls
 from image_library.node.handlers.downloads import DownloadCalls
 from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
+from image_library.node.handlers.proofs import ProofCalls
 from image_library.node.handlers.publishers import PublisherCalls
 from image_library.node.handlers.upkeep import UpkeepCalls
 from image_library.node.handlers.uploads import UploadCalls
@@ -17,6 +18,7 @@ from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.flatten_vm import FlattenVm
+from image_library.node.services.prove_boot import BootProofs
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
@@ -28,7 +30,15 @@ from image_library.node.services.vms import Vms
 
 
 class NodeDaemon(
-    ConsoleCalls, DownloadCalls, ImageCalls, InfoCalls, PublisherCalls, UpkeepCalls, UploadCalls, VmCalls
+    ConsoleCalls,
+    DownloadCalls,
+    ImageCalls,
+    InfoCalls,
+    ProofCalls,
+    PublisherCalls,
+    UpkeepCalls,
+    UploadCalls,
+    VmCalls,
 ):
     def __init__(
         self,
@@ -48,9 +58,11 @@ class NodeDaemon(
         vms: Vms,
         streams: VmStreams,
         consoles: Consoles,
+        proofs: BootProofs,
     ) -> None:
         ConsoleCalls.__init__(self, consoles=consoles)
-        DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
+        DownloadCalls.__init__(self, downloads=downloads, uploads=uploads, proofs=proofs)
+        ProofCalls.__init__(self, proofs=proofs, architecture=registration.architecture)
         UploadCalls.__init__(self, uploads=uploads)
         ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading, scrub=scrub)
         InfoCalls.__init__(self, registration=registration, store=store)

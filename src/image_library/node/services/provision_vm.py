@@ -188,6 +188,7 @@ def _machine(order: MachineOrder, backing: Backing, disk_bytes: int) -> Machine:
         mac_address=valid_mac(order.mac_address) if order.mac_address else mac_for(order.vm_id),
         more_mac_addresses=tuple(map(valid_mac, order.more_mac_addresses)),
         tpm=order.tpm,
+        throw_away=order.throw_away,
         disk_bytes=disk_bytes,
         backing=backing,
     )

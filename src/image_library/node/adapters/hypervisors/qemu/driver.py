@@ -127,7 +127,7 @@ class QemuHypervisor:
                         monitor=listener.fileno(),
                         uefi=parts.uefi,
                         tpm=tpm,
-                        isolated=self._settings.isolated,
+                        isolated=self._settings.isolated or machine.throw_away,
                     )
                     handed = (listener.fileno(), *(() if tpm is None else (tpm,)))
                     await launch(parts.program, arguments(start), folder=path, inherited=handed)

@@ -10,7 +10,7 @@ import type { GuestFacts } from "../../storage/v1/facts_pb";
 import { file_limiquantix_storage_v1_facts } from "../../storage/v1/facts_pb";
 import type { GarbageItem, ScanLocalImagesRequestSchema } from "../../storage/v1/image_pb";
 import { file_limiquantix_storage_v1_image } from "../../storage/v1/image_pb";
-import type { ConvertedFrom, TrustEvidence, TrustLevel } from "../../storage/v1/trust_pb";
+import type { BootProof, BootStageTime, ConvertedFrom, TrustEvidence, TrustLevel } from "../../storage/v1/trust_pb";
 import { file_limiquantix_storage_v1_trust } from "../../storage/v1/trust_pb";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/node/v1/node_daemon.proto.
  */
 export const file_limiquantix_node_v1_node_daemon: GenFile = /*@__PURE__*/
-  fileDesc("CiVsaW1pcXVhbnRpeC9ub2RlL3YxL25vZGVfZGFlbW9uLnByb3RvEhNsaW1pcXVhbnRpeC5ub2RlLnYxIjcKE0hlYWx0aENoZWNrUmVzcG9uc2USDwoHaGVhbHRoeRgBIAEoCBIPCgd2ZXJzaW9uGAIgASgJIrkBChNHZXROb2RlSW5mb1Jlc3BvbnNlEg8KB25vZGVfaWQYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSFAoMYXJjaGl0ZWN0dXJlGAMgASgJEhMKC2FjY2VsZXJhdG9yGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSEAoIc3RvcmVfaWQYBiABKAkSFwoPZGlza191c2VkX2J5dGVzGAcgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYCCABKAQirwMKGkRvd25sb2FkSW1hZ2VPbk5vZGVSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIQCghpbWFnZV9pZBgCIAEoCRILCgN1cmwYAyABKAkSEgoKdGFyZ2V0X2RpchgEIAEoCRIQCghmaWxlbmFtZRgFIAEoCRIQCghjaGVja3N1bRgGIAEoCRIVCg1jaGVja3N1bV90eXBlGAcgASgJEhQKDGNoZWNrc3VtX3VybBhkIAEoCRIOCgZmb3JtYXQYZSABKAkSEgoKdW52ZXJpZmllZBhmIAEoCBIWCg5saWJyYXJ5X2RpZ2VzdBhnIAEoCRIQCghyZWNlaXZlZBhoIAEoCBIXCg9jaGVja3N1bV9zb3VyY2UYaSABKAkSEgoKc2l6ZV9ieXRlcxhqIAEoBBI3CglzaWduYXR1cmUYayABKAsyJC5saW1pcXVhbnRpeC5ub2RlLnYxLlNpZ25hdHVyZVNvdXJjZRIVCg10YXJnZXRfZm9ybWF0GHggASgJEhoKEnRhcmdldF9jb21wcmVzc2lvbhh5IAEoCRIWCg5jb252ZXJ0X2RpZ2VzdBh6IAEoCSJbCg9TaWduYXR1cmVTb3VyY2USDAoEa2luZBgBIAEoCRILCgN1cmwYAiABKAkSLQoEa2V5cxgDIAMoCzIfLmxpbWlxdWFudGl4Lm5vZGUudjEuU2lnbmluZ0tleSJoCgpTaWduaW5nS2V5EhMKC2ZpbmdlcnByaW50GAEgASgJEg8KB2FybW9yZWQYAiABKAkSDQoFb3duZXIYAyABKAkSDwoHZXhwaXJlcxgEIAEoCRIUCgxwcmltYXJ5X29ubHkYBSABKAgi2QYKEERvd25sb2FkUHJvZ3Jlc3MSDgoGam9iX2lkGAEgASgJEhAKCGltYWdlX2lkGAIgASgJEjwKBnN0YXR1cxgDIAEoDjIsLmxpbWlxdWFudGl4Lm5vZGUudjEuRG93bmxvYWRQcm9ncmVzcy5TdGF0dXMSGAoQcHJvZ3Jlc3NfcGVyY2VudBgEIAEoDRIYChBieXRlc19kb3dubG9hZGVkGAUgASgEEhMKC2J5dGVzX3RvdGFsGAYgASgEEhYKDmRvd25sb2FkX3NwZWVkGAcgASgEEhMKC2V0YV9zZWNvbmRzGAggASgNEgwKBHBhdGgYCSABKAkSDQoFZXJyb3IYCiABKAkSEgoKZXJyb3JfY29kZRhkIAEoCRIUCgxlcnJvcl9yZW1lZHkYZSABKAkSDQoFc3RhZ2UYZiABKAkSEwoLd2FpdGluZ19mb3IYZyABKAkSDgoGZGlnZXN0GGggASgJEhIKCnNpemVfYnl0ZXMYaSABKAQSGgoSdmlydHVhbF9zaXplX2J5dGVzGGogASgEEg4KBmZvcm1hdBhrIAEoCRI3CghldmlkZW5jZRhsIAEoCzIlLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuVHJ1c3RFdmlkZW5jZRIxCgVmb3VuZBhtIAEoCzIiLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuR3Vlc3RGYWN0cxIPCgdhdHRlbXB0GG4gASgNEhAKCGF0dGVtcHRzGG8gASgNEi8KC25leHRfdHJ5X2F0GHAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI9Cg5jb252ZXJ0ZWRfZnJvbRh4IAEoCzIlLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuQ29udmVydGVkRnJvbSK0AQoGU3RhdHVzEhIKDlNUQVRVU19VTktOT1dOEAASEgoOU1RBVFVTX1BFTkRJTkcQARIWChJTVEFUVVNfRE9XTkxPQURJTkcQAhIUChBTVEFUVVNfVkVSSUZZSU5HEAMSFQoRU1RBVFVTX0NPTlZFUlRJTkcQBBIUChBTVEFUVVNfQ09NUExFVEVEEAUSEQoNU1RBVFVTX0ZBSUxFRBAGEhQKEFNUQVRVU19DQU5DRUxMRUQQByJOChFPcGVuVXBsb2FkUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIVCg1jaGVja3N1bV90eXBlGAMgASgJIkEKC1VwbG9hZFN0YXRlEg4KBmpvYl9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQSEgoKc2l6ZV9ieXRlcxgDIAEoBCI7CgtVcGxvYWRDaHVuaxIOCgZqb2JfaWQYASABKAkSDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiQgoQQWRvcHRGaWxlUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSEAoIaW1hZ2VfaWQYAiABKAkSDAoEcGF0aBgDIAEoCSIqChhWZXJpZnlJbWFnZU9uTm9kZVJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIkkKDlZlcmlmeVByb2dyZXNzEhIKCmJ5dGVzX2RvbmUYASABKAQSEwoLYnl0ZXNfdG90YWwYAiABKAQSDgoGcmVzdWx0GAMgASgJIkIKEFJlYWRJbWFnZVJlcXVlc3QSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKAQiGgoKSW1hZ2VDaHVuaxIMCgRkYXRhGAEgASgMIs4BChNBc2tQdWJsaXNoZXJSZXF1ZXN0EgsKA3VybBgBIAEoCRIVCg1jaGVja3N1bV90eXBlGAIgASgJEhQKDGNoZWNrc3VtX3VybBgDIAEoCRIQCghjaGVja3N1bRgEIAEoCRIyCgVpbmRleBgFIAEoCzIjLmxpbWlxdWFudGl4Lm5vZGUudjEuUHVibGlzaGVySW5kZXgSNwoJc2lnbmF0dXJlGAYgASgLMiQubGltaXF1YW50aXgubm9kZS52MS5TaWduYXR1cmVTb3VyY2UibAoOUHVibGlzaGVySW5kZXgSDgoGZm9ybWF0GAEgASgJEgsKA3VybBgCIAEoCRIPCgdyZWxlYXNlGAMgASgJEg8KB3Byb2R1Y3QYBCABKAkSDAoEaXRlbRgFIAEoCRINCgVsZWFkcxgGIAEoCCLnAQoUQXNrUHVibGlzaGVyUmVzcG9uc2USFQoNY2hlY2tzdW1fdHlwZRgBIAEoCRIQCghjaGVja3N1bRgCIAEoCRIxCgV0cnVzdBgDIAEoDjIiLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuVHJ1c3RMZXZlbBIOCgZzb3VyY2UYBCABKAkSCwoDdXJsGAUgASgJEjYKB3JlbGVhc2UYBiABKAsyJS5saW1pcXVhbnRpeC5ub2RlLnYxLlB1Ymxpc2hlclJlbGVhc2USDAoEbm90ZRgHIAEoCRIQCghjb21wbGV0ZRgIIAEoCCJGChBQdWJsaXNoZXJSZWxlYXNlEgsKA3VybBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEEhEKCXB1Ymxpc2hlZBgDIAEoCSI4ChRSZWFkU21hbGxGaWxlUmVxdWVzdBILCgN1cmwYASABKAkSEwoLbGltaXRfYnl0ZXMYAiABKA0iKAoVUmVhZFNtYWxsRmlsZVJlc3BvbnNlEg8KB2NvbnRlbnQYASABKAwiVwobQ29sbGVjdEdhcmJhZ2VPbk5vZGVSZXF1ZXN0Eg8KB2RyeV9ydW4YASABKAgSFQoNa25vd25fZGlnZXN0cxgCIAMoCRIQCghjb21wbGV0ZRgDIAEoCCJSChxDb2xsZWN0R2FyYmFnZU9uTm9kZVJlc3BvbnNlEjIKBWl0ZW1zGAEgAygLMiMubGltaXF1YW50aXguc3RvcmFnZS52MS5HYXJiYWdlSXRlbSIqChhHZXREb3dubG9hZFN0YXR1c1JlcXVlc3QSDgoGam9iX2lkGAEgASgJIicKFUNhbmNlbERvd25sb2FkUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiJAoSUmVtb3ZlSW1hZ2VSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCSLWAQoVQ3JlYXRlVk1Pbk5vZGVSZXF1ZXN0Eg0KBXZtX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSKQoEc3BlYxgDIAEoCzIbLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1TcGVjEkYKBmxhYmVscxgEIAMoCzI2LmxpbWlxdWFudGl4Lm5vZGUudjEuQ3JlYXRlVk1Pbk5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSQoWQ3JlYXRlVk1Pbk5vZGVSZXNwb25zZRINCgV2bV9pZBgBIAEoCRIPCgdjcmVhdGVkGAIgASgIEg8KB21lc3NhZ2UYAyABKAki2QIKBlZNU3BlYxIRCgljcHVfY29yZXMYASABKA0SEgoKbWVtb3J5X21pYhgEIAEoBBIvCghmaXJtd2FyZRgGIAEoDjIdLmxpbWlxdWFudGl4Lm5vZGUudjEuRmlybXdhcmUSLAoFZGlza3MYCCADKAsyHS5saW1pcXVhbnRpeC5ub2RlLnYxLkRpc2tTcGVjEioKBG5pY3MYCSADKAsyHC5saW1pcXVhbnRpeC5ub2RlLnYxLk5pY1NwZWMSLgoGY2Ryb21zGAogAygLMh4ubGltaXF1YW50aXgubm9kZS52MS5DZHJvbVNwZWMSOAoKY2xvdWRfaW5pdBgMIAEoCzIkLmxpbWlxdWFudGl4Lm5vZGUudjEuQ2xvdWRJbml0Q29uZmlnEhAKCGd1ZXN0X29zGA0gASgJEhQKDGFyY2hpdGVjdHVyZRhkIAEoCRILCgN0cG0YbiABKAgieAoPQ2xvdWRJbml0Q29uZmlnEhEKCXVzZXJfZGF0YRgBIAEoCRIRCgltZXRhX2RhdGEYAiABKAkSFgoObmV0d29ya19jb25maWcYAyABKAkSEwoLdmVuZG9yX2RhdGEYBCABKAkSEgoKZGF0YXNvdXJjZRhkIAEoCSL1AQoIRGlza1NwZWMSCgoCaWQYASABKAkSDAoEcGF0aBgCIAEoCRIQCghzaXplX2dpYhgDIAEoBBIpCgNidXMYBCABKA4yHC5saW1pcXVhbnRpeC5ub2RlLnYxLkRpc2tCdXMSLwoGZm9ybWF0GAUgASgOMh8ubGltaXF1YW50aXgubm9kZS52MS5EaXNrRm9ybWF0EhAKCHJlYWRvbmx5GAYgASgIEhAKCGJvb3RhYmxlGAcgASgIEhQKDGJhY2tpbmdfZmlsZRgKIAEoCRIPCgdwb29sX2lkGAsgASgJEhYKDmJhY2tpbmdfZGlnZXN0GGQgASgJIksKB05pY1NwZWMSCgoCaWQYASABKAkSEwoLbWFjX2FkZHJlc3MYAiABKAkSDgoGYnJpZGdlGAMgASgJEg8KB25ldHdvcmsYBCABKAkiOwoJQ2Ryb21TcGVjEgoKAmlkGAEgASgJEhAKCGlzb19wYXRoGAIgASgJEhAKCGJvb3RhYmxlGAMgASgIIhwKC1ZNSWRSZXF1ZXN0Eg0KBXZtX2lkGAEgASgJIjcKDVN0b3BWTVJlcXVlc3QSDQoFdm1faWQYASABKAkSFwoPdGltZW91dF9zZWNvbmRzGAIgASgNIqUCChBWTVN0YXR1c1Jlc3BvbnNlEg0KBXZtX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSLgoFc3RhdGUYAyABKA4yHy5saW1pcXVhbnRpeC5ub2RlLnYxLlBvd2VyU3RhdGUSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFc3RhZ2UYZCABKAkSEAoIc3NoX2hvc3QYZSABKAkSEAoIc3NoX3BvcnQYZiABKA0SFAoMaXBfYWRkcmVzc2VzGGcgAygJEhkKEWNsb3VkX2luaXRfc3RhdHVzGGggASgJEhkKEWNsb3VkX2luaXRfZXJyb3JzGGkgAygJEhUKDWVycm9yX21lc3NhZ2UYaiABKAkiSwoVTGlzdFZNc09uTm9kZVJlc3BvbnNlEjIKA3ZtcxgBIAMoCzIlLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1TdGF0dXNSZXNwb25zZSJJChhSZWFkQ29uc29sZU9uTm9kZVJlcXVlc3QSDQoFdm1faWQYASABKAkSDgoGb2Zmc2V0GAIgASgEEg4KBmZvbGxvdxgDIAEoCCIsCgxDb25zb2xlQ2h1bmsSDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAwiWwoMQ29uc29sZUlucHV0Eg0KBXZtX2lkGAEgASgJEi4KBGtpbmQYAiABKA4yIC5saW1pcXVhbnRpeC5ub2RlLnYxLkNvbnNvbGVLaW5kEgwKBGRhdGEYAyABKAwiHQoNQ29uc29sZU91dHB1dBIMCgRkYXRhGAEgASgMKk8KCEZpcm13YXJlEhEKDUZJUk1XQVJFX0JJT1MQABIRCg1GSVJNV0FSRV9VRUZJEAESHQoZRklSTVdBUkVfVUVGSV9TRUNVUkVfQk9PVBBkKjgKCkRpc2tGb3JtYXQSFQoRRElTS19GT1JNQVRfUUNPVzIQABITCg9ESVNLX0ZPUk1BVF9SQVcQASpWCgdEaXNrQnVzEhMKD0RJU0tfQlVTX1ZJUlRJTxAAEhEKDURJU0tfQlVTX1NDU0kQARIRCg1ESVNLX0JVU19TQVRBEAISEAoMRElTS19CVVNfSURFEAMqowEKClBvd2VyU3RhdGUSFwoTUE9XRVJfU1RBVEVfVU5LTk9XThAAEhcKE1BPV0VSX1NUQVRFX1JVTk5JTkcQARIXChNQT1dFUl9TVEFURV9TVE9QUEVEEAISFgoSUE9XRVJfU1RBVEVfUEFVU0VEEAMSGQoVUE9XRVJfU1RBVEVfU1VTUEVOREVEEAQSFwoTUE9XRVJfU1RBVEVfQ1JBU0hFRBAFKl4KC0NvbnNvbGVLaW5kEhwKGENPTlNPTEVfS0lORF9VTlNQRUNJRklFRBAAEhcKE0NPTlNPTEVfS0lORF9TRVJJQUwQARIYChRDT05TT0xFX0tJTkRfRElTUExBWRACMpgTChFOb2RlRGFlbW9uU2VydmljZRJPCgtIZWFsdGhDaGVjaxIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRooLmxpbWlxdWFudGl4Lm5vZGUudjEuSGVhbHRoQ2hlY2tSZXNwb25zZRJPCgtHZXROb2RlSW5mbxIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRooLmxpbWlxdWFudGl4Lm5vZGUudjEuR2V0Tm9kZUluZm9SZXNwb25zZRJjCghDcmVhdGVWTRIqLmxpbWlxdWFudGl4Lm5vZGUudjEuQ3JlYXRlVk1Pbk5vZGVSZXF1ZXN0GisubGltaXF1YW50aXgubm9kZS52MS5DcmVhdGVWTU9uTm9kZVJlc3BvbnNlEkMKB1N0YXJ0Vk0SIC5saW1pcXVhbnRpeC5ub2RlLnYxLlZNSWRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EkQKBlN0b3BWTRIiLmxpbWlxdWFudGl4Lm5vZGUudjEuU3RvcFZNUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJHCgtGb3JjZVN0b3BWTRIgLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1JZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSRAoIUmVib290Vk0SIC5saW1pcXVhbnRpeC5ub2RlLnYxLlZNSWRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EkQKCERlbGV0ZVZNEiAubGltaXF1YW50aXgubm9kZS52MS5WTUlkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJWCgtHZXRWTVN0YXR1cxIgLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1JZFJlcXVlc3QaJS5saW1pcXVhbnRpeC5ub2RlLnYxLlZNU3RhdHVzUmVzcG9uc2USTQoHTGlzdFZNcxIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRoqLmxpbWlxdWFudGl4Lm5vZGUudjEuTGlzdFZNc09uTm9kZVJlc3BvbnNlEmkKDURvd25sb2FkSW1hZ2USLy5saW1pcXVhbnRpeC5ub2RlLnYxLkRvd25sb2FkSW1hZ2VPbk5vZGVSZXF1ZXN0GiUubGltaXF1YW50aXgubm9kZS52MS5Eb3dubG9hZFByb2dyZXNzMAESaQoRR2V0RG93bmxvYWRTdGF0dXMSLS5saW1pcXVhbnRpeC5ub2RlLnYxLkdldERvd25sb2FkU3RhdHVzUmVxdWVzdBolLmxpbWlxdWFudGl4Lm5vZGUudjEuRG93bmxvYWRQcm9ncmVzcxJUCg5DYW5jZWxEb3dubG9hZBIqLmxpbWlxdWFudGl4Lm5vZGUudjEuQ2FuY2VsRG93bmxvYWRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5ElYKCk9wZW5VcGxvYWQSJi5saW1pcXVhbnRpeC5ub2RlLnYxLk9wZW5VcGxvYWRSZXF1ZXN0GiAubGltaXF1YW50aXgubm9kZS52MS5VcGxvYWRTdGF0ZRJTCgtXcml0ZVVwbG9hZBIgLmxpbWlxdWFudGl4Lm5vZGUudjEuVXBsb2FkQ2h1bmsaIC5saW1pcXVhbnRpeC5ub2RlLnYxLlVwbG9hZFN0YXRlKAESWwoJQWRvcHRGaWxlEiUubGltaXF1YW50aXgubm9kZS52MS5BZG9wdEZpbGVSZXF1ZXN0GiUubGltaXF1YW50aXgubm9kZS52MS5Eb3dubG9hZFByb2dyZXNzMAESVQoJUmVhZEltYWdlEiUubGltaXF1YW50aXgubm9kZS52MS5SZWFkSW1hZ2VSZXF1ZXN0Gh8ubGltaXF1YW50aXgubm9kZS52MS5JbWFnZUNodW5rMAESYwoMQXNrUHVibGlzaGVyEigubGltaXF1YW50aXgubm9kZS52MS5Bc2tQdWJsaXNoZXJSZXF1ZXN0GikubGltaXF1YW50aXgubm9kZS52MS5Bc2tQdWJsaXNoZXJSZXNwb25zZRJmCg1SZWFkU21hbGxGaWxlEikubGltaXF1YW50aXgubm9kZS52MS5SZWFkU21hbGxGaWxlUmVxdWVzdBoqLmxpbWlxdWFudGl4Lm5vZGUudjEuUmVhZFNtYWxsRmlsZVJlc3BvbnNlEkUKCUZsYXR0ZW5WTRIgLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1JZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSPQoLUmVzdW1lU3RvcmUSFi5nb29nbGUucHJvdG9idWYuRW1wdHkaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSdQoOQ29sbGVjdEdhcmJhZ2USMC5saW1pcXVhbnRpeC5ub2RlLnYxLkNvbGxlY3RHYXJiYWdlT25Ob2RlUmVxdWVzdBoxLmxpbWlxdWFudGl4Lm5vZGUudjEuQ29sbGVjdEdhcmJhZ2VPbk5vZGVSZXNwb25zZRJjCgtWZXJpZnlJbWFnZRItLmxpbWlxdWFudGl4Lm5vZGUudjEuVmVyaWZ5SW1hZ2VPbk5vZGVSZXF1ZXN0GiMubGltaXF1YW50aXgubm9kZS52MS5WZXJpZnlQcm9ncmVzczABElQKClNjYW5JbWFnZXMSFi5nb29nbGUucHJvdG9idWYuRW1wdHkaLi5saW1pcXVhbnRpeC5zdG9yYWdlLnYxLlNjYW5Mb2NhbEltYWdlc1JlcXVlc3QSTgoLUmVtb3ZlSW1hZ2USJy5saW1pcXVhbnRpeC5ub2RlLnYxLlJlbW92ZUltYWdlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJUCgdXYXRjaFZNEiAubGltaXF1YW50aXgubm9kZS52MS5WTUlkUmVxdWVzdBolLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1TdGF0dXNSZXNwb25zZTABEmEKC1JlYWRDb25zb2xlEi0ubGltaXF1YW50aXgubm9kZS52MS5SZWFkQ29uc29sZU9uTm9kZVJlcXVlc3QaIS5saW1pcXVhbnRpeC5ub2RlLnYxLkNvbnNvbGVDaHVuazABEloKDUF0dGFjaENvbnNvbGUSIS5saW1pcXVhbnRpeC5ub2RlLnYxLkNvbnNvbGVJbnB1dBoiLmxpbWlxdWFudGl4Lm5vZGUudjEuQ29uc29sZU91dHB1dCgBMAFiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_limiquantix_storage_v1_facts, file_limiquantix_storage_v1_image, file_limiquantix_storage_v1_trust]);
+  fileDesc("CiVsaW1pcXVhbnRpeC9ub2RlL3YxL25vZGVfZGFlbW9uLnByb3RvEhNsaW1pcXVhbnRpeC5ub2RlLnYxIjcKE0hlYWx0aENoZWNrUmVzcG9uc2USDwoHaGVhbHRoeRgBIAEoCBIPCgd2ZXJzaW9uGAIgASgJIrkBChNHZXROb2RlSW5mb1Jlc3BvbnNlEg8KB25vZGVfaWQYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSFAoMYXJjaGl0ZWN0dXJlGAMgASgJEhMKC2FjY2VsZXJhdG9yGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSEAoIc3RvcmVfaWQYBiABKAkSFwoPZGlza191c2VkX2J5dGVzGAcgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYCCABKAQirwMKGkRvd25sb2FkSW1hZ2VPbk5vZGVSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIQCghpbWFnZV9pZBgCIAEoCRILCgN1cmwYAyABKAkSEgoKdGFyZ2V0X2RpchgEIAEoCRIQCghmaWxlbmFtZRgFIAEoCRIQCghjaGVja3N1bRgGIAEoCRIVCg1jaGVja3N1bV90eXBlGAcgASgJEhQKDGNoZWNrc3VtX3VybBhkIAEoCRIOCgZmb3JtYXQYZSABKAkSEgoKdW52ZXJpZmllZBhmIAEoCBIWCg5saWJyYXJ5X2RpZ2VzdBhnIAEoCRIQCghyZWNlaXZlZBhoIAEoCBIXCg9jaGVja3N1bV9zb3VyY2UYaSABKAkSEgoKc2l6ZV9ieXRlcxhqIAEoBBI3CglzaWduYXR1cmUYayABKAsyJC5saW1pcXVhbnRpeC5ub2RlLnYxLlNpZ25hdHVyZVNvdXJjZRIVCg10YXJnZXRfZm9ybWF0GHggASgJEhoKEnRhcmdldF9jb21wcmVzc2lvbhh5IAEoCRIWCg5jb252ZXJ0X2RpZ2VzdBh6IAEoCSJbCg9TaWduYXR1cmVTb3VyY2USDAoEa2luZBgBIAEoCRILCgN1cmwYAiABKAkSLQoEa2V5cxgDIAMoCzIfLmxpbWlxdWFudGl4Lm5vZGUudjEuU2lnbmluZ0tleSJoCgpTaWduaW5nS2V5EhMKC2ZpbmdlcnByaW50GAEgASgJEg8KB2FybW9yZWQYAiABKAkSDQoFb3duZXIYAyABKAkSDwoHZXhwaXJlcxgEIAEoCRIUCgxwcmltYXJ5X29ubHkYBSABKAgizgcKEERvd25sb2FkUHJvZ3Jlc3MSDgoGam9iX2lkGAEgASgJEhAKCGltYWdlX2lkGAIgASgJEjwKBnN0YXR1cxgDIAEoDjIsLmxpbWlxdWFudGl4Lm5vZGUudjEuRG93bmxvYWRQcm9ncmVzcy5TdGF0dXMSGAoQcHJvZ3Jlc3NfcGVyY2VudBgEIAEoDRIYChBieXRlc19kb3dubG9hZGVkGAUgASgEEhMKC2J5dGVzX3RvdGFsGAYgASgEEhYKDmRvd25sb2FkX3NwZWVkGAcgASgEEhMKC2V0YV9zZWNvbmRzGAggASgNEgwKBHBhdGgYCSABKAkSDQoFZXJyb3IYCiABKAkSEgoKZXJyb3JfY29kZRhkIAEoCRIUCgxlcnJvcl9yZW1lZHkYZSABKAkSDQoFc3RhZ2UYZiABKAkSEwoLd2FpdGluZ19mb3IYZyABKAkSDgoGZGlnZXN0GGggASgJEhIKCnNpemVfYnl0ZXMYaSABKAQSGgoSdmlydHVhbF9zaXplX2J5dGVzGGogASgEEg4KBmZvcm1hdBhrIAEoCRI3CghldmlkZW5jZRhsIAEoCzIlLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuVHJ1c3RFdmlkZW5jZRIxCgVmb3VuZBhtIAEoCzIiLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuR3Vlc3RGYWN0cxIPCgdhdHRlbXB0GG4gASgNEhAKCGF0dGVtcHRzGG8gASgNEi8KC25leHRfdHJ5X2F0GHAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI9Cg5jb252ZXJ0ZWRfZnJvbRh4IAEoCzIlLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuQ29udmVydGVkRnJvbRI7Cgtib290X3N0YWdlcxjcASADKAsyJS5saW1pcXVhbnRpeC5zdG9yYWdlLnYxLkJvb3RTdGFnZVRpbWUSNgoKYm9vdF9wcm9vZhjdASABKAsyIS5saW1pcXVhbnRpeC5zdG9yYWdlLnYxLkJvb3RQcm9vZiK0AQoGU3RhdHVzEhIKDlNUQVRVU19VTktOT1dOEAASEgoOU1RBVFVTX1BFTkRJTkcQARIWChJTVEFUVVNfRE9XTkxPQURJTkcQAhIUChBTVEFUVVNfVkVSSUZZSU5HEAMSFQoRU1RBVFVTX0NPTlZFUlRJTkcQBBIUChBTVEFUVVNfQ09NUExFVEVEEAUSEQoNU1RBVFVTX0ZBSUxFRBAGEhQKEFNUQVRVU19DQU5DRUxMRUQQByK5AQoQUHJvdmVCb290UmVxdWVzdBIOCgZqb2JfaWQYASABKAkSEAoIaW1hZ2VfaWQYAiABKAkSNgoCdm0YAyABKAsyKi5saW1pcXVhbnRpeC5ub2RlLnYxLkNyZWF0ZVZNT25Ob2RlUmVxdWVzdBISCgpsb2dpbl91c2VyGAQgASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgFIAEoDRIPCgdwcm9maWxlGAYgASgJEg0KBWJlZ3VuGAcgASgIIk4KEU9wZW5VcGxvYWRSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEEhUKDWNoZWNrc3VtX3R5cGUYAyABKAkiQQoLVXBsb2FkU3RhdGUSDgoGam9iX2lkGAEgASgJEg4KBm9mZnNldBgCIAEoBBISCgpzaXplX2J5dGVzGAMgASgEIjsKC1VwbG9hZENodW5rEg4KBmpvYl9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDCJCChBBZG9wdEZpbGVSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIQCghpbWFnZV9pZBgCIAEoCRIMCgRwYXRoGAMgASgJIioKGFZlcmlmeUltYWdlT25Ob2RlUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiSQoOVmVyaWZ5UHJvZ3Jlc3MSEgoKYnl0ZXNfZG9uZRgBIAEoBBITCgtieXRlc190b3RhbBgCIAEoBBIOCgZyZXN1bHQYAyABKAkiQgoQUmVhZEltYWdlUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEEg4KBmxlbmd0aBgDIAEoBCIaCgpJbWFnZUNodW5rEgwKBGRhdGEYASABKAwizgEKE0Fza1B1Ymxpc2hlclJlcXVlc3QSCwoDdXJsGAEgASgJEhUKDWNoZWNrc3VtX3R5cGUYAiABKAkSFAoMY2hlY2tzdW1fdXJsGAMgASgJEhAKCGNoZWNrc3VtGAQgASgJEjIKBWluZGV4GAUgASgLMiMubGltaXF1YW50aXgubm9kZS52MS5QdWJsaXNoZXJJbmRleBI3CglzaWduYXR1cmUYBiABKAsyJC5saW1pcXVhbnRpeC5ub2RlLnYxLlNpZ25hdHVyZVNvdXJjZSJsCg5QdWJsaXNoZXJJbmRleBIOCgZmb3JtYXQYASABKAkSCwoDdXJsGAIgASgJEg8KB3JlbGVhc2UYAyABKAkSDwoHcHJvZHVjdBgEIAEoCRIMCgRpdGVtGAUgASgJEg0KBWxlYWRzGAYgASgIIucBChRBc2tQdWJsaXNoZXJSZXNwb25zZRIVCg1jaGVja3N1bV90eXBlGAEgASgJEhAKCGNoZWNrc3VtGAIgASgJEjEKBXRydXN0GAMgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEg4KBnNvdXJjZRgEIAEoCRILCgN1cmwYBSABKAkSNgoHcmVsZWFzZRgGIAEoCzIlLmxpbWlxdWFudGl4Lm5vZGUudjEuUHVibGlzaGVyUmVsZWFzZRIMCgRub3RlGAcgASgJEhAKCGNvbXBsZXRlGAggASgIIkYKEFB1Ymxpc2hlclJlbGVhc2USCwoDdXJsGAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAQSEQoJcHVibGlzaGVkGAMgASgJIjgKFFJlYWRTbWFsbEZpbGVSZXF1ZXN0EgsKA3VybBgBIAEoCRITCgtsaW1pdF9ieXRlcxgCIAEoDSIoChVSZWFkU21hbGxGaWxlUmVzcG9uc2USDwoHY29udGVudBgBIAEoDCJXChtDb2xsZWN0R2FyYmFnZU9uTm9kZVJlcXVlc3QSDwoHZHJ5X3J1bhgBIAEoCBIVCg1rbm93bl9kaWdlc3RzGAIgAygJEhAKCGNvbXBsZXRlGAMgASgIIlIKHENvbGxlY3RHYXJiYWdlT25Ob2RlUmVzcG9uc2USMgoFaXRlbXMYASADKAsyIy5saW1pcXVhbnRpeC5zdG9yYWdlLnYxLkdhcmJhZ2VJdGVtIioKGEdldERvd25sb2FkU3RhdHVzUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiJwoVQ2FuY2VsRG93bmxvYWRSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCSIkChJSZW1vdmVJbWFnZVJlcXVlc3QSDgoGZGlnZXN0GAEgASgJItYBChVDcmVhdGVWTU9uTm9kZVJlcXVlc3QSDQoFdm1faWQYASABKAkSDAoEbmFtZRgCIAEoCRIpCgRzcGVjGAMgASgLMhsubGltaXF1YW50aXgubm9kZS52MS5WTVNwZWMSRgoGbGFiZWxzGAQgAygLMjYubGltaXF1YW50aXgubm9kZS52MS5DcmVhdGVWTU9uTm9kZVJlcXVlc3QuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJJChZDcmVhdGVWTU9uTm9kZVJlc3BvbnNlEg0KBXZtX2lkGAEgASgJEg8KB2NyZWF0ZWQYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSLZAgoGVk1TcGVjEhEKCWNwdV9jb3JlcxgBIAEoDRISCgptZW1vcnlfbWliGAQgASgEEi8KCGZpcm13YXJlGAYgASgOMh0ubGltaXF1YW50aXgubm9kZS52MS5GaXJtd2FyZRIsCgVkaXNrcxgIIAMoCzIdLmxpbWlxdWFudGl4Lm5vZGUudjEuRGlza1NwZWMSKgoEbmljcxgJIAMoCzIcLmxpbWlxdWFudGl4Lm5vZGUudjEuTmljU3BlYxIuCgZjZHJvbXMYCiADKAsyHi5saW1pcXVhbnRpeC5ub2RlLnYxLkNkcm9tU3BlYxI4CgpjbG91ZF9pbml0GAwgASgLMiQubGltaXF1YW50aXgubm9kZS52MS5DbG91ZEluaXRDb25maWcSEAoIZ3Vlc3Rfb3MYDSABKAkSFAoMYXJjaGl0ZWN0dXJlGGQgASgJEgsKA3RwbRhuIAEoCCJ4Cg9DbG91ZEluaXRDb25maWcSEQoJdXNlcl9kYXRhGAEgASgJEhEKCW1ldGFfZGF0YRgCIAEoCRIWCg5uZXR3b3JrX2NvbmZpZxgDIAEoCRITCgt2ZW5kb3JfZGF0YRgEIAEoCRISCgpkYXRhc291cmNlGGQgASgJIvUBCghEaXNrU3BlYxIKCgJpZBgBIAEoCRIMCgRwYXRoGAIgASgJEhAKCHNpemVfZ2liGAMgASgEEikKA2J1cxgEIAEoDjIcLmxpbWlxdWFudGl4Lm5vZGUudjEuRGlza0J1cxIvCgZmb3JtYXQYBSABKA4yHy5saW1pcXVhbnRpeC5ub2RlLnYxLkRpc2tGb3JtYXQSEAoIcmVhZG9ubHkYBiABKAgSEAoIYm9vdGFibGUYByABKAgSFAoMYmFja2luZ19maWxlGAogASgJEg8KB3Bvb2xfaWQYCyABKAkSFgoOYmFja2luZ19kaWdlc3QYZCABKAkiSwoHTmljU3BlYxIKCgJpZBgBIAEoCRITCgttYWNfYWRkcmVzcxgCIAEoCRIOCgZicmlkZ2UYAyABKAkSDwoHbmV0d29yaxgEIAEoCSI7CglDZHJvbVNwZWMSCgoCaWQYASABKAkSEAoIaXNvX3BhdGgYAiABKAkSEAoIYm9vdGFibGUYAyABKAgiHAoLVk1JZFJlcXVlc3QSDQoFdm1faWQYASABKAkiNwoNU3RvcFZNUmVxdWVzdBINCgV2bV9pZBgBIAEoCRIXCg90aW1lb3V0X3NlY29uZHMYAiABKA0ipQIKEFZNU3RhdHVzUmVzcG9uc2USDQoFdm1faWQYASABKAkSDAoEbmFtZRgCIAEoCRIuCgVzdGF0ZRgDIAEoDjIfLmxpbWlxdWFudGl4Lm5vZGUudjEuUG93ZXJTdGF0ZRIuCgpzdGFydGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVzdGFnZRhkIAEoCRIQCghzc2hfaG9zdBhlIAEoCRIQCghzc2hfcG9ydBhmIAEoDRIUCgxpcF9hZGRyZXNzZXMYZyADKAkSGQoRY2xvdWRfaW5pdF9zdGF0dXMYaCABKAkSGQoRY2xvdWRfaW5pdF9lcnJvcnMYaSADKAkSFQoNZXJyb3JfbWVzc2FnZRhqIAEoCSJLChVMaXN0Vk1zT25Ob2RlUmVzcG9uc2USMgoDdm1zGAEgAygLMiUubGltaXF1YW50aXgubm9kZS52MS5WTVN0YXR1c1Jlc3BvbnNlIkkKGFJlYWRDb25zb2xlT25Ob2RlUmVxdWVzdBINCgV2bV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQSDgoGZm9sbG93GAMgASgIIiwKDENvbnNvbGVDaHVuaxIOCgZvZmZzZXQYASABKAQSDAoEZGF0YRgCIAEoDCJbCgxDb25zb2xlSW5wdXQSDQoFdm1faWQYASABKAkSLgoEa2luZBgCIAEoDjIgLmxpbWlxdWFudGl4Lm5vZGUudjEuQ29uc29sZUtpbmQSDAoEZGF0YRgDIAEoDCIdCg1Db25zb2xlT3V0cHV0EgwKBGRhdGEYASABKAwqTwoIRmlybXdhcmUSEQoNRklSTVdBUkVfQklPUxAAEhEKDUZJUk1XQVJFX1VFRkkQARIdChlGSVJNV0FSRV9VRUZJX1NFQ1VSRV9CT09UEGQqOAoKRGlza0Zvcm1hdBIVChFESVNLX0ZPUk1BVF9RQ09XMhAAEhMKD0RJU0tfRk9STUFUX1JBVxABKlYKB0Rpc2tCdXMSEwoPRElTS19CVVNfVklSVElPEAASEQoNRElTS19CVVNfU0NTSRABEhEKDURJU0tfQlVTX1NBVEEQAhIQCgxESVNLX0JVU19JREUQAyqjAQoKUG93ZXJTdGF0ZRIXChNQT1dFUl9TVEFURV9VTktOT1dOEAASFwoTUE9XRVJfU1RBVEVfUlVOTklORxABEhcKE1BPV0VSX1NUQVRFX1NUT1BQRUQQAhIWChJQT1dFUl9TVEFURV9QQVVTRUQQAxIZChVQT1dFUl9TVEFURV9TVVNQRU5ERUQQBBIXChNQT1dFUl9TVEFURV9DUkFTSEVEEAUqXgoLQ29uc29sZUtpbmQSHAoYQ09OU09MRV9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQ09OU09MRV9LSU5EX1NFUklBTBABEhgKFENPTlNPTEVfS0lORF9ESVNQTEFZEAIy9RMKEU5vZGVEYWVtb25TZXJ2aWNlEk8KC0hlYWx0aENoZWNrEhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5GigubGltaXF1YW50aXgubm9kZS52MS5IZWFsdGhDaGVja1Jlc3BvbnNlEk8KC0dldE5vZGVJbmZvEhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5GigubGltaXF1YW50aXgubm9kZS52MS5HZXROb2RlSW5mb1Jlc3BvbnNlEmMKCENyZWF0ZVZNEioubGltaXF1YW50aXgubm9kZS52MS5DcmVhdGVWTU9uTm9kZVJlcXVlc3QaKy5saW1pcXVhbnRpeC5ub2RlLnYxLkNyZWF0ZVZNT25Ob2RlUmVzcG9uc2USQwoHU3RhcnRWTRIgLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1JZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSRAoGU3RvcFZNEiIubGltaXF1YW50aXgubm9kZS52MS5TdG9wVk1SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EkcKC0ZvcmNlU3RvcFZNEiAubGltaXF1YW50aXgubm9kZS52MS5WTUlkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJECghSZWJvb3RWTRIgLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1JZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSRAoIRGVsZXRlVk0SIC5saW1pcXVhbnRpeC5ub2RlLnYxLlZNSWRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5ElYKC0dldFZNU3RhdHVzEiAubGltaXF1YW50aXgubm9kZS52MS5WTUlkUmVxdWVzdBolLmxpbWlxdWFudGl4Lm5vZGUudjEuVk1TdGF0dXNSZXNwb25zZRJNCgdMaXN0Vk1zEhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5GioubGltaXF1YW50aXgubm9kZS52MS5MaXN0Vk1zT25Ob2RlUmVzcG9uc2USaQoNRG93bmxvYWRJbWFnZRIvLmxpbWlxdWFudGl4Lm5vZGUudjEuRG93bmxvYWRJbWFnZU9uTm9kZVJlcXVlc3QaJS5saW1pcXVhbnRpeC5ub2RlLnYxLkRvd25sb2FkUHJvZ3Jlc3MwARJbCglQcm92ZUJvb3QSJS5saW1pcXVhbnRpeC5ub2RlLnYxLlByb3ZlQm9vdFJlcXVlc3QaJS5saW1pcXVhbnRpeC5ub2RlLnYxLkRvd25sb2FkUHJvZ3Jlc3MwARJpChFHZXREb3dubG9hZFN0YXR1cxItLmxpbWlxdWFudGl4Lm5vZGUudjEuR2V0RG93bmxvYWRTdGF0dXNSZXF1ZXN0GiUubGltaXF1YW50aXgubm9kZS52MS5Eb3dubG9hZFByb2dyZXNzElQKDkNhbmNlbERvd25sb2FkEioubGltaXF1YW50aXgubm9kZS52MS5DYW5jZWxEb3dubG9hZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSVgoKT3BlblVwbG9hZBImLmxpbWlxdWFudGl4Lm5vZGUudjEuT3BlblVwbG9hZFJlcXVlc3QaIC5saW1pcXVhbnRpeC5ub2RlLnYxLlVwbG9hZFN0YXRlElMKC1dyaXRlVXBsb2FkEiAubGltaXF1YW50aXgubm9kZS52MS5VcGxvYWRDaHVuaxogLmxpbWlxdWFudGl4Lm5vZGUudjEuVXBsb2FkU3RhdGUoARJbCglBZG9wdEZpbGUSJS5saW1pcXVhbnRpeC5ub2RlLnYxLkFkb3B0RmlsZVJlcXVlc3QaJS5saW1pcXVhbnRpeC5ub2RlLnYxLkRvd25sb2FkUHJvZ3Jlc3MwARJVCglSZWFkSW1hZ2USJS5saW1pcXVhbnRpeC5ub2RlLnYxLlJlYWRJbWFnZVJlcXVlc3QaHy5saW1pcXVhbnRpeC5ub2RlLnYxLkltYWdlQ2h1bmswARJjCgxBc2tQdWJsaXNoZXISKC5saW1pcXVhbnRpeC5ub2RlLnYxLkFza1B1Ymxpc2hlclJlcXVlc3QaKS5saW1pcXVhbnRpeC5ub2RlLnYxLkFza1B1Ymxpc2hlclJlc3BvbnNlEmYKDVJlYWRTbWFsbEZpbGUSKS5saW1pcXVhbnRpeC5ub2RlLnYxLlJlYWRTbWFsbEZpbGVSZXF1ZXN0GioubGltaXF1YW50aXgubm9kZS52MS5SZWFkU21hbGxGaWxlUmVzcG9uc2USRQoJRmxhdHRlblZNEiAubGltaXF1YW50aXgubm9kZS52MS5WTUlkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRI9CgtSZXN1bWVTdG9yZRIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJ1Cg5Db2xsZWN0R2FyYmFnZRIwLmxpbWlxdWFudGl4Lm5vZGUudjEuQ29sbGVjdEdhcmJhZ2VPbk5vZGVSZXF1ZXN0GjEubGltaXF1YW50aXgubm9kZS52MS5Db2xsZWN0R2FyYmFnZU9uTm9kZVJlc3BvbnNlEmMKC1ZlcmlmeUltYWdlEi0ubGltaXF1YW50aXgubm9kZS52MS5WZXJpZnlJbWFnZU9uTm9kZVJlcXVlc3QaIy5saW1pcXVhbnRpeC5ub2RlLnYxLlZlcmlmeVByb2dyZXNzMAESVAoKU2NhbkltYWdlcxIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRouLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuU2NhbkxvY2FsSW1hZ2VzUmVxdWVzdBJOCgtSZW1vdmVJbWFnZRInLmxpbWlxdWFudGl4Lm5vZGUudjEuUmVtb3ZlSW1hZ2VSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5ElQKB1dhdGNoVk0SIC5saW1pcXVhbnRpeC5ub2RlLnYxLlZNSWRSZXF1ZXN0GiUubGltaXF1YW50aXgubm9kZS52MS5WTVN0YXR1c1Jlc3BvbnNlMAESYQoLUmVhZENvbnNvbGUSLS5saW1pcXVhbnRpeC5ub2RlLnYxLlJlYWRDb25zb2xlT25Ob2RlUmVxdWVzdBohLmxpbWlxdWFudGl4Lm5vZGUudjEuQ29uc29sZUNodW5rMAESWgoNQXR0YWNoQ29uc29sZRIhLmxpbWlxdWFudGl4Lm5vZGUudjEuQ29uc29sZUlucHV0GiIubGltaXF1YW50aXgubm9kZS52MS5Db25zb2xlT3V0cHV0KAEwAWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_limiquantix_storage_v1_facts, file_limiquantix_storage_v1_image, file_limiquantix_storage_v1_trust]);
 
 /**
  * @generated from message limiquantix.node.v1.HealthCheckResponse
@@ -371,7 +371,7 @@ export type DownloadProgress = Message<"limiquantix.node.v1.DownloadProgress"> &
   errorRemedy: string;
 
   /**
-   * The job's state in words: "queued", "fetching", "verifying", "inspecting", "publishing", "ready", "failed", "cancelled".
+   * The job's state in words: "queued", "fetching", "verifying", "inspecting", "publishing", "proving", "ready", "failed", "cancelled".
    *
    * @generated from field: string stage = 102;
    */
@@ -437,6 +437,18 @@ export type DownloadProgress = Message<"limiquantix.node.v1.DownloadProgress"> &
    * @generated from field: limiquantix.storage.v1.ConvertedFrom converted_from = 120;
    */
   convertedFrom?: ConvertedFrom | undefined;
+
+  /**
+   * Of a proof: how far its VM has come, and what it came to.
+   *
+   * @generated from field: repeated limiquantix.storage.v1.BootStageTime boot_stages = 220;
+   */
+  bootStages: BootStageTime[];
+
+  /**
+   * @generated from field: limiquantix.storage.v1.BootProof boot_proof = 221;
+   */
+  bootProof?: BootProof | undefined;
 };
 
 /**
@@ -498,6 +510,59 @@ export const DownloadProgress_StatusSchema: GenEnum<DownloadProgress_Status> = /
   enumDesc(file_limiquantix_node_v1_node_daemon, 5, 0);
 
 /**
+ * @generated from message limiquantix.node.v1.ProveBootRequest
+ */
+export type ProveBootRequest = Message<"limiquantix.node.v1.ProveBootRequest"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * @generated from field: string image_id = 2;
+   */
+  imageId: string;
+
+  /**
+   * @generated from field: limiquantix.node.v1.CreateVMOnNodeRequest vm = 3;
+   */
+  vm?: CreateVMOnNodeRequest | undefined;
+
+  /**
+   * As whom to log in; empty: nobody can.
+   *
+   * @generated from field: string login_user = 4;
+   */
+  loginUser: string;
+
+  /**
+   * @generated from field: uint32 timeout_seconds = 5;
+   */
+  timeoutSeconds: number;
+
+  /**
+   * NAME@REVISION.
+   *
+   * @generated from field: string profile = 6;
+   */
+  profile: string;
+
+  /**
+   * It was begun before: where it is not known any more, it was cut off.
+   *
+   * @generated from field: bool begun = 7;
+   */
+  begun: boolean;
+};
+
+/**
+ * Describes the message limiquantix.node.v1.ProveBootRequest.
+ * Use `create(ProveBootRequestSchema)` to create a new message.
+ */
+export const ProveBootRequestSchema: GenMessage<ProveBootRequest> = /*@__PURE__*/
+  messageDesc(file_limiquantix_node_v1_node_daemon, 6);
+
+/**
  * @generated from message limiquantix.node.v1.OpenUploadRequest
  */
 export type OpenUploadRequest = Message<"limiquantix.node.v1.OpenUploadRequest"> & {
@@ -526,7 +591,7 @@ export type OpenUploadRequest = Message<"limiquantix.node.v1.OpenUploadRequest">
  * Use `create(OpenUploadRequestSchema)` to create a new message.
  */
 export const OpenUploadRequestSchema: GenMessage<OpenUploadRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 6);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 7);
 
 /**
  * @generated from message limiquantix.node.v1.UploadState
@@ -555,7 +620,7 @@ export type UploadState = Message<"limiquantix.node.v1.UploadState"> & {
  * Use `create(UploadStateSchema)` to create a new message.
  */
 export const UploadStateSchema: GenMessage<UploadState> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 7);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 8);
 
 /**
  * @generated from message limiquantix.node.v1.UploadChunk
@@ -584,7 +649,7 @@ export type UploadChunk = Message<"limiquantix.node.v1.UploadChunk"> & {
  * Use `create(UploadChunkSchema)` to create a new message.
  */
 export const UploadChunkSchema: GenMessage<UploadChunk> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 8);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 9);
 
 /**
  * @generated from message limiquantix.node.v1.AdoptFileRequest
@@ -613,7 +678,7 @@ export type AdoptFileRequest = Message<"limiquantix.node.v1.AdoptFileRequest"> &
  * Use `create(AdoptFileRequestSchema)` to create a new message.
  */
 export const AdoptFileRequestSchema: GenMessage<AdoptFileRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 9);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 10);
 
 /**
  * @generated from message limiquantix.node.v1.VerifyImageOnNodeRequest
@@ -632,7 +697,7 @@ export type VerifyImageOnNodeRequest = Message<"limiquantix.node.v1.VerifyImageO
  * Use `create(VerifyImageOnNodeRequestSchema)` to create a new message.
  */
 export const VerifyImageOnNodeRequestSchema: GenMessage<VerifyImageOnNodeRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 10);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 11);
 
 /**
  * @generated from message limiquantix.node.v1.VerifyProgress
@@ -661,7 +726,7 @@ export type VerifyProgress = Message<"limiquantix.node.v1.VerifyProgress"> & {
  * Use `create(VerifyProgressSchema)` to create a new message.
  */
 export const VerifyProgressSchema: GenMessage<VerifyProgress> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 11);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 12);
 
 /**
  * @generated from message limiquantix.node.v1.ReadImageRequest
@@ -690,7 +755,7 @@ export type ReadImageRequest = Message<"limiquantix.node.v1.ReadImageRequest"> &
  * Use `create(ReadImageRequestSchema)` to create a new message.
  */
 export const ReadImageRequestSchema: GenMessage<ReadImageRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 12);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 13);
 
 /**
  * @generated from message limiquantix.node.v1.ImageChunk
@@ -707,7 +772,7 @@ export type ImageChunk = Message<"limiquantix.node.v1.ImageChunk"> & {
  * Use `create(ImageChunkSchema)` to create a new message.
  */
 export const ImageChunkSchema: GenMessage<ImageChunk> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 13);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 14);
 
 /**
  * Either checksum_url or checksum is given, as in the catalog.
@@ -759,7 +824,7 @@ export type AskPublisherRequest = Message<"limiquantix.node.v1.AskPublisherReque
  * Use `create(AskPublisherRequestSchema)` to create a new message.
  */
 export const AskPublisherRequestSchema: GenMessage<AskPublisherRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 14);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 15);
 
 /**
  * An index of a publisher's builds, and what to look for in it.
@@ -809,7 +874,7 @@ export type PublisherIndex = Message<"limiquantix.node.v1.PublisherIndex"> & {
  * Use `create(PublisherIndexSchema)` to create a new message.
  */
 export const PublisherIndexSchema: GenMessage<PublisherIndex> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 15);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 16);
 
 /**
  * @generated from message limiquantix.node.v1.AskPublisherResponse
@@ -873,7 +938,7 @@ export type AskPublisherResponse = Message<"limiquantix.node.v1.AskPublisherResp
  * Use `create(AskPublisherResponseSchema)` to create a new message.
  */
 export const AskPublisherResponseSchema: GenMessage<AskPublisherResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 16);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 17);
 
 /**
  * @generated from message limiquantix.node.v1.PublisherRelease
@@ -906,7 +971,7 @@ export type PublisherRelease = Message<"limiquantix.node.v1.PublisherRelease"> &
  * Use `create(PublisherReleaseSchema)` to create a new message.
  */
 export const PublisherReleaseSchema: GenMessage<PublisherRelease> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 17);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 18);
 
 /**
  * @generated from message limiquantix.node.v1.ReadSmallFileRequest
@@ -930,7 +995,7 @@ export type ReadSmallFileRequest = Message<"limiquantix.node.v1.ReadSmallFileReq
  * Use `create(ReadSmallFileRequestSchema)` to create a new message.
  */
 export const ReadSmallFileRequestSchema: GenMessage<ReadSmallFileRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 18);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 19);
 
 /**
  * @generated from message limiquantix.node.v1.ReadSmallFileResponse
@@ -947,7 +1012,7 @@ export type ReadSmallFileResponse = Message<"limiquantix.node.v1.ReadSmallFileRe
  * Use `create(ReadSmallFileResponseSchema)` to create a new message.
  */
 export const ReadSmallFileResponseSchema: GenMessage<ReadSmallFileResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 19);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 20);
 
 /**
  * @generated from message limiquantix.node.v1.CollectGarbageOnNodeRequest
@@ -978,7 +1043,7 @@ export type CollectGarbageOnNodeRequest = Message<"limiquantix.node.v1.CollectGa
  * Use `create(CollectGarbageOnNodeRequestSchema)` to create a new message.
  */
 export const CollectGarbageOnNodeRequestSchema: GenMessage<CollectGarbageOnNodeRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 20);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 21);
 
 /**
  * @generated from message limiquantix.node.v1.CollectGarbageOnNodeResponse
@@ -995,7 +1060,7 @@ export type CollectGarbageOnNodeResponse = Message<"limiquantix.node.v1.CollectG
  * Use `create(CollectGarbageOnNodeResponseSchema)` to create a new message.
  */
 export const CollectGarbageOnNodeResponseSchema: GenMessage<CollectGarbageOnNodeResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 21);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 22);
 
 /**
  * @generated from message limiquantix.node.v1.GetDownloadStatusRequest
@@ -1012,7 +1077,7 @@ export type GetDownloadStatusRequest = Message<"limiquantix.node.v1.GetDownloadS
  * Use `create(GetDownloadStatusRequestSchema)` to create a new message.
  */
 export const GetDownloadStatusRequestSchema: GenMessage<GetDownloadStatusRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 22);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 23);
 
 /**
  * @generated from message limiquantix.node.v1.CancelDownloadRequest
@@ -1029,7 +1094,7 @@ export type CancelDownloadRequest = Message<"limiquantix.node.v1.CancelDownloadR
  * Use `create(CancelDownloadRequestSchema)` to create a new message.
  */
 export const CancelDownloadRequestSchema: GenMessage<CancelDownloadRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 23);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 24);
 
 /**
  * @generated from message limiquantix.node.v1.RemoveImageRequest
@@ -1048,7 +1113,7 @@ export type RemoveImageRequest = Message<"limiquantix.node.v1.RemoveImageRequest
  * Use `create(RemoveImageRequestSchema)` to create a new message.
  */
 export const RemoveImageRequestSchema: GenMessage<RemoveImageRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 24);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 25);
 
 /**
  * @generated from message limiquantix.node.v1.CreateVMOnNodeRequest
@@ -1080,7 +1145,7 @@ export type CreateVMOnNodeRequest = Message<"limiquantix.node.v1.CreateVMOnNodeR
  * Use `create(CreateVMOnNodeRequestSchema)` to create a new message.
  */
 export const CreateVMOnNodeRequestSchema: GenMessage<CreateVMOnNodeRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 25);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 26);
 
 /**
  * @generated from message limiquantix.node.v1.CreateVMOnNodeResponse
@@ -1107,7 +1172,7 @@ export type CreateVMOnNodeResponse = Message<"limiquantix.node.v1.CreateVMOnNode
  * Use `create(CreateVMOnNodeResponseSchema)` to create a new message.
  */
 export const CreateVMOnNodeResponseSchema: GenMessage<CreateVMOnNodeResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 26);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 27);
 
 /**
  * @generated from message limiquantix.node.v1.VMSpec
@@ -1173,7 +1238,7 @@ export type VMSpec = Message<"limiquantix.node.v1.VMSpec"> & {
  * Use `create(VMSpecSchema)` to create a new message.
  */
 export const VMSpecSchema: GenMessage<VMSpec> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 27);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 28);
 
 /**
  * The documents as they go on the seed.
@@ -1214,7 +1279,7 @@ export type CloudInitConfig = Message<"limiquantix.node.v1.CloudInitConfig"> & {
  * Use `create(CloudInitConfigSchema)` to create a new message.
  */
 export const CloudInitConfigSchema: GenMessage<CloudInitConfig> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 28);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 29);
 
 /**
  * @generated from message limiquantix.node.v1.DiskSpec
@@ -1284,7 +1349,7 @@ export type DiskSpec = Message<"limiquantix.node.v1.DiskSpec"> & {
  * Use `create(DiskSpecSchema)` to create a new message.
  */
 export const DiskSpecSchema: GenMessage<DiskSpec> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 29);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 30);
 
 /**
  * @generated from message limiquantix.node.v1.NicSpec
@@ -1316,7 +1381,7 @@ export type NicSpec = Message<"limiquantix.node.v1.NicSpec"> & {
  * Use `create(NicSpecSchema)` to create a new message.
  */
 export const NicSpecSchema: GenMessage<NicSpec> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 30);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 31);
 
 /**
  * @generated from message limiquantix.node.v1.CdromSpec
@@ -1343,7 +1408,7 @@ export type CdromSpec = Message<"limiquantix.node.v1.CdromSpec"> & {
  * Use `create(CdromSpecSchema)` to create a new message.
  */
 export const CdromSpecSchema: GenMessage<CdromSpec> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 31);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 32);
 
 /**
  * @generated from message limiquantix.node.v1.VMIdRequest
@@ -1360,7 +1425,7 @@ export type VMIdRequest = Message<"limiquantix.node.v1.VMIdRequest"> & {
  * Use `create(VMIdRequestSchema)` to create a new message.
  */
 export const VMIdRequestSchema: GenMessage<VMIdRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 32);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 33);
 
 /**
  * @generated from message limiquantix.node.v1.StopVMRequest
@@ -1382,7 +1447,7 @@ export type StopVMRequest = Message<"limiquantix.node.v1.StopVMRequest"> & {
  * Use `create(StopVMRequestSchema)` to create a new message.
  */
 export const StopVMRequestSchema: GenMessage<StopVMRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 33);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 34);
 
 /**
  * @generated from message limiquantix.node.v1.VMStatusResponse
@@ -1453,7 +1518,7 @@ export type VMStatusResponse = Message<"limiquantix.node.v1.VMStatusResponse"> &
  * Use `create(VMStatusResponseSchema)` to create a new message.
  */
 export const VMStatusResponseSchema: GenMessage<VMStatusResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 34);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 35);
 
 /**
  * @generated from message limiquantix.node.v1.ListVMsOnNodeResponse
@@ -1470,7 +1535,7 @@ export type ListVMsOnNodeResponse = Message<"limiquantix.node.v1.ListVMsOnNodeRe
  * Use `create(ListVMsOnNodeResponseSchema)` to create a new message.
  */
 export const ListVMsOnNodeResponseSchema: GenMessage<ListVMsOnNodeResponse> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 35);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 36);
 
 /**
  * @generated from message limiquantix.node.v1.ReadConsoleOnNodeRequest
@@ -1497,7 +1562,7 @@ export type ReadConsoleOnNodeRequest = Message<"limiquantix.node.v1.ReadConsoleO
  * Use `create(ReadConsoleOnNodeRequestSchema)` to create a new message.
  */
 export const ReadConsoleOnNodeRequestSchema: GenMessage<ReadConsoleOnNodeRequest> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 36);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 37);
 
 /**
  * @generated from message limiquantix.node.v1.ConsoleChunk
@@ -1519,7 +1584,7 @@ export type ConsoleChunk = Message<"limiquantix.node.v1.ConsoleChunk"> & {
  * Use `create(ConsoleChunkSchema)` to create a new message.
  */
 export const ConsoleChunkSchema: GenMessage<ConsoleChunk> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 37);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 38);
 
 /**
  * @generated from message limiquantix.node.v1.ConsoleInput
@@ -1550,7 +1615,7 @@ export type ConsoleInput = Message<"limiquantix.node.v1.ConsoleInput"> & {
  * Use `create(ConsoleInputSchema)` to create a new message.
  */
 export const ConsoleInputSchema: GenMessage<ConsoleInput> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 38);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 39);
 
 /**
  * @generated from message limiquantix.node.v1.ConsoleOutput
@@ -1567,7 +1632,7 @@ export type ConsoleOutput = Message<"limiquantix.node.v1.ConsoleOutput"> & {
  * Use `create(ConsoleOutputSchema)` to create a new message.
  */
 export const ConsoleOutputSchema: GenMessage<ConsoleOutput> = /*@__PURE__*/
-  messageDesc(file_limiquantix_node_v1_node_daemon, 39);
+  messageDesc(file_limiquantix_node_v1_node_daemon, 40);
 
 /**
  * @generated from enum limiquantix.node.v1.Firmware
@@ -1817,6 +1882,17 @@ export const NodeDaemonService: GenService<{
   downloadImage: {
     methodKind: "server_streaming";
     input: typeof DownloadImageOnNodeRequestSchema;
+    output: typeof DownloadProgressSchema;
+  },
+  /**
+   * Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+   * its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
+   *
+   * @generated from rpc limiquantix.node.v1.NodeDaemonService.ProveBoot
+   */
+  proveBoot: {
+    methodKind: "server_streaming";
+    input: typeof ProveBootRequestSchema;
     output: typeof DownloadProgressSchema;
   },
   /**
