@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from image_library.cli.proof_views import proof_facts
 from image_library.cli.sizes import shown
 from image_library.cli.words import at, state, trust
 from limiquantix.storage.v1.image_pb import (
@@ -131,7 +132,8 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         (f"on {node_names.get(p.node_id, p.node_id)}", f"{p.state} {p.path}{_last_read(p)}")
         for p in status.placements
     ]
-    return facts + _inside(status) + copies + _evidence(status, node_names)
+    proved = proof_facts(status, node_names) if status.digest else []
+    return facts + _inside(status) + copies + _evidence(status, node_names) + proved
 
 
 def _inside(status: ImageStatus) -> list[tuple[str, str]]:

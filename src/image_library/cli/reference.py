@@ -16,7 +16,8 @@ import typer.main
 from image_library.cli import exit_codes
 from image_library.cli.app import NAME, build
 from image_library.cli.session import EVERYWHERE
-from image_library.cli.settings_table import EVERY_PROGRAM, TABLE, Setting
+from image_library.cli.setting import EVERY_PROGRAM, Setting
+from image_library.cli.settings_table import TABLE
 
 MADE = "<!-- Made by `python -m image_library.cli.reference docs`; do not edit. -->"
 

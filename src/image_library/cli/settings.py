@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
-from image_library.cli.settings_table import TABLE, Setting
+from image_library.cli.setting import Setting
+from image_library.cli.settings_table import TABLE
 from image_library.cli.sizes import parse_size
 from image_library.domain.errors import InvalidRequest, InvalidSettings, printable
 
@@ -49,6 +50,7 @@ class Settings:
     hostname: str = ""
     refresh: str = ""
     min_trust: tuple[str, ...] = ()
+    require_boot_proof: tuple[str, ...] = ()
     log_format: str = "console"
     # Given on the command line only, for one start.
     accept_store: bool = False

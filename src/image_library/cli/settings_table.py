@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from image_library.cli.setting import SERVERS, WITH_NODE, Setting
+from image_library.cli.settings_rules import RULES
 
 DEFAULT_LISTEN = "127.0.0.1:8006"
-EVERY_PROGRAM = ("up", "controlplane", "node")
-SERVERS = ("up", "controlplane")
-WITH_NODE = ("up", "node")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One row of the table. ``kind`` is text, list, flag, path, size, number, or the words it may be, with |.
-
-    A number needs no more than its row and a field of the same name in the program's own Settings; an
-    empty option means that it has none.
-    """
-
-    name: str
-    kind: str
-    option: str = ""
-    variable: str
-    default: str
-    meaning: str
-    programs: tuple[str, ...] = EVERY_PROGRAM
 
 
 TABLE: tuple[Setting, ...] = (
@@ -363,15 +344,7 @@ TABLE: tuple[Setting, ...] = (
         "protected ones do not count.",
         programs=SERVERS,
     ),
-    Setting(
-        name="min_trust",
-        kind="list",
-        variable="LIMIQUANTIX_MIN_TRUST",
-        default="`unverified`",
-        meaning="How far images must be proved that VMs are made from: `signed`, `pinned`, `checksum` or "
-        "`unverified`, and `PROJECT=LEVEL` for single projects (docs/trust.md).",
-        programs=SERVERS,
-    ),
+    *RULES,
     Setting(
         name="job_patience_hours",
         kind="number",

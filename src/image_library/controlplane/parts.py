@@ -18,6 +18,7 @@ from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.adoptions import Adoptions
+from image_library.controlplane.services.boot_proofs import BootProofs
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.clearing import Clearing
 from image_library.controlplane.services.conversions import Conversions
@@ -106,7 +107,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     database, clock, changes = world.database, world.clock, world.changes
     gateway = GrpcNodeGateway(world.channels)
     catalog = CatalogService(catalog=world.catalog, database=database, clock=clock)
-    written = DownloadLog(database=database, clock=clock, new_id=new_id)
+    written = DownloadLog(database=database, clock=clock, new_id=new_id, proofs=settings.proofs)
     patience = timedelta(hours=settings.job_patience_hours)
     runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock, patience=patience)
     images = ImageService(database=database, catalog=catalog)
@@ -126,13 +127,22 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             runs=runs,
             changes=changes,
         ),
-        imports=Imports(database=database, catalog=world.catalog, runs=runs, clock=clock, new_id=new_id),
+        imports=Imports(
+            database=database,
+            catalog=world.catalog,
+            runs=runs,
+            clock=clock,
+            new_id=new_id,
+            proofs=settings.proofs,
+        ),
         history=History(database=database, clock=clock, job_days=settings.job_history_days),
         uploads=_uploads(world, settings, written, runs),
         watch=LibraryWatch(database=database, runs=runs, clock=clock),
         images=images,
         inventory=inventory,
-        edits=ImageEdits(database=database, images=images, catalog=catalog, clock=clock),
+        edits=ImageEdits(
+            database=database, images=images, catalog=catalog, clock=clock, proofs=settings.proofs
+        ),
         deletions=_deletions(world, images, vm_records),
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
@@ -220,7 +230,7 @@ def profile_service(world: World) -> ProfileService:
 
 def vm_services(
     world: World, records: VmRecords, parts: ImageParts, profiles: ProfileService, trust: TrustPolicy
-) -> tuple[VmService, VmBatches]:
+) -> tuple[VmService, VmBatches, BootProofs]:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
@@ -264,7 +274,10 @@ def vm_services(
         changes=changes,
         clock=clock,
     )
-    return vms, VmBatches(orders=orders, vms=vms)
+    proofs = BootProofs(
+        database=database, images=parts.images, orders=orders, runs=parts.runs, clock=clock, new_id=new_id
+    )
+    return vms, VmBatches(orders=orders, vms=vms), proofs
 
 
 def _preflight(world: World) -> VmPreflight:

@@ -50,6 +50,11 @@ class JobKind(Enum):
         """Whether its order alone tells all that is needed to do it again."""
         return self in _REPEATABLE
 
+    @property
+    def brings(self) -> bool:
+        """Whether it makes the image present on its node."""
+        return self is not JobKind.PROVE
+
 
 _REPEATABLE = frozenset({JobKind.DOWNLOAD, JobKind.IMPORT, JobKind.PLACE, JobKind.ADOPT, JobKind.CONVERT})
 _ENDED = frozenset({JobState.READY, JobState.FAILED, JobState.CANCELLED})

@@ -10,7 +10,7 @@ from typing import Any
 
 from image_library.domain.errors import InvalidRequest, printable
 from image_library.domain.image import ImageFormat
-from image_library.domain.vm import SeedDocuments, VmReport
+from image_library.domain.vm import SeedDocuments, Vm, VmReport
 
 GIB = 1 << 30
 MIN_MEMORY_MIB = 64
@@ -145,6 +145,25 @@ class MachineRecord:
 
     def with_report(self, **changes: Any) -> MachineRecord:
         return replace(self, report=replace(self.report, **changes))
+
+
+def order_of(vm: Vm) -> MachineOrder:
+    """What a node needs to make the VM. A version is named by its digest, or its path where it has none."""
+    path = "" if vm.image_digest else vm.image_path
+    return MachineOrder(
+        vm_id=vm.id,
+        name=vm.name,
+        # Empty: the node's own.
+        architecture="",
+        cores=vm.cores,
+        memory_mib=vm.memory_mib,
+        firmware=Firmware(vm.firmware),
+        mac_address=vm.mac_address,
+        more_mac_addresses=vm.more_mac_addresses,
+        tpm=vm.tpm,
+        disk=DiskOrder(size_gib=vm.disk_gib, backing_digest=vm.image_digest, backing_path=path),
+        seed=vm.seed,
+    )
 
 
 def valid_vm_id(vm_id: str) -> str:

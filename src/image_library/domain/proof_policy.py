@@ -57,7 +57,7 @@ class ProofPolicy:
             own = image.project_id in self.projects
             whose = f"project '{printable(image.project_id)}'" if own else "this site"
             raise BootUnproved(
-                f"Image '{printable(image.title)}' is not proved to boot, which {whose} demands of what is public.",
+                f"'{printable(image.title)}' is not proved to boot, which {whose} demands of what is public.",
                 remedy=_remedy(image),
                 field="visibility",
             )
@@ -69,6 +69,9 @@ class ProofPolicy:
     def _kept_back(self, image: Image) -> bool:
         public = image.visibility is Visibility.PUBLIC
         return public and not image.boots and self.demanded_of(image.project_id)
+
+
+NO_RULE = ProofPolicy()
 
 
 def _remedy(image: Image) -> str:

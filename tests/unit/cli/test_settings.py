@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from image_library.cli.setting import EVERY_PROGRAM
 from image_library.cli.settings import Settings, resolve
-from image_library.cli.settings_table import EVERY_PROGRAM, TABLE
+from image_library.cli.settings_table import TABLE
 from image_library.controlplane.settings import Settings as ControlPlaneSettings
 from image_library.domain.errors import InvalidSettings
 from image_library.node.settings import Settings as NodeSettings

@@ -16,7 +16,7 @@ from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import Place, Source, VmSources
 from image_library.domain.capabilities import wanted_by
-from image_library.domain.errors import Kind, LibraryError, NameTaken
+from image_library.domain.errors import ImageNotReady, Kind, LibraryError, NameTaken
 from image_library.domain.image import Image
 from image_library.domain.machine import Firmware
 from image_library.domain.network_wish import network_of
@@ -96,6 +96,25 @@ class VmOrders:
             await records.vms.save(vm)
             await records.calls.note(key, **{what: vm.id})
         return vm
+
+    async def tried(self, wish: VmWish) -> Vm:
+        """A VM as ``place`` would record it, to be made once and thrown away; nothing is recorded.
+
+        Raises:
+            ImageNotReady: no node that could be used has the image.
+            LibraryError: it would be refused, as by ``place``.
+        """
+        wish = await self.prepared(wish)
+        disk = judge(wish)
+        source = await self._sources.find(disk, wish.node, project=wish.project_id)
+        self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
+        vm = await self._drafted(wish, disk, source)
+        refuse_red(await self._findings(wish, disk, source))
+        placed = await self._sources.place(source, wish.node, needs=_needs(vm))
+        if placed.job_id:
+            raise ImageNotReady(f"Image '{placed.image.title}' is not ready on that node.", field="image")
+        vm = _equipped(_at(vm, placed), wish, placed.image)
+        return vm.evolve(image_digest=placed.image.digest, profile=wish.profile)
 
     async def place_again(self, vm: Vm) -> Vm:
         """A VM that was never made, PROVISIONING once more, with a new download if it needs one."""

@@ -89,7 +89,7 @@ class SshLogin:
 
 
 async def _run(argv: Sequence[str], folder: str, said: bytes, *, seconds: float) -> tuple[int, str, str]:
-    """Status, output and errors of a program that reads ``said``; it is killed when it goes on for too long."""
+    """Status, output and errors of a program that reads ``said``; it is killed when it takes too long."""
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.PIPE,
