@@ -136,6 +136,7 @@ class ProofAttempts:
             port = self._records.get(order.machine.vm_id).machine.ssh_port
             boot = _Boot(order=order, guest=replace(guest, port=port), told=told)
             boot.began = self._clock.monotonic()
+            boot.reached(BootStage.BOOT.value, 0.0)
             return await self._judged(job_id, boot)
 
     async def _judged(self, job_id: str, boot: _Boot) -> BootProof:
@@ -244,8 +245,12 @@ class ProofAttempts:
         return self._clock.monotonic() - boot.began
 
     async def _serial(self, vm_id: str) -> str:
-        size = await self._window.console_size(vm_id)
-        return serial_tail(await self._window.console(vm_id, max(0, size - _SERIAL_BYTES)))
+        """The end of the console; it goes on growing, so no more than is there now."""
+        end = await self._window.console_size(vm_id)
+        offset, said = max(0, end - _SERIAL_BYTES), b""
+        while offset + len(said) < end and (piece := await self._window.console(vm_id, offset + len(said))):
+            said += piece
+        return serial_tail(said[:_SERIAL_BYTES])
 
     @asynccontextmanager
     async def _made(self, order: ProofOrder) -> AsyncGenerator[str]:
