@@ -16,6 +16,7 @@ from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import Place, Source, VmSources
 from image_library.domain.capabilities import wanted_by
+from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import ImageNotReady, Kind, LibraryError, NameTaken
 from image_library.domain.image import Image
 from image_library.domain.machine import Firmware
@@ -105,6 +106,9 @@ class VmOrders:
             LibraryError: it would be refused, as by ``place``.
         """
         wish = await self.prepared(wish)
+        if wish.provisioning != Provisioning():
+            # It has no way out of its network.
+            wish = replace(wish, provisioning=replace(wish.provisioning, offline=True))
         disk = judge(wish)
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
         self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
