@@ -106,6 +106,7 @@ export const text = {
       inspecting: 'Inspecting',
       converting: 'Converting',
       publishing: 'Publishing',
+      proving: 'Booting a throw-away VM',
       ready: 'Done',
       failed: 'Failed',
       cancelled: 'Cancelled',
@@ -184,6 +185,10 @@ export const text = {
     given: 'Its digest is the one that was given with it when it was imported or uploaded.',
     signedBy: (owner: string, fingerprint: string) => `Signed by ${owner || 'a key'} (${fingerprint}).`,
     promise: 'A download of it is checked this way:',
+    boots: 'Boots',
+    bootFailed: 'Did not boot',
+    bootsHow: 'A throw-away VM of these very bytes came up, and its user could log in.',
+    bootsNot: 'When it was last tried, a throw-away VM of it did not come up as it should.',
   },
   uploading: {
     title: 'Upload images',
