@@ -127,22 +127,13 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             runs=runs,
             changes=changes,
         ),
-        imports=Imports(
-            database=database,
-            catalog=world.catalog,
-            runs=runs,
-            clock=clock,
-            new_id=new_id,
-            proofs=settings.proofs,
-        ),
+        imports=_imports(world, runs, settings),
         history=History(database=database, clock=clock, job_days=settings.job_history_days),
         uploads=_uploads(world, settings, written, runs),
         watch=LibraryWatch(database=database, runs=runs, clock=clock),
         images=images,
         inventory=inventory,
-        edits=ImageEdits(
-            database=database, images=images, catalog=catalog, clock=clock, proofs=settings.proofs
-        ),
+        edits=_edits(world, images, catalog, settings),
         deletions=_deletions(world, images, vm_records),
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
@@ -188,6 +179,23 @@ def _placements(
         conductor=conductor,
         clock=world.clock,
         new_id=new_id,
+    )
+
+
+def _imports(world: World, runs: DownloadRuns, settings: Settings) -> Imports:
+    return Imports(
+        database=world.database,
+        catalog=world.catalog,
+        runs=runs,
+        clock=world.clock,
+        new_id=new_id,
+        proofs=settings.proofs,
+    )
+
+
+def _edits(world: World, images: ImageService, catalog: CatalogService, settings: Settings) -> ImageEdits:
+    return ImageEdits(
+        database=world.database, images=images, catalog=catalog, clock=world.clock, proofs=settings.proofs
     )
 
 

@@ -35,7 +35,7 @@ from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.hypervisors import hypervisor_of
-from image_library.node.ports.vms import Hypervisor
+from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
@@ -258,6 +258,25 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         images=world.store,
         clock=world.clock,
     )
+    return _VmParts(
+        vms=vms,
+        proofs=_proofs(world, (vms, records), folders, hypervisor, window),
+        streams=VmStreams(records=records, window=window, clock=world.clock),
+        consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
+        flattening=FlattenVm(records=records, lives=lives, folders=folders, disks=disks),
+        leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
+        hypervisor=hypervisor,
+    )
+
+
+def _proofs(
+    world: World,
+    machines: tuple[Vms, VmRecords],
+    folders: VmFolders,
+    hypervisor: Hypervisor,
+    window: GuestWindow,
+) -> BootProofs:
+    vms, records = machines
     attempts = ProofAttempts(
         vms=vms,
         records=records,
@@ -269,15 +288,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         node_id=world.identity.node_id,
         hypervisor_name=world.settings.hypervisor,
     )
-    return _VmParts(
-        vms=vms,
-        proofs=BootProofs(attempts=attempts, gate=world.health, changes=world.changes),
-        streams=VmStreams(records=records, window=window, clock=world.clock),
-        consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
-        flattening=FlattenVm(records=records, lives=lives, folders=folders, disks=disks),
-        leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
-        hypervisor=hypervisor,
-    )
+    return BootProofs(attempts=attempts, gate=world.health, changes=world.changes)
 
 
 def _scrub(world: World, others_move: Callable[[], bool]) -> ImageScrub:

@@ -36,6 +36,9 @@ from image_library.domain.vm_wish import (
 
 log = structlog.get_logger()
 
+# Of a VM that is made to be tried, where the image names no user of its own.
+TRIAL_USER = "proof"
+
 
 class VmOrders:
     def __init__(
@@ -106,11 +109,10 @@ class VmOrders:
             LibraryError: it would be refused, as by ``place``.
         """
         wish = await self.prepared(wish)
-        if wish.provisioning != Provisioning():
-            # It has no way out of its network.
-            wish = replace(wish, provisioning=replace(wish.provisioning, offline=True))
         disk = judge(wish)
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
+        if wish.provisioning != Provisioning():
+            wish = replace(wish, provisioning=_alone(wish.provisioning, source.user))
         self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
         vm = await self._drafted(wish, disk, source)
         refuse_red(await self._findings(wish, disk, source))
@@ -199,6 +201,12 @@ class VmOrders:
             updated_at=now,
             state_changed_at=now,
         )
+
+
+def _alone(asked: Provisioning, image_user: str) -> Provisioning:
+    """For a guest without a way out of its network, whom somebody logs in to in any case."""
+    user = asked.default_user or image_user or TRIAL_USER
+    return replace(asked, default_user=user, offline=True)
 
 
 def _needs(vm: Vm) -> frozenset[str]:
