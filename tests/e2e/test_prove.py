@@ -18,7 +18,7 @@ def test_a_genuine_image_boots_and_lets_its_user_in(mirror: Mirror, data_dir: Pa
     with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], env):
         fetched = run_cli(["images", "download", "debian-12"], env, timeout=200)
         assert fetched.returncode == 0, fetched.stderr
-        proved = run_cli(["images", "prove", "debian-12", "--timeout", "480"], env, timeout=500)
+        proved = run_cli(["images", "prove", "debian-12", "--timeout", "540"], env, timeout=560)
         assert proved.returncode == 0, proved.stdout + proved.stderr
         assert "debian by ssh key" in proved.stdout
         shown = run_cli(["--json", "images", "show", "debian-12"], env)

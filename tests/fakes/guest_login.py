@@ -10,6 +10,7 @@ from image_library.domain.secret import Secret
 from image_library.node.ports.logins import GuestAt, LoginAnswer, LoginKey
 
 ANSWERS = """kernel Linux 6.1.0-25-amd64
+keys ssh-rsa
 os "Debian GNU/Linux 12 (bookworm)"
 cloud-init /usr/bin/cloud-init 22.4.2
 result {"v1": {"datasource": "DataSourceNoCloud [seed=/dev/vdb]", "errors": []}}
@@ -43,4 +44,4 @@ class FakeLogin:
         return LoginAnswer(output=self.says, why="" if self.says else "Permission denied (publickey).")
 
     async def host_keys(self, guest: GuestAt) -> tuple[str, ...]:
-        return ("ssh-ed25519", "ssh-rsa")
+        return ("ssh-ed25519",)

@@ -33,6 +33,7 @@ _KEY_TYPE = re.compile(r"[a-z0-9@.-]{1,64}")
 QUESTIONS = """
 echo "kernel $(uname -sr)"
 sed -n 's/^PRETTY_NAME=/os /p' /etc/os-release 2>/dev/null
+echo "keys $(cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | cut -d ' ' -f 1 | tr '\\n' ' ')"
 if command -v cloud-init >/dev/null 2>&1; then
   echo "cloud-init $(cloud-init --version 2>&1 | head -n 1)"
   for file in /run/cloud-init/result.json /var/run/cloud-init/result.json; do
@@ -72,7 +73,7 @@ class BootFacts:
     kernel: str = ""
     cloud_init: str = ""
     datasource: str = ""
-    # As the guest's SSH server offers them.
+    # Of its SSH server.
     host_key_types: tuple[str, ...] = ()
     agent: bool = False
 
@@ -138,6 +139,7 @@ def answers(text: str) -> GuestAnswers | None:
         kernel=_text(said.get("kernel", "")),
         cloud_init=_text(said.get("cloud-init", "").removeprefix("/usr/bin/cloud-init").strip()),
         datasource=_text(str(result.get("datasource") or "")),
+        host_key_types=_key_types(said.get("keys", "").split()),
     )
     errors = result.get("errors")
     told = cast("list[object]", errors) if isinstance(errors, list) else []
@@ -169,10 +171,13 @@ def _result(text: str) -> dict[str, Any]:
 
 
 def key_types(lines: Iterable[str]) -> tuple[str, ...]:
-    """The types of the host keys in lines of ssh-keyscan ("HOST TYPE KEY"), sorted."""
+    """The types of the host keys in lines of known_hosts ("HOST TYPE KEY"), sorted."""
     words = [line.split() for line in lines if line and not line.startswith("#")]
-    found = {row[1] for row in words if len(row) >= 3 and _KEY_TYPE.fullmatch(row[1])}
-    return tuple(sorted(found))[:_MAX_TYPES]
+    return _key_types(row[1] for row in words if len(row) >= 3)
+
+
+def _key_types(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({word for word in words if _KEY_TYPE.fullmatch(word)}))[:_MAX_TYPES]
 
 
 def module_of(error: str) -> str:

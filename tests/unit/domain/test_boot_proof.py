@@ -39,6 +39,7 @@ def test_the_answers_of_a_guest_that_has_arrived() -> None:
     assert said is not None
     assert (said.settled, said.errors) == (True, ())
     assert said.facts.os_release == "Debian GNU/Linux 12 (bookworm)"
+    assert said.facts.host_key_types == ("ssh-rsa",)
     assert said.facts.kernel == "Linux 6.1.0-25-amd64"
     assert said.facts.cloud_init == "22.4.2"
     assert said.facts.datasource == "DataSourceNoCloud [seed=/dev/vdb]"
@@ -95,8 +96,8 @@ def test_the_end_of_a_console_is_kept_without_escapes() -> None:
     assert lines[-1] == "last"
 
 
-def test_the_types_of_host_keys_are_read_from_a_scan() -> None:
-    lines = ["# 127.0.0.1:22 SSH-2.0", "[h]:1 ssh-rsa AAA", "[h]:1 ssh-ed25519 AAA", "odd", "h $(x) AAA"]
+def test_the_types_of_host_keys_are_read_from_what_was_shown() -> None:
+    lines = ["# a comment", "[h]:1 ssh-rsa AAA", "[h]:1 ssh-ed25519 AAA", "odd", "h $(x) AAA"]
     assert key_types(lines) == ("ssh-ed25519", "ssh-rsa")
 
 

@@ -55,5 +55,5 @@ class GuestLogin(Protocol):
         ...
 
     async def host_keys(self, guest: GuestAt) -> tuple[str, ...]:
-        """The types of host keys that its SSH server offers; empty where it does not say."""
+        """The types of the host keys that its SSH server has shown to those who logged in."""
         ...

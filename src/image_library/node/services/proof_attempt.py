@@ -233,8 +233,8 @@ class ProofAttempts:
 
     async def _conclude(self, boot: _Boot, said: GuestAnswers, report: VmReport) -> None:
         agent = await self._window.agent(boot.vm_id)
-        types = await self._login.host_keys(boot.guest)
-        boot.facts = replace(boot.facts, host_key_types=types, agent=agent is not None)
+        types = {*boot.facts.host_key_types, *await self._login.host_keys(boot.guest)}
+        boot.facts = replace(boot.facts, host_key_types=tuple(sorted(types)), agent=agent is not None)
         if said.errors:
             # The console's sentences name modules where cloud-init's own result may not.
             worst = next((e for e in report.cloud_init_errors if module_of(e)), said.errors[0])
