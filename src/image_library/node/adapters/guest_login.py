@@ -96,28 +96,33 @@ async def _run(argv: Sequence[str], folder: str, said: bytes, *, seconds: float)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
+    complaining = asyncio.create_task(_bounded(process.stderr))
     try:
         async with asyncio.timeout(seconds):
             with suppress(BrokenPipeError, ConnectionResetError):
                 process.stdin.write(said)
                 await process.stdin.drain()
                 process.stdin.close()
-            output, errors = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
-            return await process.wait(), output, errors
+            output = await _bounded(process.stdout)
+            if len(output) >= MAX_ANSWER_BYTES:
+                process.kill()
+            status, errors = await process.wait(), await complaining
+            return status, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
     except TimeoutError:
         return -1, "", "it took too long"
     finally:
+        complaining.cancel()
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
 
 
-async def _bounded(stream: asyncio.StreamReader) -> str:
+async def _bounded(stream: asyncio.StreamReader) -> bytes:
     """All of it up to the bound; a guest that says more is not listened to any longer."""
     data = b""
     while len(data) < MAX_ANSWER_BYTES and (piece := await stream.read(4096)):
         data += piece
-    return data[:MAX_ANSWER_BYTES].decode("utf-8", "replace")
+    return data[:MAX_ANSWER_BYTES]
 
 
 def _write(path: str, private: Secret) -> None:
