@@ -329,6 +329,8 @@ async def test_the_command_shows_the_proof(
     assert "login 12.25 s" in said
     assert await asyncio.to_thread(cli, "images", "show", "debian-12") == 0
     assert "yes, proved" in capsys.readouterr().out
+    assert await asyncio.to_thread(cli, "images", "list") == 0
+    assert "checksum, boots" in capsys.readouterr().out
 
     failing = True
     doing = asyncio.create_task(answered())

@@ -67,7 +67,8 @@ def image_rows(images: Iterable[Image], node_names: Mapping[str, str]) -> list[S
         )
         os = _os(image.spec.os if image.spec else None)
         name = titled(image)
-        rows.append((name, os, image_state(image), trust(status.trust), size, disk, nodes, image.id))
+        proved = trust(status.trust) + (", boots" if status.boots else "")
+        rows.append((name, os, image_state(image), proved, size, disk, nodes, image.id))
     return rows
 
 

@@ -96,6 +96,7 @@ export const text = {
       upload: 'Upload',
       convert: 'Conversion',
       capture: 'Capture',
+      prove: 'Boot proof',
       place: 'Copy to a node',
       adopt: 'Adoption',
     } as Record<string, string>,
