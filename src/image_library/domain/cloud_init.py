@@ -51,6 +51,8 @@ class Provisioning:
     allow_templates: bool = False
     # The guest reaches nobody: of ours there are no packages, and no agent that they would bring.
     offline: bool = False
+    # The guest agent is neither installed nor started.
+    no_guest_agent: bool = False
 
     @property
     def has_fields(self) -> bool:
@@ -110,6 +112,8 @@ def identity_of(asked: Provisioning, *, vm_name: str, image_user: str, traits: G
             remedy="Give one: default_user (--user).",
             field="default_user",
         )
+    if asked.no_guest_agent:
+        traits = replace(traits, agent_package="", agent_commands=())
     system, keys = asked.system, asked.ssh_authorized_keys
     packaging = package_items(traits.package_manager, system.repositories, proxied(system.proxy))
     return GuestIdentity(

@@ -39,6 +39,8 @@ from image_library.domain.errors.conversion import (
 )
 from image_library.domain.errors.machine import (
     BootTimeout,
+    BridgeDenied,
+    BridgeMissing,
     CloudInitFailed,
     DataDirBusy,
     FirmwareMissing,
@@ -48,6 +50,7 @@ from image_library.domain.errors.machine import (
     ImageFileMissing,
     JailedProgramDied,
     JailMissing,
+    ProcessorUnfit,
     StorageFull,
     StorageIo,
     StoreChanged,
@@ -175,6 +178,8 @@ __all__ = [
     "BootProofInterrupted",
     "BootTimeout",
     "BootUnproved",
+    "BridgeDenied",
+    "BridgeMissing",
     "CatalogRollback",
     "CatalogStale",
     "CatalogUnsigned",
@@ -250,6 +255,7 @@ __all__ = [
     "PermissionDenied",
     "PortTaken",
     "PreflightFailed",
+    "ProcessorUnfit",
     "RedirectDenied",
     "RequestTooLarge",
     "SchemaTooNew",
