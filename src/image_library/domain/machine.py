@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from image_library.domain.errors import InvalidRequest, printable
+from image_library.domain.guest_door import DoorLock
 from image_library.domain.guest_hardware import Devices, GuestHardware, hardware_of
 from image_library.domain.image import ImageFormat
 from image_library.domain.processors import CpuModel
@@ -145,6 +146,8 @@ class Machine:
     flat: bool = False
     # As in ``MachineOrder``.
     throw_away: bool = False
+    # Its guest has a door to report to.
+    door: bool = False
 
     @property
     def cards(self) -> tuple[NetworkCard, ...]:
@@ -189,6 +192,8 @@ class MachineRecord:
     stopping: bool = False
     # The host's boot in which it was last seen running.
     host_boot_id: str = ""
+    # Of the door that its machine has.
+    lock: DoorLock = DoorLock()
 
     def evolve(self, **changes: Any) -> MachineRecord:
         return replace(self, **changes)
