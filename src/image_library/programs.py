@@ -123,7 +123,7 @@ async def node(settings: Settings, announce: Announce, told: asyncio.Event) -> N
 
 
 # Settings of the control plane that are called the same on the command line.
-_AS_GIVEN = ("listen", "refresh", "min_trust", "catalog_keys", "catalog_url")
+_AS_GIVEN = ("listen", "refresh", "min_trust", "require_boot_proof", "catalog_keys", "catalog_url")
 
 _NODE_AS_GIVEN = ("hypervisor", "libvirt_uri", "bridges")
 

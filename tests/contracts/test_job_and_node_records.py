@@ -38,6 +38,17 @@ async def test_a_job_comes_back_with_its_order(database: Database) -> None:
         assert await records.jobs.order("no") is None
 
 
+async def test_what_is_kept_of_an_order_can_become_less(database: Database) -> None:
+    async with database.write() as records:
+        await records.jobs.add(JOB, an_order(digest="ab"))
+        await records.jobs.set_order(JOB.id, an_order(digest="cd"))
+        await records.jobs.set_order("no", an_order())
+    async with database.read() as records:
+        assert await records.jobs.order(JOB.id) == an_order(digest="cd")
+        assert await records.jobs.order("no") is None
+        assert await records.jobs.get(JOB.id) == JOB
+
+
 async def test_live_jobs_are_told_from_ended_ones(database: Database) -> None:
     async with database.write() as records:
         for number, state in enumerate((JobState.QUEUED, JobState.READY, JobState.FETCHING)):

@@ -12,12 +12,13 @@ from grpc import StatusCode, aio
 from protobuf.wkt import Empty
 
 from image_library.domain.changes import Changes
-from image_library.domain.errors import LibraryError, SourceNotFound, Unauthenticated
+from image_library.domain.errors import BootProofInterrupted, LibraryError, SourceNotFound, Unauthenticated
 from image_library.domain.garbage import GarbageItem, GarbageOrder
 from image_library.domain.inventory import Inventory
 from image_library.domain.job import JobState
 from image_library.domain.publisher import PublisherAnswer, PublisherQuestion
 from image_library.domain.store import Download, DownloadOrder
+from image_library.wire.boot_proof import proof_order_from_wire
 from image_library.wire.errors import to_grpc
 from image_library.wire.garbage import garbage_order_from_wire, garbage_to_wire
 from image_library.wire.inventory import inventory_to_wire
@@ -72,6 +73,13 @@ class FakeNodeDaemon(NodeDaemonServiceService):
                 await asyncio.wait_for(changed.wait(), 10)
         return self.journal[job_id]
 
+    async def asked(self, *, but: frozenset[str]) -> Download:
+        """The record of the first job that is not one of those."""
+        with self._changes.follow("any") as changed:
+            while not (new := [job_id for job_id in self.journal if job_id not in but]):
+                await asyncio.wait_for(changed.wait(), 10)
+        return self.journal[new[0]]
+
     async def told_to_remove(self, count: int) -> None:
         """Once it was told so that often."""
         with self._changes.follow("removed") as changed:
@@ -99,6 +107,16 @@ class FakeNodeDaemon(NodeDaemonServiceService):
     ) -> AsyncIterator[pb.DownloadProgress]:
         await self._enter(context)
         async for progress in self._followed(adoption_from_wire(request)):
+            yield progress
+
+    async def prove_boot(
+        self, request: pb.ProveBootRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadProgress]:
+        await self._enter(context)
+        order = proof_order_from_wire(request, architecture="x86_64")
+        if request.begun and request.job_id not in self.journal:
+            await context.abort(*to_grpc(BootProofInterrupted("The node was restarted.")))
+        async for progress in self._followed(order):
             yield progress
 
     async def collect_garbage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from image_library.cli.proof_views import proof_facts
 from image_library.cli.sizes import shown
 from image_library.cli.words import at, state, trust
 from limiquantix.storage.v1.image_pb import (
@@ -66,7 +67,8 @@ def image_rows(images: Iterable[Image], node_names: Mapping[str, str]) -> list[S
         )
         os = _os(image.spec.os if image.spec else None)
         name = titled(image)
-        rows.append((name, os, image_state(image), trust(status.trust), size, disk, nodes, image.id))
+        proved = trust(status.trust) + (", boots" if status.boots else "")
+        rows.append((name, os, image_state(image), proved, size, disk, nodes, image.id))
     return rows
 
 
@@ -131,7 +133,8 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         (f"on {node_names.get(p.node_id, p.node_id)}", f"{p.state} {p.path}{_last_read(p)}")
         for p in status.placements
     ]
-    return facts + _inside(status) + copies + _evidence(status, node_names)
+    proved = proof_facts(status, node_names) if status.digest else []
+    return facts + _inside(status) + copies + _evidence(status, node_names) + proved
 
 
 def _inside(status: ImageStatus) -> list[tuple[str, str]]:

@@ -143,6 +143,8 @@ def described(status: ImportStatus, hosts: Hosts = NO_HOSTS) -> str:
         parts.append(f"{shown(status.bytes_downloaded)} of {shown(status.bytes_total)}")
     elif status.bytes_downloaded:
         parts.append(shown(status.bytes_downloaded))
+    if status.boot_stages:
+        parts.append(_booted(status))
     if status.download_speed:
         parts.append(f"{shown(status.download_speed)}/s")
     if status.eta_seconds:
@@ -150,6 +152,12 @@ def described(status: ImportStatus, hosts: Hosts = NO_HOSTS) -> str:
     if status.waiting_for:
         parts.append(f"waiting: {status.waiting_for}")
     return plain(", ".join(parts))
+
+
+def _booted(status: ImportStatus) -> str:
+    """The last stage that a proof's VM has reached."""
+    reached = status.boot_stages[-1]
+    return f"{reached.stage} after {reached.seconds:g} s"
 
 
 def _called(status: ImportStatus, hosts: Hosts) -> str:
@@ -161,6 +169,10 @@ def _stage(status: ImportStatus | None) -> str:
     return (status.stage or state(status.status)) if status is not None else "nothing was told"
 
 
+def _doing(status: ImportStatus) -> str:
+    return f"{_stage(status)}, {_booted(status)}" if status.boot_stages else _stage(status)
+
+
 @dataclass(kw_only=True)
 class Lines:
     """A line at each new stage, and otherwise about one a second."""
@@ -168,7 +180,7 @@ class Lines:
     out: Output
     hosts: Hosts = field(default_factory=dict[str, str])
     clock: Callable[[], float] = time.monotonic
-    # Of each job, its stage and when something was last said of it.
+    # Of each job, its stages and when something was last said of it.
     _said: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
 
     def __enter__(self) -> Self:
@@ -183,8 +195,9 @@ class Lines:
         now = self.clock()
         ended = status.status in ENDED
         stage, said_at = self._said.get(status.job_id, ("", float("-inf")))
-        if ended or status.stage != stage or now - said_at >= LINE_SECONDS:
-            self._said[status.job_id] = (status.stage, now)
+        come_to = f"{status.stage} {len(status.boot_stages)}"
+        if ended or come_to != stage or now - said_at >= LINE_SECONDS:
+            self._said[status.job_id] = (come_to, now)
             self.out.note(described(status, self.hosts))
 
 
@@ -214,7 +227,7 @@ class Bar:
             self._tasks[status.job_id],
             total=total,
             completed=status.bytes_downloaded,
-            what=plain(f"{_called(status, self._hosts)}: {status.waiting_for or _stage(status)}"),
+            what=plain(f"{_called(status, self._hosts)}: {status.waiting_for or _doing(status)}"),
             bytes=f"{shown(status.bytes_downloaded)} / {shown(total)}" if total else "",
             speed=f"{shown(status.download_speed)}/s" if status.download_speed else "",
             left=f"{shown_seconds(status.eta_seconds)} left" if status.eta_seconds else "",

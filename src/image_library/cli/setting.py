@@ -1,4 +1,4 @@
-"""A setting of our programs, and which of them have it."""
+"""What a setting is: one row of the table."""
 
 from __future__ import annotations
 

@@ -51,6 +51,7 @@ class Settings:
     hostname: str = ""
     refresh: str = ""
     min_trust: tuple[str, ...] = ()
+    require_boot_proof: tuple[str, ...] = ()
     log_format: str = "console"
     # Given on the command line only, for one start.
     accept_store: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from image_library.cli.setting import SERVERS, WITH_NODE, Setting
 from image_library.cli.settings_of_vms import OF_VMS
+from image_library.cli.settings_rules import RULES
 
 DEFAULT_LISTEN = "127.0.0.1:8006"
 
@@ -320,15 +321,7 @@ TABLE: tuple[Setting, ...] = (
         "protected ones do not count.",
         programs=SERVERS,
     ),
-    Setting(
-        name="min_trust",
-        kind="list",
-        variable="LIMIQUANTIX_MIN_TRUST",
-        default="`unverified`",
-        meaning="How far images must be proved that VMs are made from: `signed`, `pinned`, `checksum` or "
-        "`unverified`, and `PROJECT=LEVEL` for single projects (docs/trust.md).",
-        programs=SERVERS,
-    ),
+    *RULES,
     Setting(
         name="job_patience_hours",
         kind="number",

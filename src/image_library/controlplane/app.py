@@ -43,6 +43,7 @@ from image_library.controlplane.handlers.web_files import WebFiles
 from image_library.controlplane.parts import ImageParts, World, image_parts, profile_service, vm_services
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.services.beside import run_beside
+from image_library.controlplane.services.boot_proofs import BootProofs
 from image_library.controlplane.services.catalog_updates import CatalogRules, CatalogUpdates, Parts
 from image_library.controlplane.services.consoles import Consoles
 from image_library.controlplane.services.download_plan import Planner
@@ -190,7 +191,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     once = Once(RepeatedCalls(database=world.database, clock=world.clock))
     chain = (Errors(), auth, undivided, once)
     profiles = profile_service(world)
-    vms, batches, disks = vm_services(world, vm_records, parts, profiles, settings.trust)
+    vms, batches, disks, proofs = vm_services(world, vm_records, parts, profiles, settings.trust)
     stack.push_async_callback(vms.close)
     await vms.resume()
     consoles = Consoles(records=vm_records, nodes=GrpcNodeConsoles(world.channels), clock=world.clock)
@@ -203,7 +204,7 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     files = ImageFiles(ImageBytes(database=world.database, images=parts.images, nodes=nodes), access)
     return Doors(
         applications=[
-            *_image_applications(parts, refreshes, updates, pages=pages, chain=chain),
+            *_image_applications(parts, refreshes, updates, proofs=proofs, pages=pages, chain=chain),
             VMServiceASGIApplication(machines, interceptors=chain),
             ProfileServiceASGIApplication(ProfileHandlers(profiles, pages), interceptors=chain),
         ],
@@ -263,6 +264,7 @@ def _image_applications(
     refreshes: Refreshes,
     updates: CatalogUpdates,
     *,
+    proofs: BootProofs,
     pages: PageTokens,
     chain: tuple[Any, ...],
 ) -> list[RpcApplication]:
@@ -281,6 +283,7 @@ def _image_applications(
             garbage=parts.garbage,
             adoptions=parts.adoptions,
             conversions=parts.conversions,
+            proofs=proofs,
             refreshes=refreshes,
             placements=parts.placements,
             evictions=parts.evictions,

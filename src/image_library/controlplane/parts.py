@@ -18,6 +18,7 @@ from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.adoptions import Adoptions
+from image_library.controlplane.services.boot_proofs import BootProofs
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.clearing import Clearing
 from image_library.controlplane.services.conversions import Conversions
@@ -108,7 +109,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
     database, clock, changes = world.database, world.clock, world.changes
     gateway = GrpcNodeGateway(world.channels)
     catalog = CatalogService(catalog=world.catalog, database=database, clock=clock)
-    written = DownloadLog(database=database, clock=clock, new_id=new_id)
+    written = DownloadLog(database=database, clock=clock, new_id=new_id, proofs=settings.proofs)
     patience = timedelta(hours=settings.job_patience_hours)
     runs = DownloadRuns(records=written, gateway=gateway, changes=changes, clock=clock, patience=patience)
     images = ImageService(database=database, catalog=catalog)
@@ -128,13 +129,13 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             runs=runs,
             changes=changes,
         ),
-        imports=Imports(database=database, catalog=world.catalog, runs=runs, clock=clock, new_id=new_id),
+        imports=_imports(world, runs, settings),
         history=History(database=database, clock=clock, job_days=settings.job_history_days),
         uploads=_uploads(world, settings, written, runs),
         watch=LibraryWatch(database=database, runs=runs, clock=clock),
         images=images,
         inventory=inventory,
-        edits=ImageEdits(database=database, images=images, catalog=catalog, clock=clock),
+        edits=_edits(world, images, catalog, settings),
         deletions=_deletions(world, images, vm_records),
         usages=ImageUsages(database=database, images=images),
         garbage=Garbage(database=database, gateway=gateway, inventory=inventory, clock=clock),
@@ -183,6 +184,23 @@ def _placements(
     )
 
 
+def _imports(world: World, runs: DownloadRuns, settings: Settings) -> Imports:
+    return Imports(
+        database=world.database,
+        catalog=world.catalog,
+        runs=runs,
+        clock=world.clock,
+        new_id=new_id,
+        proofs=settings.proofs,
+    )
+
+
+def _edits(world: World, images: ImageService, catalog: CatalogService, settings: Settings) -> ImageEdits:
+    return ImageEdits(
+        database=world.database, images=images, catalog=catalog, clock=world.clock, proofs=settings.proofs
+    )
+
+
 def _uploads(world: World, settings: Settings, written: DownloadLog, runs: DownloadRuns) -> Uploads:
     limits = Limits(largest_gib=settings.max_upload_gib, project_quota_gib=settings.project_quota_gib)
     return Uploads(
@@ -222,7 +240,7 @@ def profile_service(world: World) -> ProfileService:
 
 def vm_services(
     world: World, records: VmRecords, parts: ImageParts, profiles: ProfileService, trust: TrustPolicy
-) -> tuple[VmService, VmBatches, VmDiskService]:
+) -> tuple[VmService, VmBatches, VmDiskService, BootProofs]:
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
@@ -275,7 +293,10 @@ def vm_services(
         images=parts.images,
         trust=trust,
     )
-    return vms, VmBatches(orders=orders, vms=vms), disks
+    proofs = BootProofs(
+        database=database, images=parts.images, orders=orders, runs=parts.runs, clock=clock, new_id=new_id
+    )
+    return vms, VmBatches(orders=orders, vms=vms), disks, proofs
 
 
 def _preflight(world: World) -> VmPreflight:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from image_library.domain.errors import InvalidSettings, ListenDenied, printable
+from image_library.domain.proof_policy import ProofPolicy
 from image_library.domain.refresh import KEPT_VERSIONS
 from image_library.domain.signed_catalog import read_key
 from image_library.domain.trust_policy import TrustPolicy
@@ -56,6 +57,8 @@ class Settings:
     catalog_refresh_hours: int = 24
     # How far images must be proved that VMs are made from: "LEVEL" for everybody, "PROJECT=LEVEL" for one.
     min_trust: tuple[str, ...] = ()
+    # Whether images must be proved to boot before they are public: "yes" for everybody, "PROJECT=no" for one.
+    require_boot_proof: tuple[str, ...] = ()
     # A job whose node stays away for longer fails.
     job_patience_hours: int = 24
     # Jobs that ended longer ago are forgotten.
@@ -89,6 +92,11 @@ class Settings:
         return TrustPolicy.parse(self.min_trust)
 
     @property
+    def proofs(self) -> ProofPolicy:
+        """Raises InvalidSettings."""
+        return ProofPolicy.parse(self.require_boot_proof)
+
+    @property
     def signing_keys(self) -> tuple[bytes, ...]:
         """Raises InvalidSettings."""
         if self.catalog_url and not self.catalog_url.startswith("https://"):
@@ -103,7 +111,7 @@ class Settings:
             ListenDenied: the address may not be served this way.
         """
         self._check_forms()
-        _ = self.trust, self.signing_keys
+        _ = self.trust, self.proofs, self.signing_keys
         if not 0 <= self.catalog_refresh_hours <= 8784:
             raise InvalidSettings("catalog_refresh_hours must be 0 to 8784.", field="catalog_refresh_hours")
         loopback = is_loopback(self.listen_host)

@@ -49,6 +49,8 @@ class Provisioning:
     system: GuestSystem = GuestSystem()
     # Raw user-data may be a jinja template, which the guest fills in.
     allow_templates: bool = False
+    # The guest reaches nobody: of ours there are no packages, and no agent that they would bring.
+    offline: bool = False
     # The guest agent is neither installed nor started.
     no_guest_agent: bool = False
 
@@ -83,6 +85,7 @@ class GuestIdentity:
     ssh_password_login: bool = False
     upgrade: bool = False
     keep_etc_hosts: bool = False
+    offline: bool = False
     # Items of cloud-config, as they are; lists of the same name are joined.
     items: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
@@ -123,6 +126,7 @@ def identity_of(asked: Provisioning, *, vm_name: str, image_user: str, traits: G
         ssh_password_login=asked.ssh_password_login,
         upgrade=system.upgrade,
         keep_etc_hosts=system.keep_etc_hosts,
+        offline=asked.offline,
         items=(*packaging, system_items(system)),
     )
 
@@ -181,14 +185,15 @@ def user_data_document(identity: GuestIdentity) -> dict[str, Any]:
         document["bootcmd"] = [[*traits.shell_words, line] for line in identity.boot_commands]
     for items in identity.items:
         _join(document, items)
-    document["package_update"] = True
+    packages = dict.fromkeys((*_own_packages(identity), *identity.packages))
+    if packages or identity.upgrade or not identity.offline:
+        document["package_update"] = True
     if identity.upgrade:
         document["package_upgrade"] = True
-    packages = dict.fromkeys((*_own_packages(traits), *identity.packages))
     if packages:
         document["packages"] = list(packages)
     commands = [
-        *map(list, traits.agent_commands),
+        *map(list, () if identity.offline else traits.agent_commands),
         *([*traits.shell_words, line] for line in identity.run_commands),
     ]
     if commands:
@@ -229,7 +234,10 @@ def _users(identity: GuestIdentity) -> dict[str, Any]:
     return users
 
 
-def _own_packages(traits: GuestTraits) -> tuple[str, ...]:
+def _own_packages(identity: GuestIdentity) -> tuple[str, ...]:
+    traits = identity.traits
+    if identity.offline:
+        return ()
     agent = "" if traits.agent_preinstalled else traits.agent_package
     return tuple(name for name in (traits.sudo_package, agent) if name)
 

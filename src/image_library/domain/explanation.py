@@ -19,6 +19,7 @@ _WHAT = {
     JobKind.PLACE: "copies {image} to {node}",
     JobKind.ADOPT: "adopts {image} on {node}",
     JobKind.CONVERT: "converts {image} on {node}",
+    JobKind.PROVE: "boots a throw-away VM of {image} on {node}",
     JobKind.CAPTURE: "makes {image} from a VM on {node}",
 }
 _NOW = {
@@ -28,6 +29,7 @@ _NOW = {
     JobState.INSPECTING: "It looks whether the bytes are a safe image.",
     JobState.CONVERTING: "It converts the image.",
     JobState.PUBLISHING: "It makes the image durable and lists it.",
+    JobState.PROVING: "Its VM boots.",
     JobState.READY: "It has ended well.",
     JobState.FAILED: "It has failed.",
     JobState.CANCELLED: "It was cancelled.",
@@ -40,6 +42,7 @@ _WAY = (
     JobState.INSPECTING,
     JobState.CONVERTING,
     JobState.PUBLISHING,
+    JobState.PROVING,
 )
 _FETCHED = frozenset({JobState.QUEUED, JobState.FETCHING})
 
@@ -84,6 +87,8 @@ def _steps(job: Job, order: DownloadOrder, retried_by: str) -> Iterator[str]:
     if job.progress.done:
         of = f" of {job.progress.total}" if job.progress.total else ""
         yield f"{job.progress.done}{of} bytes are there."
+    for at in job.stages:
+        yield f"{at.seconds:g} s after power-on: {at.stage}."
     if job.waiting_for and job.waiting_since:
         yield f"Since {_at(job.waiting_since)} it waits for: {_stop(job.waiting_for)}"
     if job.tries.next_at:
@@ -112,6 +117,7 @@ def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
         JobState.INSPECTING: f"Look whether it is a safe {order.format.value} image.",
         JobState.CONVERTING: f"Convert it to {order.wanted}, and look at it again.",
         JobState.PUBLISHING: "Make it durable and list it as ready.",
+        JobState.PROVING: "Boot a throw-away VM of it, log in, keep what is seen, and remove the VM.",
     }
     yield f"Now: {_NOW[job.state]}"
     way = [state for state in _WAY if state is job.state or state not in _left_out(order)]
@@ -119,10 +125,12 @@ def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
 
 
 def _left_out(order: DownloadOrder) -> frozenset[JobState]:
+    if order.prove:
+        return frozenset(_WAY) - {JobState.QUEUED, JobState.PROVING}
     if order.convert_digest:
-        return _FETCHED | {JobState.VERIFYING}
+        return _FETCHED | {JobState.VERIFYING, JobState.PROVING}
     converts = order.wanted is not None and not order.wanted.fits(order.format)
-    return frozenset() if converts else frozenset({JobState.CONVERTING})
+    return frozenset({JobState.PROVING} if converts else {JobState.CONVERTING, JobState.PROVING})
 
 
 def _proof(order: DownloadOrder) -> str:
@@ -140,7 +148,7 @@ def _source(job: Job, order: DownloadOrder) -> str:
 
 
 def _next_source(job: Job, order: DownloadOrder) -> str:
-    if job.state not in _FETCHED:
+    if job.state not in _FETCHED or order.prove:
         return ""
     # The checksum file comes first.
     asks = job.state is JobState.QUEUED and job.kind is not JobKind.PLACE and not order.digest

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from image_library.domain.boot_proof import BootProof
 from image_library.domain.checksum import Digest
 from image_library.domain.guest_facts import Difference, GuestFacts, compare
 from image_library.domain.lineage import ConvertedFrom
@@ -135,6 +136,8 @@ class Image:
     converted_from: ConvertedFrom | None = None
     # What was read from inside it; None where nobody has looked.
     found: GuestFacts | None = None
+    # The last time that somebody tried whether it boots, however that ended.
+    boot_proof: BootProof | None = None
     failure: Failure | None = None
     placements: tuple[Placement, ...] = ()
     # Grows with every change that somebody made of what is said of it; names its etag.
@@ -157,6 +160,12 @@ class Image:
     @property
     def trust(self) -> TrustLevel:
         return self.evidence.level if self.evidence else TrustLevel.UNVERIFIED
+
+    @property
+    def boots(self) -> bool:
+        """Whether these very bytes were proved to boot."""
+        proof = self.boot_proof
+        return proof is not None and proof.passed and bool(self.digest) and proof.digest == self.digest
 
     @property
     def ready_placements(self) -> tuple[Placement, ...]:

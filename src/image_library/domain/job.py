@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from image_library.domain.boot_proof import StageTime
 from image_library.domain.errors import Internal
 from image_library.domain.image import Failure
 from image_library.domain.progress import Progress, Tries
@@ -21,6 +22,8 @@ class JobState(Enum):
     INSPECTING = "inspecting"
     CONVERTING = "converting"
     PUBLISHING = "publishing"
+    # A throw-away VM boots; ``Job.stages`` says how far it is.
+    PROVING = "proving"
     READY = "ready"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -40,11 +43,17 @@ class JobKind(Enum):
     ADOPT = "adopt"
     CONVERT = "convert"
     CAPTURE = "capture"
+    PROVE = "prove"
 
     @property
     def repeatable(self) -> bool:
         """Whether its order alone tells all that is needed to do it again."""
         return self in _REPEATABLE
+
+    @property
+    def brings(self) -> bool:
+        """Whether it makes the image present on its node."""
+        return self is not JobKind.PROVE
 
 
 _REPEATABLE = frozenset({JobKind.DOWNLOAD, JobKind.IMPORT, JobKind.PLACE, JobKind.ADOPT, JobKind.CONVERT})
@@ -79,6 +88,8 @@ class Job:
     # The job that this one repeats.
     retry_of: str = ""
     path: str = ""
+    # Of a proof: what its VM has reached so far.
+    stages: tuple[StageTime, ...] = ()
     failure: Failure | None = None
     # The library's number of its last change; given by the database.
     sequence: int = field(default=0, compare=False)
@@ -87,8 +98,11 @@ class Job:
 
     @property
     def bytes_to_come(self) -> int:
-        """What its node must still have space for; an operator's own file is there already."""
-        if self.state.ended or self.kind is JobKind.ADOPT:
+        """What its node must still have space for; an operator's own file is there already.
+
+        A throw-away VM writes next to nothing.
+        """
+        if self.state.ended or self.kind in (JobKind.ADOPT, JobKind.PROVE):
             return 0
         return max(0, (self.progress.total or self.space_bytes) - self.progress.done)
 

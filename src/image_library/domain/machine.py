@@ -13,7 +13,7 @@ from image_library.domain.guest_door import DoorLock
 from image_library.domain.guest_hardware import Devices, GuestHardware, hardware_of
 from image_library.domain.image import ImageFormat
 from image_library.domain.processors import CpuModel
-from image_library.domain.vm import SeedDocuments, VmReport
+from image_library.domain.vm import SeedDocuments, Vm, VmReport
 from image_library.domain.vm_disk import DiskReport, DiskTask, Snapshot
 
 GIB = 1 << 30
@@ -96,6 +96,8 @@ class MachineOrder:
     cpu_model: CpuModel = CpuModel.USUAL
     # "sha256:HEX" of the image that is its disc with drivers; empty: it has none.
     driver_digest: str = ""
+    # Made to be looked at once: told to nobody, without a way out of its network, and gone with its daemon.
+    throw_away: bool = False
     disk: DiskOrder
     seed: SeedDocuments
 
@@ -154,6 +156,8 @@ class Machine:
     ssh_port: int = 0
     # It has a disk of its own by now and needs its backing no more.
     flat: bool = False
+    # As in ``MachineOrder``.
+    throw_away: bool = False
     # Its guest has a door to report to.
     door: bool = False
     # Its disk's file; empty: one of the two of old.
@@ -252,6 +256,30 @@ class MachineRecord:
 def is_disk_file(name: str) -> bool:
     """Whether a file of this name in a VM's folder is, was, or was to become one of its disks."""
     return _DISK_FILE.fullmatch(name) is not None
+
+
+def order_of(vm: Vm) -> MachineOrder:
+    """What a node needs to make the VM. A version is named by its digest, or its path where it has none."""
+    path = "" if vm.image_digest else vm.image_path
+    return MachineOrder(
+        vm_id=vm.id,
+        name=vm.name,
+        # Empty: the node's own.
+        architecture="",
+        cores=vm.cores,
+        memory_mib=vm.memory_mib,
+        firmware=Firmware(vm.firmware),
+        mac_address=vm.mac_address,
+        more_mac_addresses=vm.more_mac_addresses,
+        bridges=vm.bridges,
+        tpm=vm.tpm,
+        guest_os=vm.guest_os,
+        devices=vm.devices,
+        cpu_model=vm.cpu_model,
+        driver_digest=vm.driver_digest,
+        disk=DiskOrder(size_gib=vm.disk_gib, backing_digest=vm.image_digest, backing_path=path),
+        seed=vm.seed,
+    )
 
 
 def valid_vm_id(vm_id: str) -> str:

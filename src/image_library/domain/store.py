@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from image_library.domain.boot_proof import BootProof, StageTime
 from image_library.domain.conversion import Shape
 from image_library.domain.errors import Internal
 from image_library.domain.guest_facts import GuestFacts
@@ -15,6 +16,7 @@ from image_library.domain.job import JobState
 from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.os_info import OsInfo
 from image_library.domain.progress import Progress, Tries
+from image_library.domain.proof_order import ProofOrder
 from image_library.domain.signature import SignatureSource
 from image_library.domain.trust import Evidence
 
@@ -97,6 +99,8 @@ class DownloadOrder:
     convert_digest: str = ""
     # What it is to become; None: what it is. In both cases it is unpacked where it is packed.
     wanted: Shape | None = None
+    # Nothing is fetched: the image ("sha256:HEX" in the machine's disk) is to be booted.
+    prove: ProofOrder | None = None
 
     @property
     def unproved(self) -> bool:
@@ -115,6 +119,9 @@ class Download:
     tries: Tries = Tries()
     published: PublishedImage | None = None
     failure: Failure | None = None
+    # Of a proof: how far its VM has come, and what it came to.
+    stages: tuple[StageTime, ...] = ()
+    proof: BootProof | None = None
 
     def evolve(self, **changes: Any) -> Download:
         """The record with these changes; one that has ended never changes again."""

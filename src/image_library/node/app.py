@@ -20,6 +20,7 @@ from image_library.domain.store_health import ScrubState
 from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.grpc_server import Tls, serving
+from image_library.node.adapters.guest_login import SshLogin
 from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
@@ -34,7 +35,7 @@ from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.hypervisors import doors_of, driver_of
-from image_library.node.ports.vms import Hypervisor
+from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.collect_garbage import GarbageCollection
@@ -45,6 +46,8 @@ from image_library.node.services.download_image import Downloads
 from image_library.node.services.finish_image import Finishing
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.presence import INVENTORY, Presence
+from image_library.node.services.proof_attempt import ProofAttempts
+from image_library.node.services.prove_boot import BootProofs
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
@@ -85,6 +88,7 @@ class _VmParts:
     displays: Displays
     leftovers: VmLeftovers
     hypervisor: Hypervisor
+    proofs: BootProofs
 
 
 @asynccontextmanager
@@ -106,6 +110,7 @@ async def run_node(
         vm_parts = _vms(stack, world)
         stack.push_async_callback(vm_parts.vms.close)
         stack.push_async_callback(downloads.close)
+        stack.push_async_callback(vm_parts.proofs.close)
         scan = _scan(world)
         await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
         registration = await _registration(world, vm_parts.hypervisor)
@@ -131,6 +136,7 @@ async def run_node(
             streams=vm_parts.streams,
             consoles=vm_parts.consoles,
             displays=vm_parts.displays,
+            proofs=vm_parts.proofs,
         )
         registration = await _serve(stack, settings, daemon, registration)
         scrubs = bool(settings.scrub_rate and settings.scrub_interval)
@@ -267,6 +273,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     )
     return _VmParts(
         vms=vms,
+        proofs=_proofs(world, (vms, records), folders, hypervisor, window),
         streams=VmStreams(records=records, window=window, clock=world.clock),
         consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
         disks=VmDisks(
@@ -286,6 +293,28 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
     )
+
+
+def _proofs(
+    world: World,
+    machines: tuple[Vms, VmRecords],
+    folders: VmFolders,
+    hypervisor: Hypervisor,
+    window: GuestWindow,
+) -> BootProofs:
+    vms, records = machines
+    attempts = ProofAttempts(
+        vms=vms,
+        records=records,
+        folders=folders,
+        hypervisor=hypervisor,
+        window=window,
+        login=SshLogin(),
+        clock=world.clock,
+        node_id=world.identity.node_id,
+        hypervisor_name=world.settings.hypervisor,
+    )
+    return BootProofs(attempts=attempts, gate=world.health, changes=world.changes)
 
 
 def _scrub(world: World, others_move: Callable[[], bool]) -> ImageScrub:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from image_library.domain.catalog import Support
 from image_library.domain.image import Deprecation, Image, ImageFormat, ImagePhase, Placement, Visibility
+from image_library.wire.boot_proof import proof_to_wire
 from image_library.wire.enums import known
 from image_library.wire.guest_facts import difference_to_wire, guest_to_wire
 from image_library.wire.os_info import os_to_wire, requirements_to_wire
@@ -108,6 +109,8 @@ def _status(image: Image, support: Support) -> image_pb.ImageStatus:
         support_ends=support.ends.isoformat() if support.ends else "",
         end_of_life=support.ended,
         converted_from=source_to_wire(image.converted_from),
+        boot_proof=proof_to_wire(image.boot_proof),
+        boots=image.boots,
     )
     if image.evidence and image.evidence.actual:
         status.checksum = f"{image.evidence.algorithm}:{image.evidence.actual}"

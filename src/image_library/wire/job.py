@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from image_library.domain.errors import InvalidRequest, printable
 from image_library.domain.explanation import Explanation
 from image_library.domain.job import Job, JobKind, JobState
+from image_library.wire.boot_proof import stages_to_wire
 from image_library.wire.times import time_to_wire
 from limiquantix.storage.v1.image_pb import ImportStatus, JobExplanation
 
@@ -20,6 +21,7 @@ STATUSES = {
     JobState.INSPECTING: ImportStatus.Status.DOWNLOADING,
     JobState.CONVERTING: ImportStatus.Status.CONVERTING,
     JobState.PUBLISHING: ImportStatus.Status.DOWNLOADING,
+    JobState.PROVING: ImportStatus.Status.DOWNLOADING,
     JobState.READY: ImportStatus.Status.COMPLETED,
     JobState.FAILED: ImportStatus.Status.FAILED,
     JobState.CANCELLED: ImportStatus.Status.FAILED,
@@ -48,6 +50,7 @@ def job_to_wire(job: Job) -> ImportStatus:
         kind=job.kind.value,
         retry_of=job.retry_of,
         sequence=job.sequence,
+        boot_stages=stages_to_wire(job.stages),
     )
     if job.failure:
         status.error_message = job.failure.message

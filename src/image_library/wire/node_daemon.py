@@ -12,6 +12,12 @@ from image_library.domain.job import JobState
 from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
+from image_library.wire.boot_proof import (
+    proof_from_wire,
+    proof_to_wire,
+    stages_from_wire,
+    stages_to_wire,
+)
 from image_library.wire.guest_facts import guest_from_wire, guest_to_wire
 from image_library.wire.signature import signature_from_wire, signature_to_wire
 from image_library.wire.times import time_from_wire, time_to_wire
@@ -31,6 +37,7 @@ _STATUSES = {
     JobState.INSPECTING: _Status.VERIFYING,
     JobState.CONVERTING: _Status.CONVERTING,
     JobState.PUBLISHING: _Status.VERIFYING,
+    JobState.PROVING: _Status.VERIFYING,
     JobState.READY: _Status.COMPLETED,
     JobState.FAILED: _Status.FAILED,
     JobState.CANCELLED: _Status.CANCELLED,
@@ -184,6 +191,8 @@ def download_to_wire(download: Download) -> DownloadProgress:
         attempt=download.tries.attempt,
         attempts=download.tries.attempts,
         next_try_at=time_to_wire(download.tries.next_at),
+        boot_stages=stages_to_wire(download.stages),
+        boot_proof=proof_to_wire(download.proof),
     )
     if failure is not None:
         message.error, message.error_code, message.error_remedy = (
@@ -224,6 +233,8 @@ def download_from_wire(message: DownloadProgress, order: DownloadOrder) -> Downl
         failure=Failure(code=message.error_code, message=message.error, remedy=message.error_remedy)
         if failed
         else None,
+        stages=stages_from_wire(message.boot_stages),
+        proof=proof_from_wire(message.boot_proof) if state.ended else None,
     )
 
 

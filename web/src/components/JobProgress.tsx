@@ -46,7 +46,8 @@ export function JobButtons({ job }: { job: ImportStatus }): ReactNode {
       </ActionIcon>
     );
   }
-  if (!hasFailed(job) && !isCancelled(job)) return null;
+  // What a proof's guest was told is not kept.
+  if (job.kind === 'prove' || (!hasFailed(job) && !isCancelled(job))) return null;
   return (
     <Group gap={4} wrap="nowrap">
       {retry.error && <Text size="xs" c="red">{retry.error.rawMessage}</Text>}

@@ -94,6 +94,10 @@ export function useConvertImage() {
   return useMutation(method.convertImage);
 }
 
+export function useProveImage() {
+  return useMutation(method.proveImage);
+}
+
 export function usePlaceImage() {
   return useMutation(method.placeImage);
 }

@@ -2,6 +2,7 @@ import { Anchor, Badge, Button, Card, Group, Stack, Text, Title } from '@mantine
 import { IconArrowLeft, IconDeviceDesktop, IconTransform, IconTrash } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { BootMark } from '@/components/BootMark';
 import { DistroLogo } from '@/components/DistroLogo';
 import { Pending } from '@/components/Edges';
 import { JobCard } from '@/components/JobList';
@@ -9,6 +10,7 @@ import { EmptyNote, ErrorNote } from '@/components/Notes';
 import { TrustBadge } from '@/components/TrustBadge';
 import { type Image, ImageStatus_Phase, OsInfo_ProvisioningMethod } from '@/gen/limiquantix/storage/v1/image_pb';
 import { getDefaultUser, useImage, useImages, useImageUsage, useJobs } from '@/hooks/useImages';
+import { BootProof } from '@/pages/image/BootProof';
 import { Conversion, Evidence, FactsFound, FileFacts } from '@/pages/image/Facts';
 import { Placements } from '@/pages/image/Placements';
 import { UsageGraph } from '@/pages/image/UsageGraph';
@@ -40,6 +42,7 @@ export default function ImageDetail(): ReactNode {
         <Part title={words.facts}><FileFacts image={image} /></Part>
         <Part title={words.found}><FactsFound image={image} /></Part>
         <Part title={words.evidence}><Evidence image={image} /></Part>
+        <Part title={imageText.booting.title}><BootProof image={image} /></Part>
         {image.status?.convertedFrom && <Part title={words.converted}><Conversion image={image} /></Part>}
         <Part title={words.usage}><Usage image={image} /></Part>
         <Part title={words.placements}><Placements image={image} /></Part>
@@ -66,6 +69,7 @@ function Head({ image }: { image: Image }): ReactNode {
           <DistroLogo distribution={image.spec?.os?.distribution ?? ''} size={32} />
           <Title order={1} size="h2" style={{ overflowWrap: 'anywhere' }}>{image.name}</Title>
           {ready ? <TrustBadge level={image.status?.trust} verified evidence={image.status?.evidence} /> : <Badge variant="light" tt="none">{text.images.phase[image.status?.phase ?? 0]}</Badge>}
+          {ready && <BootMark status={image.status} />}
           {image.protected && <Badge variant="default" tt="none">{text.images.protected}</Badge>}
           {image.deprecation?.deprecated && <Badge color="orange" variant="light" tt="none">{text.images.deprecated}</Badge>}
         </Group>

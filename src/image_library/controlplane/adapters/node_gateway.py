@@ -13,6 +13,7 @@ from image_library.domain.garbage import GarbageItem, GarbageOrder
 from image_library.domain.inventory import Inventory
 from image_library.domain.node import Node
 from image_library.domain.store import Download, DownloadOrder
+from image_library.wire.boot_proof import proof_order_to_wire
 from image_library.wire.garbage import garbage_from_wire, garbage_order_to_wire
 from image_library.wire.inventory import inventory_from_wire
 from image_library.wire.node_daemon import download_from_wire, order_to_wire
@@ -97,7 +98,9 @@ class GrpcNodeGateway:
 def _begun(
     client: NodeDaemonServiceClient, order: DownloadOrder, metadata: tuple[tuple[str, str], ...]
 ) -> aio.UnaryStreamCall[Any, DownloadProgress]:
-    """The job, begun or joined: a download, or the adoption of a file that lies there already."""
+    """The job, begun or joined: a download, the adoption of a file that lies there already, or a proof."""
+    if order.prove:
+        return client.prove_boot(proof_order_to_wire(order, order.prove), metadata=metadata)
     if not order.adopt_path:
         return client.download_image(order_to_wire(order), metadata=metadata)
     file = AdoptFileRequest(job_id=order.job_id, image_id=order.image_id, path=order.adopt_path)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 from image_library.controlplane.adapters.node_channels import NodeChannels, translated
 from image_library.controlplane.ports.vms import ConsolePiece
-from image_library.domain.machine import DiskOrder, Firmware, MachineOrder
+from image_library.domain.machine import order_of
 from image_library.domain.node import Node
 from image_library.domain.vm import Vm, VmReport
 from image_library.domain.vm_disk import DiskTaskKind
@@ -31,7 +31,9 @@ class GrpcNodeVms:
     async def create(self, node: Node, vm: Vm) -> None:
         client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
         with translated(node.agent_endpoint):
-            await client.create_vm(machine_order_to_wire(_order(vm)), metadata=metadata, timeout=MAKE_SECONDS)
+            await client.create_vm(
+                machine_order_to_wire(order_of(vm)), metadata=metadata, timeout=MAKE_SECONDS
+            )
 
     async def start(self, node: Node, vm_id: str) -> None:
         client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
@@ -129,27 +131,3 @@ class GrpcNodeVms:
                     yield ConsolePiece(offset=chunk.offset, data=chunk.data)
             finally:
                 call.cancel()
-
-
-def _order(vm: Vm) -> MachineOrder:
-    """What the node needs to make it. A version is named by its digest, or by its path where it has none."""
-    path = "" if vm.image_digest else vm.image_path
-    return MachineOrder(
-        vm_id=vm.id,
-        name=vm.name,
-        # Empty: the node's own.
-        architecture="",
-        cores=vm.cores,
-        memory_mib=vm.memory_mib,
-        firmware=Firmware(vm.firmware),
-        mac_address=vm.mac_address,
-        more_mac_addresses=vm.more_mac_addresses,
-        bridges=vm.bridges,
-        tpm=vm.tpm,
-        guest_os=vm.guest_os,
-        devices=vm.devices,
-        cpu_model=vm.cpu_model,
-        driver_digest=vm.driver_digest,
-        disk=DiskOrder(size_gib=vm.disk_gib, backing_digest=vm.image_digest, backing_path=path),
-        seed=vm.seed,
-    )

@@ -9,7 +9,10 @@ from typing import Any
 from connectrpc.request import RequestContext
 
 from image_library.controlplane.handlers.image_services import ImageServices
+from image_library.controlplane.handlers.once import key_of
 from image_library.controlplane.ports.jobs import JobFilter
+from image_library.controlplane.services.boot_proofs import ProofWish
+from image_library.domain.secret import Secret
 from image_library.wire.job import explanation_to_wire, job_to_wire, kinds_from_wire
 from limiquantix.storage.v1 import image_pb as pb
 
@@ -37,6 +40,17 @@ class JobHandlers:
 
     async def explain_job(self, request: pb.ExplainJobRequest, ctx: Context, /) -> pb.JobExplanation:
         return explanation_to_wire(await self._services.downloads.explain(request.job_id))
+
+    async def prove_image(self, request: pb.ProveImageRequest, ctx: Context, /) -> pb.ImportStatus:
+        wish = ProofWish(
+            image=request.image,
+            profile=request.profile,
+            parameters=dict(request.parameters),
+            secret_parameters={name: Secret(text) for name, text in request.secret_parameters.items()},
+            timeout_seconds=request.timeout_seconds,
+            node=request.node_id,
+        )
+        return job_to_wire(await self._services.proofs.start(wish, key=key_of(ctx)))
 
     async def list_jobs(self, request: pb.ListJobsRequest, ctx: Context, /) -> pb.ListJobsResponse:
         asked = self._services.tokens.page_request(request)

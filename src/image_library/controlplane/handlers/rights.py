@@ -49,6 +49,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     f"{_IMAGES}/AdoptImage": _OPERATOR,
     f"{_IMAGES}/VerifyImage": _OPERATOR,
     f"{_IMAGES}/ConvertImage": _OPERATOR,
+    f"{_IMAGES}/ProveImage": _OPERATOR,
     f"{_POOLS}/CreatePool": _OPERATOR,
     f"{_POOLS}/GetPool": _OPERATOR,
     f"{_POOLS}/ListPools": _OPERATOR,

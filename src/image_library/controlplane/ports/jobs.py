@@ -37,6 +37,10 @@ class Jobs(Protocol):
         """Replaces a job that was added."""
         ...
 
+    async def set_order(self, job_id: str, order: DownloadOrder) -> None:
+        """Replaces what is kept of its order."""
+        ...
+
     async def live(self) -> tuple[Job, ...]:
         """All that have not ended, oldest first."""
         ...

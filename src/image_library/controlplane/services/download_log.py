@@ -19,19 +19,31 @@ from image_library.controlplane.services.download_outcome import (
     whole_again,
 )
 from image_library.controlplane.services.image_copies import copy_order
+from image_library.controlplane.services.proof_outcome import CANCELLED as PROOF_CANCELLED
+from image_library.controlplane.services.proof_outcome import believed, proof_ended, with_proof
 from image_library.controlplane.services.version_names import point_to, released
 from image_library.domain.errors import Internal, LibraryError, UnknownJob
 from image_library.domain.image import Image, ImagePhase, PlacementState
 from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.progress import Tries
+from image_library.domain.proof_order import ProofOrder
+from image_library.domain.proof_policy import NO_RULE, ProofPolicy
 from image_library.domain.store import Download, DownloadOrder, PublishedImage
 
 log = structlog.get_logger()
 
 
 class DownloadLog:
-    def __init__(self, *, database: Database, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        new_id: NewId,
+        proofs: ProofPolicy = NO_RULE,
+    ) -> None:
+        self._proofs = proofs
         self._database = database
         self._clock = clock
         self._new_id = new_id
@@ -48,6 +60,8 @@ class DownloadLog:
                 order = copy_order(job, image) if image else None
         if job is None or order is None or node is None:
             raise UnknownJob(f"The job {job_id} is not whole in the database.")
+        if order.prove and job.state is not JobState.QUEUED:
+            order = replace(order, prove=replace(order.prove, begun=True))
         return job, order, node
 
     async def progress(self, job: Job) -> None:
@@ -55,19 +69,35 @@ class DownloadLog:
         async with self._database.write() as records:
             image = await records.images.get(job.image_id)
             await records.jobs.save(job)
-            if image is not None:
+            if image is not None and job.kind.brings:
                 await records.images.save(underway(image, job))
 
     async def end(self, job: Job, order: DownloadOrder, download: Download) -> Job:
         """Keep the end that the node reports; with it, in the same transaction, the image becomes READY."""
+        if order.prove:
+            return await self._end_proof(job, order.prove, download)
         done = ended(job, download, order, self._clock.now())
         async with self._database.write() as records:
             if done.state is JobState.READY and download.published:
                 done = await self._land(records, done, download.published, order)
             else:
-                await _abandon(records, done)
+                await _give_up(records, done)
             await records.jobs.save(done)
         log.info("download_ended", job_id=done.id, image_id=done.image_id, state=done.state.value)
+        return done
+
+    async def _end_proof(self, job: Job, order: ProofOrder, download: Download) -> Job:
+        """The same for a proof, whose evidence goes to the image that was booted, if it is still there."""
+        now = self._clock.now()
+        proof = believed(download.proof, job, order, now) if download.proof else None
+        done = proof_ended(job, download, proof, now)
+        async with self._database.write() as records:
+            image = await records.images.get(job.image_id)
+            if image is not None and proof is not None:
+                await records.images.save(with_proof(image, proof))
+            await _give_up(records, done)
+            await records.jobs.save(done)
+        log.info("proof_ended", job_id=done.id, image_id=done.image_id, state=done.state.value)
         return done
 
     async def fail(self, job: Job, error: LibraryError) -> Job:
@@ -79,11 +109,12 @@ class DownloadLog:
         return await self._close(job, JobState.CANCELLED, None)
 
     async def _close(self, job: Job, state: JobState, error: LibraryError | None) -> Job:
-        failure = failure_of(error) if error else CANCELLED
+        cancelled = CANCELLED if job.kind.brings else PROOF_CANCELLED
+        failure = failure_of(error) if error else cancelled
         now = self._clock.now()
         done = job.evolve(state=state, failure=failure, waiting_for="", tries=Tries(), updated_at=now)
         async with self._database.write() as records:
-            await _abandon(records, done)
+            await _give_up(records, done)
             await records.jobs.save(done)
         log.info("download_ended", job_id=done.id, state=state.value, code=failure.code)
         return done
@@ -100,7 +131,10 @@ class DownloadLog:
             image = await self._known_or(records, image, published)
         await _absorb_found(records, image, job, published)
         await _make_whole(records, image, job, published)
+        fresh = not image.digest
         image = await released(records, landed(image, job, published, order))
+        if fresh:
+            image = self._proofs.begun(image)
         # Bytes that were deleted are wanted again.
         await records.tombstones.lift(published.digest)
         await records.images.save(await _pointed_at(records, image))
@@ -134,7 +168,13 @@ async def _pointed_at(records: Records, image: Image) -> Image:
     return await point_to(records, image)
 
 
-async def _abandon(records: Records, job: Job) -> None:
+async def _give_up(records: Records, job: Job) -> None:
+    """What a job leaves behind that brought nothing, or was not to."""
+    if not job.kind.brings:
+        order = await records.jobs.order(job.id)
+        if order is not None and order.prove is not None:
+            await records.jobs.set_order(job.id, replace(order, prove=order.prove.without_documents()))
+        return
     image = await records.images.get(job.image_id)
     if image is not None:
         await records.images.save(abandoned(image, job))

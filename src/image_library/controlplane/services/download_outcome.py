@@ -37,6 +37,7 @@ def progressed(job: Job, download: Download, now: datetime) -> Job:
         progress=job.progress if unmeasured else download.progress,
         waiting_for=download.waiting_for,
         tries=download.tries,
+        stages=download.stages or job.stages,
         updated_at=now,
     )
 
@@ -207,6 +208,7 @@ def next_version(latest: Image, *, version_id: str, now: datetime) -> Image:
         evidence=None,
         converted_from=None,
         found=None,
+        boot_proof=None,
         failure=None,
         placements=(),
         protected=False,

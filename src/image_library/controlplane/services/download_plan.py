@@ -83,7 +83,7 @@ class Planner:
         """A live job for one of the versions on that node, or the proof that one is there."""
         by_id = {image.id: image for image in versions}
         for job in await records.jobs.live():
-            if job.node_id == node.id and job.image_id in by_id:
+            if job.kind.brings and job.node_id == node.id and job.image_id in by_id:
                 return Plan(job=job, image=by_id[job.image_id], fresh=False)
         for image in versions:
             placed = image.placement_on(node.id)
@@ -94,7 +94,7 @@ class Planner:
     async def _done(self, records: Records, image: Image, node: Node) -> Job:
         """The last job that brought the image there; one is noted where a scan found the image."""
         for job in await records.jobs.of_image(image.id):
-            if job.node_id == node.id and job.state is JobState.READY:
+            if job.kind.brings and job.node_id == node.id and job.state is JobState.READY:
                 return job
         placed = image.placement_on(node.id)
         job = replace(

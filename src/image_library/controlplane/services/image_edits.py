@@ -13,14 +13,22 @@ from image_library.controlplane.services.images import ImageService
 from image_library.domain.errors import ImageDeleting, InvalidRequest, NameTaken, UnknownImage
 from image_library.domain.image import Deprecation, Image, ImagePhase
 from image_library.domain.image_update import ImageUpdate, updated
+from image_library.domain.proof_policy import NO_RULE, ProofPolicy
 
 log = structlog.get_logger()
 
 
 class ImageEdits:
     def __init__(
-        self, *, database: Database, images: ImageService, catalog: CatalogService, clock: Clock
+        self,
+        *,
+        database: Database,
+        images: ImageService,
+        catalog: CatalogService,
+        clock: Clock,
+        proofs: ProofPolicy = NO_RULE,
     ) -> None:
+        self._proofs = proofs
         self._database = database
         self._images = images
         self._catalog = catalog
@@ -36,6 +44,7 @@ class ImageEdits:
             ImageChanged: the caller saw an older one.
             ImageDeleting: it is on its way out.
             NameTaken: another image of the project, or a catalogue entry, is called so.
+            BootUnproved: it would become public, and must be proved to boot before.
             InvalidName, InvalidCharacter, InvalidUser, InvalidRequest: a value cannot be kept.
         """
         async with self._database.write() as records:
@@ -49,6 +58,8 @@ class ImageEdits:
             after = updated(before, update)
             if after == before:
                 return before
+            if after.visibility is not before.visibility:
+                self._proofs.judge(after)
             if after.deprecation not in (None, before.deprecation):
                 await self._check_replacement(records, after, after.deprecation)
             if after.name != before.name:

@@ -56,6 +56,11 @@ async def live_jobs(records: Records, image_id: str) -> tuple[Job, ...]:
     return tuple(job for job in await records.jobs.of_image(image_id) if not job.state.ended)
 
 
+async def coming(records: Records, image_id: str) -> tuple[Job, ...]:
+    """Live jobs that make the image present somewhere."""
+    return tuple(job for job in await live_jobs(records, image_id) if job.kind.brings)
+
+
 def told(names: Iterable[str]) -> str:
     """The names as part of a sentence: the first ten, and how many more there are."""
     listed = [printable(name) for name in names]

@@ -24,6 +24,7 @@ from image_library.domain.image_update import ImageUpdate, updated
 from image_library.domain.job import Job, JobKind
 from image_library.domain.node import Node
 from image_library.domain.origin import shown_url
+from image_library.domain.proof_policy import NO_RULE, ProofPolicy
 from image_library.domain.store import DownloadOrder
 from image_library.domain.texts import readable
 
@@ -36,7 +37,10 @@ _SUFFIXES = {ImageFormat.RAW: "img"}
 class ImportPlanner:
     """Works within the caller's transaction."""
 
-    def __init__(self, *, catalog: Catalog, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, *, catalog: Catalog, clock: Clock, new_id: NewId, proofs: ProofPolicy = NO_RULE
+    ) -> None:
+        self._proofs = proofs
         self._catalog = catalog
         self._clock = clock
         self._new_id = new_id
@@ -46,7 +50,7 @@ class ImportPlanner:
 
         Raises:
             UrlNotAllowed, InvalidDigest, InvalidRequest, InvalidName, InvalidCharacter, InvalidUser,
-            NameTaken, UnknownNode, NoNodeReady, StorageFull
+            NameTaken, BootUnproved, UnknownNode, NoNodeReady, StorageFull
         """
         made = await records.calls.made(wish.key)
         if made:
@@ -68,7 +72,7 @@ class ImportPlanner:
         """An image that waits for its bytes: the one that a call with this key has made, else a new one.
 
         Raises:
-            InvalidName, InvalidCharacter, InvalidUser, InvalidRequest, NameTaken
+            InvalidName, InvalidCharacter, InvalidUser, InvalidRequest, NameTaken, BootUnproved
         """
         made = await records.calls.made(key)
         known = await records.images.get(made["image"]) if made else None
@@ -79,7 +83,8 @@ class ImportPlanner:
         return image
 
     async def _named(self, records: Records, image: Image) -> Image:
-        """The image, if its name is free. Raises NameTaken."""
+        """The image, if its name is free and it may be as public as said. Raises NameTaken, BootUnproved."""
+        self._proofs.judge(image)
         self._catalog.check_name(image.name, catalog_id=image.catalog_id)
         return await _named(records, image)
 

@@ -13,16 +13,24 @@ from image_library.domain.catalog import Catalog
 from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.origin import shown_url
+from image_library.domain.proof_policy import NO_RULE, ProofPolicy
 
 log = structlog.get_logger()
 
 
 class Imports:
     def __init__(
-        self, *, database: Database, catalog: Catalog, runs: DownloadRuns, clock: Clock, new_id: NewId
+        self,
+        *,
+        database: Database,
+        catalog: Catalog,
+        runs: DownloadRuns,
+        clock: Clock,
+        new_id: NewId,
+        proofs: ProofPolicy = NO_RULE,
     ) -> None:
         self._database = database
-        self._planner = ImportPlanner(catalog=catalog, clock=clock, new_id=new_id)
+        self._planner = ImportPlanner(catalog=catalog, clock=clock, new_id=new_id, proofs=proofs)
         self._runs = runs
 
     async def start(self, wish: ImportWish) -> tuple[Job, Image]:

@@ -212,7 +212,8 @@ class InventoryRound:
     async def _expected(self) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {node_id: {} for node_id in self._nodes}
         for job in await self._records.jobs.live():
-            order = await self._records.jobs.order(job.id) if job.node_id in found else None
+            arrives = job.kind.brings and job.node_id in found
+            order = await self._records.jobs.order(job.id) if arrives else None
             if order:
                 found[job.node_id][order.filename] = job.image_id
         return found

@@ -74,7 +74,7 @@ class RetryPlanner:
         for retry in await records.jobs.retries_of(job.id):
             return retry
         for other in await records.jobs.of_image(job.image_id):
-            if not other.state.ended and other.node_id == job.node_id:
+            if other.kind.brings and not other.state.ended and other.node_id == job.node_id:
                 return other
         return None
 
@@ -107,6 +107,12 @@ def _judge(job: Job) -> None:
     if job.state is JobState.READY:
         raise JobNotFailed(
             f"Job {job.id} has done what it was to do.", remedy="There is nothing to repeat.", field="job_id"
+        )
+    if job.kind is JobKind.PROVE:
+        raise JobNotRepeatable(
+            f"Job {job.id} cannot be repeated: what its guest was told is not kept.",
+            remedy=f"Prove the image anew: 'limiquantix images prove {printable(job.image_name)}'.",
+            field="job_id",
         )
     if not job.kind.repeatable:
         raise JobNotRepeatable(

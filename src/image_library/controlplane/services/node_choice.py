@@ -67,7 +67,7 @@ async def _kept(records: Records, entry: CatalogEntry) -> frozenset[tuple[str, s
     coming = {
         (job.node_id, images[job.image_id].os.architecture)
         for job in await records.jobs.live()
-        if job.image_id in images
+        if job.kind.brings and job.image_id in images
     }
     return frozenset(there | coming)
 

@@ -17,7 +17,7 @@ from image_library.controlplane.services.download_runs import (
     DownloadRuns,
     job_key,
 )
-from image_library.controlplane.services.image_usage import live_jobs
+from image_library.controlplane.services.image_usage import coming
 from image_library.controlplane.services.placement_turns import Scene, scene_of
 from image_library.controlplane.services.waiting import bell_or_time
 from image_library.domain.changes import Changes
@@ -116,7 +116,7 @@ class Conductor:
         """Let the job fetch from the publisher; not where one that was not known of does so by now."""
         known = {other.id for other in beside}
         async with self._database.write() as records:
-            others = await live_jobs(records, job.image_id)
+            others = await coming(records, job.image_id)
             found = await self._still_waiting(records, [job])
             if not found or any(o.kind is not JobKind.PLACE and o.id not in known for o in others):
                 return False

@@ -113,7 +113,8 @@ async def scene_of(records: Records, group: str, followed: frozenset[str]) -> Sc
 async def _with_sources(records: Records, scene: Scene) -> Scene:
     """The scene with all that could bring a first copy."""
     waiting, image = scene.waiting, scene.image
-    others = [job for job in await records.jobs.of_image(image.id) if job.kind is not JobKind.PLACE]
+    jobs = await records.jobs.of_image(image.id)
+    others = [job for job in jobs if job.kind.brings and job.kind is not JobKind.PLACE]
     began = min(job.created_at for job in waiting)
     order = await records.jobs.order(waiting[0].id)
     fetchable = order is not None and bool(order.url)

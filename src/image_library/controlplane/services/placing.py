@@ -14,7 +14,7 @@ from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.download_plan import DownloadWish, Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.image_copies import holders
-from image_library.controlplane.services.image_usage import live_jobs
+from image_library.controlplane.services.image_usage import coming
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.node_choice import find_node, room_needed
 from image_library.controlplane.services.node_room import NodeRoom
@@ -132,7 +132,7 @@ class Placements:
     async def _source(self, records: Records, subject: _Subject, nodes: Sequence[Node]) -> _Source:
         """The image that is copied, with the job that brings its first copy where nobody has one."""
         image, entry = subject.image, subject.entry
-        if image and (await holders(records, image) or await live_jobs(records, image.id)):
+        if image and (await holders(records, image) or await coming(records, image.id)):
             return _Source(image=image)
         if entry is None or (image and not image.current):
             title = image.title if image else ""
@@ -191,15 +191,15 @@ async def _settled(
     records: Records, subject: _Subject, nodes: Sequence[Node], room: NodeRoom
 ) -> dict[str, PlacementResult]:
     """Nodes that need no job, by their ids: they have the image, are being brought it, or cannot take it."""
-    jobs = await live_jobs(records, subject.image.id) if subject.image else ()
-    coming = {job.node_id: job.id for job in jobs}
+    jobs = await coming(records, subject.image.id) if subject.image else ()
+    on_its_way = {job.node_id: job.id for job in jobs}
     results: dict[str, PlacementResult] = {}
     for node in nodes:
         placed = subject.image.placement_on(node.id) if subject.image else None
         if placed and placed.state is PlacementState.READY:
             results[node.id] = PlacementResult(node=node, outcome=Outcome.PRESENT)
-        elif node.id in coming:
-            job_id = coming[node.id]
+        elif node.id in on_its_way:
+            job_id = on_its_way[node.id]
             results[node.id] = PlacementResult(node=node, outcome=Outcome.STARTED, job_id=job_id)
         elif node.degraded is not None:
             refusal = node.degraded.refusal(node.hostname)

@@ -174,7 +174,8 @@ def _is_draft(version: Image) -> bool:
 
 async def _live_job(records: Records, versions: Sequence[Image]) -> Job | None:
     ids = {version.id for version in versions}
-    return next((job for job in await records.jobs.live() if job.image_id in ids), None)
+    live = await records.jobs.live()
+    return next((job for job in live if job.kind.brings and job.image_id in ids), None)
 
 
 async def _others(records: Records, image: Image, node: Node) -> str:

@@ -56,7 +56,7 @@ class Spreading:
             if image is None or node.id not in {n.id for n in await lacking(records, image)}:
                 return None
             for job in await records.jobs.of_image(image.id):
-                if job.node_id == node.id and not job.state.ended:
+                if job.kind.brings and job.node_id == node.id and not job.state.ended:
                     return job
             plan = await self._planner.copy(records, image, node)
         self._runs.start(plan.job)

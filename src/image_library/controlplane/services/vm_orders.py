@@ -18,7 +18,8 @@ from image_library.controlplane.services.vm_records import VmRecords
 from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import Place, Source, VmSources
 from image_library.domain.capabilities import wanted_by
-from image_library.domain.errors import Kind, LibraryError, NameTaken
+from image_library.domain.cloud_init import Provisioning
+from image_library.domain.errors import ImageNotReady, Kind, LibraryError, NameTaken
 from image_library.domain.guest_facts import completed
 from image_library.domain.guest_hardware import devices_for
 from image_library.domain.image import Image
@@ -40,6 +41,9 @@ from image_library.domain.vm_wish import (
 )
 
 log = structlog.get_logger()
+
+# Of a VM that is made to be tried, where the image names no user of its own.
+TRIAL_USER = "proof"
 
 
 class VmOrders:
@@ -107,6 +111,28 @@ class VmOrders:
             await records.vms.save(vm)
             await records.calls.note(key, **{what: vm.id})
         return vm
+
+    async def tried(self, wish: VmWish) -> Vm:
+        """A VM as ``place`` would record it, to be made once and thrown away; nothing is recorded.
+
+        Raises:
+            ImageNotReady: no node that could be used has the image.
+            LibraryError: it would be refused, as by ``place``.
+        """
+        wish = await self.prepared(wish)
+        disk = judge(wish)
+        source = await self._sources.find(disk, wish.node, project=wish.project_id)
+        if wish.provisioning != Provisioning():
+            wish = replace(wish, provisioning=_alone(wish.provisioning, source.user))
+        self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
+        # On a bridge it would reach others.
+        vm = (await self._drafted(wish, disk, source)).evolve(bridges=())
+        refuse_red(await self._findings(wish, disk, source))
+        placed = await self._sources.place(source, wish.node, needs=_needs(vm, source.os))
+        if placed.job_id:
+            raise ImageNotReady(f"Image '{placed.image.title}' is not ready on that node.", field="image")
+        vm = _equipped(_at(vm, placed), wish, placed.image)
+        return vm.evolve(image_digest=placed.image.digest, profile=wish.profile)
 
     async def place_again(self, vm: Vm) -> Vm:
         """A VM that was never made, PROVISIONING once more, with a new download if it needs one."""
@@ -191,6 +217,12 @@ class VmOrders:
             updated_at=now,
             state_changed_at=now,
         )
+
+
+def _alone(asked: Provisioning, image_user: str) -> Provisioning:
+    """For a guest without a way out of its network, whom somebody logs in to in any case."""
+    user = asked.default_user or image_user or TRIAL_USER
+    return replace(asked, default_user=user, offline=True)
 
 
 def _needs(vm: Vm, os: OsInfo) -> frozenset[str]:

@@ -74,6 +74,12 @@ from image_library.domain.errors.profiles import (
     UnknownProfile,
     UserDataDenied,
 )
+from image_library.domain.errors.proofs import (
+    BootProofFailed,
+    BootProofInterrupted,
+    BootUnproved,
+    LoginMissing,
+)
 from image_library.domain.errors.requests import (
     AmbiguousImage,
     DiskTooSmall,
@@ -176,7 +182,10 @@ __all__ = [
     "AmbiguousFormat",
     "AmbiguousImage",
     "BadLength",
+    "BootProofFailed",
+    "BootProofInterrupted",
     "BootTimeout",
+    "BootUnproved",
     "BridgeDenied",
     "BridgeMissing",
     "CatalogRollback",
@@ -242,6 +251,7 @@ __all__ = [
     "LastCopy",
     "LibraryError",
     "ListenDenied",
+    "LoginMissing",
     "MissingParameter",
     "NameTaken",
     "NoNodeReady",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from grpc.aio import ServicerContext
@@ -11,6 +11,7 @@ from protobuf.wkt import Empty
 
 from image_library.domain.errors import UnknownJob
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.prove_boot import BootProofs
 from image_library.node.services.receive_upload import Uploads
 from image_library.wire.node_daemon import download_to_wire, order_from_wire
 from limiquantix.node.v1.node_daemon_pb import (
@@ -24,8 +25,9 @@ Context = ServicerContext[Any, Any]
 
 
 class DownloadCalls:
-    def __init__(self, *, downloads: Downloads, uploads: Uploads) -> None:
+    def __init__(self, *, downloads: Downloads, uploads: Uploads, proofs: BootProofs) -> None:
         self._downloads = downloads
+        self._proofs = proofs
         self._uploads = uploads
 
     async def download_image(
@@ -45,9 +47,10 @@ class DownloadCalls:
         return download_to_wire(await self._downloads.status(request.job_id))
 
     async def cancel_download(self, request: CancelDownloadRequest, context: Context) -> Empty:
-        try:
-            await self._downloads.cancel(request.job_id)
-        except UnknownJob:
-            # An upload is no job of the downloads before all of it is here.
-            await self._uploads.abort(request.job_id)
+        # An upload is no job of the downloads before all of it is here, and a proof never is one.
+        for cancel in (self._proofs.cancel, self._downloads.cancel):
+            with suppress(UnknownJob):
+                await cancel(request.job_id)
+                return Empty()
+        await self._uploads.abort(request.job_id)
         return Empty()

@@ -8,6 +8,7 @@ from image_library.node.handlers.disks import DiskCalls
 from image_library.node.handlers.downloads import DownloadCalls
 from image_library.node.handlers.images import ImageCalls
 from image_library.node.handlers.info import InfoCalls
+from image_library.node.handlers.proofs import ProofCalls
 from image_library.node.handlers.publishers import PublisherCalls
 from image_library.node.handlers.upkeep import UpkeepCalls
 from image_library.node.handlers.uploads import UploadCalls
@@ -19,6 +20,7 @@ from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.displays import Displays
 from image_library.node.services.download_image import Downloads
+from image_library.node.services.prove_boot import BootProofs
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
@@ -36,6 +38,7 @@ class NodeDaemon(
     DownloadCalls,
     ImageCalls,
     InfoCalls,
+    ProofCalls,
     PublisherCalls,
     UpkeepCalls,
     UploadCalls,
@@ -61,10 +64,12 @@ class NodeDaemon(
         streams: VmStreams,
         consoles: Consoles,
         displays: Displays,
+        proofs: BootProofs,
     ) -> None:
         DiskCalls.__init__(self, disks=disks, tasks=tasks, vms=vms)
         ConsoleCalls.__init__(self, consoles=consoles, displays=displays)
-        DownloadCalls.__init__(self, downloads=downloads, uploads=uploads)
+        DownloadCalls.__init__(self, downloads=downloads, uploads=uploads, proofs=proofs)
+        ProofCalls.__init__(self, proofs=proofs, architecture=registration.architecture)
         UploadCalls.__init__(self, uploads=uploads)
         ImageCalls.__init__(self, scan=scan, removal=removal, reading=reading, scrub=scrub)
         InfoCalls.__init__(self, registration=registration, store=store)

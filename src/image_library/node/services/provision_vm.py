@@ -222,6 +222,7 @@ def _machine(order: MachineOrder, backing: Backing, disk_bytes: int, drivers: Ba
         more_mac_addresses=tuple(map(valid_mac, order.more_mac_addresses)),
         bridges=tuple(valid_bridge(bridge) if bridge else "" for bridge in order.bridges),
         tpm=order.tpm,
+        throw_away=order.throw_away,
         guest_os=order.guest_os,
         devices=order.devices,
         cpu_model=order.cpu_model,

@@ -90,7 +90,8 @@ class VmRecords:
         self._ring(vm_id)
 
     def reports(self) -> tuple[VmReport, ...]:
-        return tuple(record.told for record in self._records.values())
+        """Of all but throw-away VMs, which are nobody's to list."""
+        return tuple(r.told for r in self._records.values() if not r.machine.throw_away)
 
     def _ring(self, vm_id: str) -> None:
         self.changes.notify(vm_id)

@@ -53,6 +53,10 @@ class Vms:
     async def recover(self) -> None:
         """Removes what dead attempts left, and finds out how every VM fares that the journal knows."""
         known = {record.machine.vm_id for record in await self._records.load()}
+        for record in self._records.all():
+            if record.machine.throw_away:
+                log.warning("vm_leftover_removed", vm_id=record.machine.vm_id)
+                await self._delete(record.machine.vm_id)
         for vm_id in await self._folders.listed():
             if vm_id not in known:
                 log.warning("vm_leftover_removed", vm_id=vm_id)

@@ -21,7 +21,7 @@ from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ProveBootRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -79,6 +79,13 @@ class NodeDaemonService(Protocol):
         """
         Starts the job, or joins it if it is already there (also a finished one), and follows it to its end.
         The job goes on when the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def prove_boot(self, request: ProveBootRequest, ctx: RequestContext[ProveBootRequest, DownloadProgress], /) -> AsyncIterator[DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -345,6 +352,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=svc.download_image,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ProveBoot": Endpoint.server_stream(
+                    method=MethodInfo(
+                        name="ProveBoot",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ProveBootRequest,
+                        output=DownloadProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=svc.prove_boot,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/GetDownloadStatus": Endpoint.unary(
                     method=MethodInfo(
@@ -842,6 +860,30 @@ class NodeDaemonServiceClient(ConnectClient):
                 name="DownloadImage",
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=DownloadImageOnNodeRequest,
+                output=DownloadProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def prove_boot(
+        self,
+        request: ProveBootRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AsyncIterator[DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="ProveBoot",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ProveBootRequest,
                 output=DownloadProgress,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.SERVER_STREAM,
@@ -1416,6 +1458,13 @@ class NodeDaemonServiceSync(Protocol):
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
+    def prove_boot(self, request: ProveBootRequest, ctx: RequestContext[ProveBootRequest, DownloadProgress], /) -> Iterator[DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
     def get_download_status(self, request: GetDownloadStatusRequest, ctx: RequestContext[GetDownloadStatusRequest, DownloadProgress], /) -> DownloadProgress:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1677,6 +1726,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.SERVER_STREAM,
                     ),
                     function=service.download_image,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/ProveBoot": EndpointSync.server_stream(
+                    method=MethodInfo(
+                        name="ProveBoot",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=ProveBootRequest,
+                        output=DownloadProgress,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.SERVER_STREAM,
+                    ),
+                    function=service.prove_boot,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/GetDownloadStatus": EndpointSync.unary(
                     method=MethodInfo(
@@ -2174,6 +2234,30 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 name="DownloadImage",
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=DownloadImageOnNodeRequest,
+                output=DownloadProgress,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def prove_boot(
+        self,
+        request: ProveBootRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> Iterator[DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
+        """
+        return self.execute_server_stream(
+            request=request,
+            method=MethodInfo(
+                name="ProveBoot",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=ProveBootRequest,
                 output=DownloadProgress,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.SERVER_STREAM,

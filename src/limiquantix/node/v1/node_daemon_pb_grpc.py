@@ -15,7 +15,7 @@ from grpc import StatusCode, method_handlers_generic_handler, stream_stream_rpc_
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from ...storage.v1.image_pb import ScanLocalImagesRequest
-from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
+from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ProveBootRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -90,6 +90,15 @@ class NodeDaemonServiceService:
         """
         Starts the job, or joins it if it is already there (also a finished one), and follows it to its end.
         The job goes on when the caller leaves.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def prove_boot(self, request: ProveBootRequest, context: aio.ServicerContext) -> AsyncIterator[DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -324,6 +333,11 @@ class NodeDaemonServiceService:
                 request_deserializer=DownloadImageOnNodeRequest.from_binary,
                 response_serializer=DownloadProgress.to_binary,
             ),
+            "ProveBoot": unary_stream_rpc_method_handler(
+                self.prove_boot,
+                request_deserializer=ProveBootRequest.from_binary,
+                response_serializer=DownloadProgress.to_binary,
+            ),
             "GetDownloadStatus": unary_unary_rpc_method_handler(
                 self.get_download_status,
                 request_deserializer=GetDownloadStatusRequest.from_binary,
@@ -505,6 +519,11 @@ class NodeDaemonServiceClient:
         self._download_image = channel.unary_stream(
             "/limiquantix.node.v1.NodeDaemonService/DownloadImage",
             request_serializer=DownloadImageOnNodeRequest.to_binary,
+            response_deserializer=DownloadProgress.from_binary,
+        )
+        self._prove_boot = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/ProveBoot",
+            request_serializer=ProveBootRequest.to_binary,
             response_deserializer=DownloadProgress.from_binary,
         )
         self._get_download_status = channel.unary_unary(
@@ -767,6 +786,22 @@ class NodeDaemonServiceClient:
         The job goes on when the caller leaves.
         """
         return self._download_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def prove_boot(
+        self,
+        request: ProveBootRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryStreamCall[ProveBootRequest, DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
+        """
+        return self._prove_boot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def get_download_status(
         self,
@@ -1173,6 +1208,15 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def prove_boot(self, request: ProveBootRequest, context: ServicerContext) -> Iterator[DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def get_download_status(self, request: GetDownloadStatusRequest, context: ServicerContext) -> DownloadProgress:
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -1402,6 +1446,11 @@ class NodeDaemonServiceServiceSync:
                 request_deserializer=DownloadImageOnNodeRequest.from_binary,
                 response_serializer=DownloadProgress.to_binary,
             ),
+            "ProveBoot": unary_stream_rpc_method_handler(
+                self.prove_boot,
+                request_deserializer=ProveBootRequest.from_binary,
+                response_serializer=DownloadProgress.to_binary,
+            ),
             "GetDownloadStatus": unary_unary_rpc_method_handler(
                 self.get_download_status,
                 request_deserializer=GetDownloadStatusRequest.from_binary,
@@ -1583,6 +1632,11 @@ class NodeDaemonServiceClientSync:
         self._download_image = channel.unary_stream(
             "/limiquantix.node.v1.NodeDaemonService/DownloadImage",
             request_serializer=DownloadImageOnNodeRequest.to_binary,
+            response_deserializer=DownloadProgress.from_binary,
+        )
+        self._prove_boot = channel.unary_stream(
+            "/limiquantix.node.v1.NodeDaemonService/ProveBoot",
+            request_serializer=ProveBootRequest.to_binary,
             response_deserializer=DownloadProgress.from_binary,
         )
         self._get_download_status = channel.unary_unary(
@@ -1845,6 +1899,22 @@ class NodeDaemonServiceClientSync:
         The job goes on when the caller leaves.
         """
         return self._download_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def prove_boot(
+        self,
+        request: ProveBootRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _CallIterator[DownloadProgress]:
+        """
+        Boots a throw-away VM, logs in, and removes it: begun, or joined if it is already there, and followed to
+        its end. CancelDownload ends it. It goes on when the caller leaves, and does not outlive this program.
+        """
+        return self._prove_boot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def get_download_status(
         self,

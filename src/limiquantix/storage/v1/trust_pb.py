@@ -260,6 +260,272 @@ class ApplianceHardware(Message[_ApplianceHardwareFields]):
         os_type: str
         network_cards: int
 
+_BootProofFields: TypeAlias = Literal["outcome", "digest", "proved_at", "job_id", "node_id", "hypervisor", "accelerator", "firmware", "profile", "login_method", "login_user", "stages", "facts", "failed_stage", "failed_module", "error_code", "error_message", "error_remedy", "unproved", "serial_tail"]
+
+class BootProof(Message[_BootProofFields]):
+    """
+    What came of booting a throw-away VM of an image: evidence about the bytes with this digest.
+
+    ```proto
+    message limiquantix.storage.v1.BootProof
+    ```
+
+    Attributes:
+        outcome:
+            "passed", "failed", or "partial": it ran, and the login that would prove it could not be tried.
+
+            ```proto
+            string outcome = 1;
+            ```
+        digest:
+            "sha256:HEX" of what was booted.
+
+            ```proto
+            string digest = 2;
+            ```
+        proved_at:
+            ```proto
+            optional google.protobuf.Timestamp proved_at = 3;
+            ```
+        job_id:
+            ```proto
+            string job_id = 4;
+            ```
+        node_id:
+            ```proto
+            string node_id = 5;
+            ```
+        hypervisor:
+            "qemu" or "libvirt"; "kvm" or "tcg"; "bios", "uefi" or "uefi_secure_boot".
+
+            ```proto
+            string hypervisor = 6;
+            ```
+        accelerator:
+            ```proto
+            string accelerator = 7;
+            ```
+        firmware:
+            ```proto
+            string firmware = 8;
+            ```
+        profile:
+            NAME@REVISION of the profile; empty: none.
+
+            ```proto
+            string profile = 9;
+            ```
+        login_method:
+            "ssh key", and as whom; empty where nobody logged in.
+
+            ```proto
+            string login_method = 10;
+            ```
+        login_user:
+            ```proto
+            string login_user = 11;
+            ```
+        stages:
+            ```proto
+            repeated limiquantix.storage.v1.BootStageTime stages = 12;
+            ```
+        facts:
+            ```proto
+            optional limiquantix.storage.v1.BootFacts facts = 13;
+            ```
+        failed_stage:
+            Of a failed one: the stage that was not reached or went wrong, and cloud-init's module where it was one.
+
+            ```proto
+            string failed_stage = 14;
+            ```
+        failed_module:
+            ```proto
+            string failed_module = 15;
+            ```
+        error_code:
+            ```proto
+            string error_code = 16;
+            ```
+        error_message:
+            ```proto
+            string error_message = 17;
+            ```
+        error_remedy:
+            ```proto
+            string error_remedy = 18;
+            ```
+        unproved:
+            What could not be proved, in a sentence.
+
+            ```proto
+            string unproved = 19;
+            ```
+        serial_tail:
+            The end of the serial console as plain text: at most 60 lines and 8,192 characters.
+
+            ```proto
+            string serial_tail = 20;
+            ```
+    """
+
+    __slots__ = ("outcome", "digest", "proved_at", "job_id", "node_id", "hypervisor", "accelerator", "firmware", "profile", "login_method", "login_user", "stages", "facts", "failed_stage", "failed_module", "error_code", "error_message", "error_remedy", "unproved", "serial_tail")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            outcome: str = "",
+            digest: str = "",
+            proved_at: Timestamp | None = None,
+            job_id: str = "",
+            node_id: str = "",
+            hypervisor: str = "",
+            accelerator: str = "",
+            firmware: str = "",
+            profile: str = "",
+            login_method: str = "",
+            login_user: str = "",
+            stages: list[BootStageTime] | None = None,
+            facts: BootFacts | None = None,
+            failed_stage: str = "",
+            failed_module: str = "",
+            error_code: str = "",
+            error_message: str = "",
+            error_remedy: str = "",
+            unproved: str = "",
+            serial_tail: str = "",
+        ) -> None:
+            pass
+
+        outcome: str
+        digest: str
+        proved_at: Timestamp | None
+        job_id: str
+        node_id: str
+        hypervisor: str
+        accelerator: str
+        firmware: str
+        profile: str
+        login_method: str
+        login_user: str
+        stages: list[BootStageTime]
+        facts: BootFacts | None
+        failed_stage: str
+        failed_module: str
+        error_code: str
+        error_message: str
+        error_remedy: str
+        unproved: str
+        serial_tail: str
+
+_BootStageTimeFields: TypeAlias = Literal["stage", "seconds"]
+
+class BootStageTime(Message[_BootStageTimeFields]):
+    """
+    ```proto
+    message limiquantix.storage.v1.BootStageTime
+    ```
+
+    Attributes:
+        stage:
+            "boot", "network", "cloud_init", "ssh", "login" or "done".
+
+            ```proto
+            string stage = 1;
+            ```
+        seconds:
+            Since power-on.
+
+            ```proto
+            double seconds = 2;
+            ```
+    """
+
+    __slots__ = ("stage", "seconds")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            stage: str = "",
+            seconds: float = 0,
+        ) -> None:
+            pass
+
+        stage: str
+        seconds: float
+
+_BootFactsFields: TypeAlias = Literal["os_release", "kernel", "cloud_init", "datasource", "host_key_types", "agent"]
+
+class BootFacts(Message[_BootFactsFields]):
+    """
+    What was found in the guest.
+
+    ```proto
+    message limiquantix.storage.v1.BootFacts
+    ```
+
+    Attributes:
+        os_release:
+            Its own full name, such as "Debian GNU/Linux 12 (bookworm)".
+
+            ```proto
+            string os_release = 1;
+            ```
+        kernel:
+            ```proto
+            string kernel = 2;
+            ```
+        cloud_init:
+            The version, and where it was told from, both in cloud-init's own words.
+
+            ```proto
+            string cloud_init = 3;
+            ```
+        datasource:
+            ```proto
+            string datasource = 4;
+            ```
+        host_key_types:
+            Of the host keys that its SSH server offers.
+
+            ```proto
+            repeated string host_key_types = 5;
+            ```
+        agent:
+            The guest's agent answered.
+
+            ```proto
+            bool agent = 6;
+            ```
+    """
+
+    __slots__ = ("os_release", "kernel", "cloud_init", "datasource", "host_key_types", "agent")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            os_release: str = "",
+            kernel: str = "",
+            cloud_init: str = "",
+            datasource: str = "",
+            host_key_types: list[str] | None = None,
+            agent: bool = False,
+        ) -> None:
+            pass
+
+        os_release: str
+        kernel: str
+        cloud_init: str
+        datasource: str
+        host_key_types: list[str]
+        agent: bool
+
 class TrustLevel(Enum):
     """
     How far an image's bytes were proved to be the publisher's. Higher proves more.
@@ -307,7 +573,7 @@ class TrustLevel(Enum):
 
 
 _DESC = file_desc(
-    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner"\xa7\x02\n\rConvertedFrom\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n\x07packing\x18\x02 \x01(\tR\x07packing\x12\x16\n\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12\x16\n\x06sha512\x18\x05 \x01(\tR\x06sha512\x12\x14\n\x05shape\x18\x06 \x01(\tR\x05shape\x128\n\x05trust\x18\x07 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12E\n\x08hardware\x18\x08 \x01(\x0b2).limiquantix.storage.v1.ApplianceHardwareR\x08hardware"\xd0\x01\n\x11ApplianceHardware\x12\x12\n\x04cpus\x18\x01 \x01(\rR\x04cpus\x12\x1d\n\nmemory_mib\x18\x02 \x01(\x04R\tmemoryMib\x12\x1a\n\x08firmware\x18\x03 \x01(\tR\x08firmware\x12.\n\x13disk_capacity_bytes\x18\x04 \x01(\x04R\x11diskCapacityBytes\x12\x17\n\x07os_type\x18\x05 \x01(\tR\x06osType\x12#\n\rnetwork_cards\x18\x06 \x01(\rR\x0cnetworkCards*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
+    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner"\xa7\x02\n\rConvertedFrom\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n\x07packing\x18\x02 \x01(\tR\x07packing\x12\x16\n\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12\x16\n\x06sha512\x18\x05 \x01(\tR\x06sha512\x12\x14\n\x05shape\x18\x06 \x01(\tR\x05shape\x128\n\x05trust\x18\x07 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12E\n\x08hardware\x18\x08 \x01(\x0b2).limiquantix.storage.v1.ApplianceHardwareR\x08hardware"\xd0\x01\n\x11ApplianceHardware\x12\x12\n\x04cpus\x18\x01 \x01(\rR\x04cpus\x12\x1d\n\nmemory_mib\x18\x02 \x01(\x04R\tmemoryMib\x12\x1a\n\x08firmware\x18\x03 \x01(\tR\x08firmware\x12.\n\x13disk_capacity_bytes\x18\x04 \x01(\x04R\x11diskCapacityBytes\x12\x17\n\x07os_type\x18\x05 \x01(\tR\x06osType\x12#\n\rnetwork_cards\x18\x06 \x01(\rR\x0cnetworkCards"\xc4\x05\n\tBootProof\x12\x18\n\x07outcome\x18\x01 \x01(\tR\x07outcome\x12\x16\n\x06digest\x18\x02 \x01(\tR\x06digest\x127\n\tproved_at\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x08provedAt\x12\x15\n\x06job_id\x18\x04 \x01(\tR\x05jobId\x12\x17\n\x07node_id\x18\x05 \x01(\tR\x06nodeId\x12\x1e\n\nhypervisor\x18\x06 \x01(\tR\nhypervisor\x12 \n\x0baccelerator\x18\x07 \x01(\tR\x0baccelerator\x12\x1a\n\x08firmware\x18\x08 \x01(\tR\x08firmware\x12\x18\n\x07profile\x18\t \x01(\tR\x07profile\x12!\n\x0clogin_method\x18\n \x01(\tR\x0bloginMethod\x12\x1d\n\nlogin_user\x18\x0b \x01(\tR\tloginUser\x12=\n\x06stages\x18\x0c \x03(\x0b2%.limiquantix.storage.v1.BootStageTimeR\x06stages\x127\n\x05facts\x18\r \x01(\x0b2!.limiquantix.storage.v1.BootFactsR\x05facts\x12!\n\x0cfailed_stage\x18\x0e \x01(\tR\x0bfailedStage\x12#\n\rfailed_module\x18\x0f \x01(\tR\x0cfailedModule\x12\x1d\n\nerror_code\x18\x10 \x01(\tR\terrorCode\x12#\n\rerror_message\x18\x11 \x01(\tR\x0cerrorMessage\x12!\n\x0cerror_remedy\x18\x12 \x01(\tR\x0berrorRemedy\x12\x1a\n\x08unproved\x18\x13 \x01(\tR\x08unproved\x12\x1f\n\x0bserial_tail\x18\x14 \x01(\tR\nserialTail"?\n\rBootStageTime\x12\x14\n\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n\x07seconds\x18\x02 \x01(\x01R\x07seconds"\xbd\x01\n\tBootFacts\x12\x1d\n\nos_release\x18\x01 \x01(\tR\tosRelease\x12\x16\n\x06kernel\x18\x02 \x01(\tR\x06kernel\x12\x1d\n\ncloud_init\x18\x03 \x01(\tR\tcloudInit\x12\x1e\n\ndatasource\x18\x04 \x01(\tR\ndatasource\x12$\n\x0ehost_key_types\x18\x05 \x03(\tR\x0chostKeyTypes\x12\x14\n\x05agent\x18\x06 \x01(\x08R\x05agent*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
     [
         timestamp_pb.desc(),
     ],
@@ -315,6 +581,9 @@ _DESC = file_desc(
         "TrustEvidence": TrustEvidence,
         "ConvertedFrom": ConvertedFrom,
         "ApplianceHardware": ApplianceHardware,
+        "BootProof": BootProof,
+        "BootStageTime": BootStageTime,
+        "BootFacts": BootFacts,
         "TrustLevel": TrustLevel,
     },
 )

@@ -57,13 +57,14 @@ class Daemon:
         self.changes = Changes()
         self.records = VmRecords(journal=disk.journal, changes=self.changes)
         self.images = images = KnownImages(published(DIGEST, virtual_size=1 << 30))
+        self.seeds = FakeSeeds()
         provision = ProvisionVm(
             journal=disk.journal,
             images=images,
             files=images.files,
             folders=disk.folders,
             disks=FakeDisks(),
-            seeds=FakeSeeds(),
+            seeds=self.seeds,
             holds=ImageHolds(),
             hypervisor=disk.hypervisor,
             doors=False,

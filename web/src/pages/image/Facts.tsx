@@ -15,7 +15,7 @@ const GIB = 1024n ** 3n;
 
 type Fact = readonly [name: string, value: ReactNode];
 
-function Facts({ facts }: { facts: readonly Fact[] }): ReactNode {
+export function Facts({ facts }: { facts: readonly Fact[] }): ReactNode {
   return (
     <dl className="facts">
       {facts.filter(([, value]) => value !== '' && value !== undefined).map(([name, value]) => (

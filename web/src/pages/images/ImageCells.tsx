@@ -1,5 +1,6 @@
 import { Badge, Text } from '@mantine/core';
 import { memo, type ReactNode } from 'react';
+import { BootMark } from '@/components/BootMark';
 import { DistroLogo } from '@/components/DistroLogo';
 import { TrustBadge } from '@/components/TrustBadge';
 import { ImageStatus_Phase } from '@/gen/limiquantix/storage/v1/image_pb';
@@ -37,7 +38,14 @@ export const ImageCells = memo(
 
 function PhaseOrTrust({ row: { image } }: { row: ImageRow }): ReactNode {
   const phase = image.status?.phase ?? ImageStatus_Phase.UNKNOWN;
-  if (phase === ImageStatus_Phase.READY) return <TrustBadge level={image.status?.trust} verified evidence={image.status?.evidence} />;
+  if (phase === ImageStatus_Phase.READY) {
+    return (
+      <span className="marks">
+        <TrustBadge level={image.status?.trust} verified evidence={image.status?.evidence} />
+        <BootMark status={image.status} />
+      </span>
+    );
+  }
   const failed = phase === ImageStatus_Phase.ERROR;
   return (
     <Badge variant="light" tt="none" color={failed ? 'red' : 'indigo'}>

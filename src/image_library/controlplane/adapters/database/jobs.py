@@ -47,6 +47,11 @@ class DatabaseJobs:
         columns = _columns(job, await self._stamp.number(shown=False))
         await self._connection.execute(update(_JOBS).where(_JOBS.c.id == job.id).values(**columns))
 
+    async def set_order(self, job_id: str, order: DownloadOrder) -> None:
+        await self._connection.execute(
+            update(_JOBS).where(_JOBS.c.id == job_id).values(order=to_document(order))
+        )
+
     async def live(self) -> tuple[Job, ...]:
         return (await self._where(_JOBS.c.ended == false()))[::-1]
 

@@ -31,6 +31,10 @@ class MemoryJobs:
     async def save(self, job: Job) -> None:
         self._tables.jobs[job.id] = replace(job, sequence=self._tables.stamp(shown=False))
 
+    async def set_order(self, job_id: str, order: DownloadOrder) -> None:
+        if job_id in self._tables.orders:
+            self._tables.orders[job_id] = order
+
     async def live(self) -> tuple[Job, ...]:
         return newest_first(job for job in self._tables.jobs.values() if not job.state.ended)[::-1]
 

@@ -258,7 +258,7 @@ class LibvirtHypervisor:
             ssh_port=port,
             owner=self._settings.owner,
             uefi=uefi,
-            isolated=self._settings.isolated,
+            isolated=self._settings.isolated or machine.throw_away,
         )
 
     def _prepare(self, vm_id: str, uefi: UefiFiles | None) -> None:

@@ -144,7 +144,7 @@ class QemuHypervisor:
                         uefi=parts.uefi,
                         tpm=tpm,
                         taps=taps,
-                        isolated=self._settings.isolated,
+                        isolated=self._settings.isolated or machine.throw_away,
                     )
                     handed = (listener.fileno(), *(() if tpm is None else (tpm,)), *taps.values())
                     await launch(parts.program, arguments(start), folder=path, inherited=handed)

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/storage/v1/trust.proto.
  */
 export const file_limiquantix_storage_v1_trust: GenFile = /*@__PURE__*/
-  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAki4wEKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEjsKCGhhcmR3YXJlGAggASgLMikubGltaXF1YW50aXguc3RvcmFnZS52MS5BcHBsaWFuY2VIYXJkd2FyZSKMAQoRQXBwbGlhbmNlSGFyZHdhcmUSDAoEY3B1cxgBIAEoDRISCgptZW1vcnlfbWliGAIgASgEEhAKCGZpcm13YXJlGAMgASgJEhsKE2Rpc2tfY2FwYWNpdHlfYnl0ZXMYBCABKAQSDwoHb3NfdHlwZRgFIAEoCRIVCg1uZXR3b3JrX2NhcmRzGAYgASgNKo8BCgpUcnVzdExldmVsEhsKF1RSVVNUX0xFVkVMX1VOU1BFQ0lGSUVEEAASGgoWVFJVU1RfTEVWRUxfVU5WRVJJRklFRBABEhgKFFRSVVNUX0xFVkVMX0NIRUNLU1VNEAISFgoSVFJVU1RfTEVWRUxfUElOTkVEEAMSFgoSVFJVU1RfTEVWRUxfU0lHTkVEEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAki4wEKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEjsKCGhhcmR3YXJlGAggASgLMikubGltaXF1YW50aXguc3RvcmFnZS52MS5BcHBsaWFuY2VIYXJkd2FyZSKMAQoRQXBwbGlhbmNlSGFyZHdhcmUSDAoEY3B1cxgBIAEoDRISCgptZW1vcnlfbWliGAIgASgEEhAKCGZpcm13YXJlGAMgASgJEhsKE2Rpc2tfY2FwYWNpdHlfYnl0ZXMYBCABKAQSDwoHb3NfdHlwZRgFIAEoCRIVCg1uZXR3b3JrX2NhcmRzGAYgASgNIvADCglCb290UHJvb2YSDwoHb3V0Y29tZRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSLQoJcHJvdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZqb2JfaWQYBCABKAkSDwoHbm9kZV9pZBgFIAEoCRISCgpoeXBlcnZpc29yGAYgASgJEhMKC2FjY2VsZXJhdG9yGAcgASgJEhAKCGZpcm13YXJlGAggASgJEg8KB3Byb2ZpbGUYCSABKAkSFAoMbG9naW5fbWV0aG9kGAogASgJEhIKCmxvZ2luX3VzZXIYCyABKAkSNQoGc3RhZ2VzGAwgAygLMiUubGltaXF1YW50aXguc3RvcmFnZS52MS5Cb290U3RhZ2VUaW1lEjAKBWZhY3RzGA0gASgLMiEubGltaXF1YW50aXguc3RvcmFnZS52MS5Cb290RmFjdHMSFAoMZmFpbGVkX3N0YWdlGA4gASgJEhUKDWZhaWxlZF9tb2R1bGUYDyABKAkSEgoKZXJyb3JfY29kZRgQIAEoCRIVCg1lcnJvcl9tZXNzYWdlGBEgASgJEhQKDGVycm9yX3JlbWVkeRgSIAEoCRIQCgh1bnByb3ZlZBgTIAEoCRITCgtzZXJpYWxfdGFpbBgUIAEoCSIvCg1Cb290U3RhZ2VUaW1lEg0KBXN0YWdlGAEgASgJEg8KB3NlY29uZHMYAiABKAEifgoJQm9vdEZhY3RzEhIKCm9zX3JlbGVhc2UYASABKAkSDgoGa2VybmVsGAIgASgJEhIKCmNsb3VkX2luaXQYAyABKAkSEgoKZGF0YXNvdXJjZRgEIAEoCRIWCg5ob3N0X2tleV90eXBlcxgFIAMoCRINCgVhZ2VudBgGIAEoCCqPAQoKVHJ1c3RMZXZlbBIbChdUUlVTVF9MRVZFTF9VTlNQRUNJRklFRBAAEhoKFlRSVVNUX0xFVkVMX1VOVkVSSUZJRUQQARIYChRUUlVTVF9MRVZFTF9DSEVDS1NVTRACEhYKElRSVVNUX0xFVkVMX1BJTk5FRBADEhYKElRSVVNUX0xFVkVMX1NJR05FRBAEYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * What was compared with what, stored with the image in the same step that made it READY.
@@ -200,6 +200,214 @@ export type ApplianceHardware = Message<"limiquantix.storage.v1.ApplianceHardwar
  */
 export const ApplianceHardwareSchema: GenMessage<ApplianceHardware> = /*@__PURE__*/
   messageDesc(file_limiquantix_storage_v1_trust, 2);
+
+/**
+ * What came of booting a throw-away VM of an image: evidence about the bytes with this digest.
+ *
+ * @generated from message limiquantix.storage.v1.BootProof
+ */
+export type BootProof = Message<"limiquantix.storage.v1.BootProof"> & {
+  /**
+   * "passed", "failed", or "partial": it ran, and the login that would prove it could not be tried.
+   *
+   * @generated from field: string outcome = 1;
+   */
+  outcome: string;
+
+  /**
+   * "sha256:HEX" of what was booted.
+   *
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp proved_at = 3;
+   */
+  provedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string job_id = 4;
+   */
+  jobId: string;
+
+  /**
+   * @generated from field: string node_id = 5;
+   */
+  nodeId: string;
+
+  /**
+   * "qemu" or "libvirt"; "kvm" or "tcg"; "bios", "uefi" or "uefi_secure_boot".
+   *
+   * @generated from field: string hypervisor = 6;
+   */
+  hypervisor: string;
+
+  /**
+   * @generated from field: string accelerator = 7;
+   */
+  accelerator: string;
+
+  /**
+   * @generated from field: string firmware = 8;
+   */
+  firmware: string;
+
+  /**
+   * NAME@REVISION of the profile; empty: none.
+   *
+   * @generated from field: string profile = 9;
+   */
+  profile: string;
+
+  /**
+   * "ssh key", and as whom; empty where nobody logged in.
+   *
+   * @generated from field: string login_method = 10;
+   */
+  loginMethod: string;
+
+  /**
+   * @generated from field: string login_user = 11;
+   */
+  loginUser: string;
+
+  /**
+   * @generated from field: repeated limiquantix.storage.v1.BootStageTime stages = 12;
+   */
+  stages: BootStageTime[];
+
+  /**
+   * @generated from field: limiquantix.storage.v1.BootFacts facts = 13;
+   */
+  facts?: BootFacts | undefined;
+
+  /**
+   * Of a failed one: the stage that was not reached or went wrong, and cloud-init's module where it was one.
+   *
+   * @generated from field: string failed_stage = 14;
+   */
+  failedStage: string;
+
+  /**
+   * @generated from field: string failed_module = 15;
+   */
+  failedModule: string;
+
+  /**
+   * @generated from field: string error_code = 16;
+   */
+  errorCode: string;
+
+  /**
+   * @generated from field: string error_message = 17;
+   */
+  errorMessage: string;
+
+  /**
+   * @generated from field: string error_remedy = 18;
+   */
+  errorRemedy: string;
+
+  /**
+   * What could not be proved, in a sentence.
+   *
+   * @generated from field: string unproved = 19;
+   */
+  unproved: string;
+
+  /**
+   * The end of the serial console as plain text: at most 60 lines and 8,192 characters.
+   *
+   * @generated from field: string serial_tail = 20;
+   */
+  serialTail: string;
+};
+
+/**
+ * Describes the message limiquantix.storage.v1.BootProof.
+ * Use `create(BootProofSchema)` to create a new message.
+ */
+export const BootProofSchema: GenMessage<BootProof> = /*@__PURE__*/
+  messageDesc(file_limiquantix_storage_v1_trust, 3);
+
+/**
+ * @generated from message limiquantix.storage.v1.BootStageTime
+ */
+export type BootStageTime = Message<"limiquantix.storage.v1.BootStageTime"> & {
+  /**
+   * "boot", "network", "cloud_init", "ssh", "login" or "done".
+   *
+   * @generated from field: string stage = 1;
+   */
+  stage: string;
+
+  /**
+   * Since power-on.
+   *
+   * @generated from field: double seconds = 2;
+   */
+  seconds: number;
+};
+
+/**
+ * Describes the message limiquantix.storage.v1.BootStageTime.
+ * Use `create(BootStageTimeSchema)` to create a new message.
+ */
+export const BootStageTimeSchema: GenMessage<BootStageTime> = /*@__PURE__*/
+  messageDesc(file_limiquantix_storage_v1_trust, 4);
+
+/**
+ * What was found in the guest.
+ *
+ * @generated from message limiquantix.storage.v1.BootFacts
+ */
+export type BootFacts = Message<"limiquantix.storage.v1.BootFacts"> & {
+  /**
+   * Its own full name, such as "Debian GNU/Linux 12 (bookworm)".
+   *
+   * @generated from field: string os_release = 1;
+   */
+  osRelease: string;
+
+  /**
+   * @generated from field: string kernel = 2;
+   */
+  kernel: string;
+
+  /**
+   * The version, and where it was told from, both in cloud-init's own words.
+   *
+   * @generated from field: string cloud_init = 3;
+   */
+  cloudInit: string;
+
+  /**
+   * @generated from field: string datasource = 4;
+   */
+  datasource: string;
+
+  /**
+   * Of the host keys that its SSH server offers.
+   *
+   * @generated from field: repeated string host_key_types = 5;
+   */
+  hostKeyTypes: string[];
+
+  /**
+   * The guest's agent answered.
+   *
+   * @generated from field: bool agent = 6;
+   */
+  agent: boolean;
+};
+
+/**
+ * Describes the message limiquantix.storage.v1.BootFacts.
+ * Use `create(BootFactsSchema)` to create a new message.
+ */
+export const BootFactsSchema: GenMessage<BootFacts> = /*@__PURE__*/
+  messageDesc(file_limiquantix_storage_v1_trust, 5);
 
 /**
  * How far an image's bytes were proved to be the publisher's. Higher proves more.
