@@ -195,7 +195,9 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     await vms.resume()
     consoles = Consoles(records=vm_records, nodes=GrpcNodeConsoles(world.channels), clock=world.clock)
     tls = settings.tls_cert is not None
-    machines = VmHandlers(vms=vms, batches=batches, consoles=consoles, tokens=pages, tls=tls)
+    machines = VmHandlers(
+        vms=vms, batches=batches, captures=parts.captures, consoles=consoles, tokens=pages, tls=tls
+    )
     run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
     access = HttpAccess(auth)
     uploads = UploadHandlers(parts.uploads, access, largest_bytes=settings.max_upload_gib << 30)
@@ -281,6 +283,7 @@ def _image_applications(
             garbage=parts.garbage,
             adoptions=parts.adoptions,
             conversions=parts.conversions,
+            captures=parts.captures,
             refreshes=refreshes,
             placements=parts.placements,
             evictions=parts.evictions,

@@ -47,7 +47,7 @@ class JobKind(Enum):
         return self in _REPEATABLE
 
 
-_REPEATABLE = frozenset({JobKind.DOWNLOAD, JobKind.IMPORT, JobKind.PLACE, JobKind.ADOPT, JobKind.CONVERT})
+_REPEATABLE = frozenset(JobKind) - {JobKind.UPLOAD}
 _ENDED = frozenset({JobState.READY, JobState.FAILED, JobState.CANCELLED})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from image_library.controlplane.services.adoptions import Adoptions
+from image_library.controlplane.services.captures import Captures
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.catalog_updates import CatalogUpdates
 from image_library.controlplane.services.conversions import Conversions
@@ -39,6 +40,7 @@ class ImageServices:
     garbage: Garbage
     adoptions: Adoptions
     conversions: Conversions
+    captures: Captures
     placements: Placements
     evictions: Evictions
     checks: ImageChecks

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from image_library.domain.generalisation import AuditReport
 from image_library.domain.node import Node
 from image_library.domain.paging import Page, PageRequest
 from image_library.domain.preflight import Problem
@@ -94,6 +95,10 @@ class NodeVms(Protocol):
 
     async def flatten(self, node: Node, vm_id: str) -> None:
         """Let the node give a stopped VM a disk that needs no image. One that has it is left as it is."""
+        ...
+
+    async def audit(self, node: Node, vm_id: str) -> AuditReport:
+        """What of the VM's own is on its disk."""
         ...
 
     async def status(self, node: Node, vm_id: str) -> VmReport: ...

@@ -7,6 +7,7 @@
     ├── fetching           AddressDenied, SourceUnreachable, SourceRefused, ...
     ├── trust              DigestMismatch, ChecksumMissing, ...
     ├── image content      NotAnImage, FormatMismatch, UnsafeBackingFile, ...
+    ├── templates          NotGeneralised, CannotClean, CleaningFailed
     ├── storage            StorageFull, StoreNotWritable, StoreChanged, ...
     ├── hypervisor         HypervisorMissing, HypervisorFailed, ...
     └── service            Unauthenticated, NodeUnreachable, PortTaken, ...
@@ -16,6 +17,7 @@ remedy; an instance carries one sentence that names the thing. Class docstrings 
 ``docs/errors.md``.
 """
 
+from image_library.domain.errors.capture import CannotClean, CleanerMissing, CleaningFailed, NotGeneralised
 from image_library.domain.errors.consoles import ConsoleIdle, ConsoleMissing, ConsolesFull, ConsoleTicket
 from image_library.domain.errors.content import (
     AmbiguousFormat,
@@ -166,10 +168,13 @@ __all__ = [
     "AmbiguousImage",
     "BadLength",
     "BootTimeout",
+    "CannotClean",
     "CatalogRollback",
     "CatalogStale",
     "CatalogUnsigned",
     "ChecksumMissing",
+    "CleanerMissing",
+    "CleaningFailed",
     "CloudInitFailed",
     "ConsoleIdle",
     "ConsoleMissing",
@@ -233,6 +238,7 @@ __all__ = [
     "NodeDuplicate",
     "NodeUnreachable",
     "NotAnImage",
+    "NotGeneralised",
     "NotImplementedYet",
     "OriginDenied",
     "OutputOnlyField",

@@ -13,6 +13,7 @@ from image_library.node.handlers.uploads import UploadCalls
 from image_library.node.handlers.vms import VmCalls
 from image_library.node.ports.storage import ImageStore
 from image_library.node.services.ask_publisher import AskPublisher
+from image_library.node.services.capture_vm import CaptureVm
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.download_image import Downloads
@@ -42,6 +43,7 @@ class NodeDaemon(
         garbage: GarbageCollection,
         health: StoreHealth,
         flattening: FlattenVm,
+        capture: CaptureVm,
         reading: ImageReading,
         scrub: ImageScrub,
         publishers: AskPublisher,
@@ -57,5 +59,10 @@ class NodeDaemon(
         PublisherCalls.__init__(self, publishers=publishers)
         UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage, health=health)
         VmCalls.__init__(
-            self, vms=vms, streams=streams, flattening=flattening, architecture=registration.architecture
+            self,
+            vms=vms,
+            streams=streams,
+            flattening=flattening,
+            capture=capture,
+            architecture=registration.architecture,
         )

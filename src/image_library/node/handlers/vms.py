@@ -9,10 +9,13 @@ from typing import Any
 from grpc.aio import ServicerContext
 from protobuf.wkt import Empty
 
+from image_library.node.services.capture_vm import CaptureVm
 from image_library.node.services.flatten_vm import FlattenVm
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import STOP_SECONDS, Vms
+from image_library.wire.audit import audit_to_wire
 from image_library.wire.node_vm import machine_order_from_wire, vm_report_to_wire
+from limiquantix.compute.v1.vm_pb import AuditReport
 from limiquantix.node.v1.node_daemon_pb import (
     ConsoleChunk,
     CreateVMOnNodeRequest,
@@ -31,7 +34,10 @@ Context = ServicerContext[Any, Any]
 class VmCalls(NodeDaemonServiceService):
     """``architecture``: the node's own, as ``platform.machine()`` names it."""
 
-    def __init__(self, *, vms: Vms, streams: VmStreams, flattening: FlattenVm, architecture: str) -> None:
+    def __init__(
+        self, *, vms: Vms, streams: VmStreams, flattening: FlattenVm, capture: CaptureVm, architecture: str
+    ) -> None:
+        self._capture = capture
         self._vms = vms
         self._flattening = flattening
         self._streams = streams
@@ -66,6 +72,9 @@ class VmCalls(NodeDaemonServiceService):
     async def flatten_vm(self, request: VMIdRequest, context: Context) -> Empty:
         await self._flattening.flatten(request.vm_id)
         return Empty()
+
+    async def audit_vm(self, request: VMIdRequest, context: Context) -> AuditReport:
+        return audit_to_wire(await self._capture.audit(request.vm_id))
 
     async def get_vm_status(self, request: VMIdRequest, context: Context) -> VMStatusResponse:
         return vm_report_to_wire(self._vms.status(request.vm_id))

@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import vm_pb
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import AuditReport, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightCaptureRequest, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -60,6 +60,9 @@ class VMService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def convert_to_template(self, request: ConvertToTemplateRequest, ctx: RequestContext[ConvertToTemplateRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def get_console(self, request: GetConsoleRequest, ctx: RequestContext[GetConsoleRequest, ConsoleInfo], /) -> ConsoleInfo:
@@ -95,6 +98,12 @@ class VMService(Protocol):
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> AsyncIterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def preflight_capture(self, request: PreflightCaptureRequest, ctx: RequestContext[PreflightCaptureRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -270,6 +279,17 @@ class VMServiceASGIApplication(ConnectASGIApplication[VMService]):
                     ),
                     function=svc.read_console,
                 ),
+                "/limiquantix.compute.v1.VMService/PreflightCapture": Endpoint.unary(
+                    method=MethodInfo(
+                        name="PreflightCapture",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=PreflightCaptureRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.preflight_capture,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -437,6 +457,9 @@ class VMServiceClient(ConnectClient):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return await self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -588,6 +611,29 @@ class VMServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PreflightCapture",
+                service_name="limiquantix.compute.v1.VMService",
+                input=PreflightCaptureRequest,
+                output=AuditReport,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class VMServiceSync(Protocol):
     def create_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, VirtualMachine], /) -> VirtualMachine:
@@ -618,6 +664,9 @@ class VMServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def convert_to_template(self, request: ConvertToTemplateRequest, ctx: RequestContext[ConvertToTemplateRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def get_console(self, request: GetConsoleRequest, ctx: RequestContext[GetConsoleRequest, ConsoleInfo], /) -> ConsoleInfo:
@@ -653,6 +702,12 @@ class VMServiceSync(Protocol):
     def read_console(self, request: ReadConsoleRequest, ctx: RequestContext[ReadConsoleRequest, ConsoleOutput], /) -> Iterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def preflight_capture(self, request: PreflightCaptureRequest, ctx: RequestContext[PreflightCaptureRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -826,6 +881,17 @@ class VMServiceWSGIApplication(ConnectWSGIApplication):
                     ),
                     function=service.read_console,
                 ),
+                "/limiquantix.compute.v1.VMService/PreflightCapture": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="PreflightCapture",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=PreflightCaptureRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.preflight_capture,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -993,6 +1059,9 @@ class VMServiceClientSync(ConnectClientSync):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -1140,6 +1209,29 @@ class VMServiceClientSync(ConnectClientSync):
                 output=ConsoleOutput,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.SERVER_STREAM,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PreflightCapture",
+                service_name="limiquantix.compute.v1.VMService",
+                input=PreflightCaptureRequest,
+                output=AuditReport,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
             ),
             headers=headers,
             timeout_ms=timeout_ms,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .vm_pb import ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import AuditReport, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteVMRequest, GetConsoleRequest, GetVMRequest, ListVMsRequest, ListVMsResponse, PreflightCaptureRequest, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebootVMRequest, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -65,6 +65,9 @@ class VMServiceService:
         raise NotImplementedError("Method not implemented!")
 
     async def convert_to_template(self, request: ConvertToTemplateRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -112,6 +115,14 @@ class VMServiceService:
     def read_console(self, request: ReadConsoleRequest, context: aio.ServicerContext) -> AsyncIterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def preflight_capture(self, request: PreflightCaptureRequest, context: aio.ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -189,6 +200,11 @@ class VMServiceService:
                 self.read_console,
                 request_deserializer=ReadConsoleRequest.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "PreflightCapture": unary_unary_rpc_method_handler(
+                self.preflight_capture,
+                request_deserializer=PreflightCaptureRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -269,6 +285,11 @@ class VMServiceClient:
             "/limiquantix.compute.v1.VMService/ReadConsole",
             request_serializer=ReadConsoleRequest.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._preflight_capture = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/PreflightCapture",
+            request_serializer=PreflightCaptureRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
         )
 
     def create_vm(
@@ -371,6 +392,9 @@ class VMServiceClient:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[ConvertToTemplateRequest, VirtualMachine]:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return self._convert_to_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def get_console(
@@ -463,6 +487,21 @@ class VMServiceClient:
         """
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[PreflightCaptureRequest, AuditReport]:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return self._preflight_capture(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class VMServiceServiceSync:
     def create_vm(self, request: CreateVMRequest, context: ServicerContext) -> VirtualMachine:
@@ -507,6 +546,9 @@ class VMServiceServiceSync:
         raise NotImplementedError("Method not implemented!")
 
     def convert_to_template(self, request: ConvertToTemplateRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -554,6 +596,14 @@ class VMServiceServiceSync:
     def read_console(self, request: ReadConsoleRequest, context: ServicerContext) -> Iterator[ConsoleOutput]:
         """
         The serial console's bytes from an offset on; with follow, until the caller leaves.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    def preflight_capture(self, request: PreflightCaptureRequest, context: ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -631,6 +681,11 @@ class VMServiceServiceSync:
                 self.read_console,
                 request_deserializer=ReadConsoleRequest.from_binary,
                 response_serializer=ConsoleOutput.to_binary,
+            ),
+            "PreflightCapture": unary_unary_rpc_method_handler(
+                self.preflight_capture,
+                request_deserializer=PreflightCaptureRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -711,6 +766,11 @@ class VMServiceClientSync:
             "/limiquantix.compute.v1.VMService/ReadConsole",
             request_serializer=ReadConsoleRequest.to_binary,
             response_deserializer=ConsoleOutput.from_binary,
+        )
+        self._preflight_capture = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/PreflightCapture",
+            request_serializer=PreflightCaptureRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
         )
 
     def create_vm(
@@ -813,6 +873,9 @@ class VMServiceClientSync:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return self._convert_to_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def get_console(
@@ -904,3 +967,18 @@ class VMServiceClientSync:
         The serial console's bytes from an offset on; with follow, until the caller leaves.
         """
         return self._read_console(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return self._preflight_capture(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -20,6 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
+from ...compute.v1.vm_pb import AuditReport
 from ...storage.v1.image_pb import ScanLocalImagesRequest
 from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
@@ -128,6 +129,12 @@ class NodeDaemonService(Protocol):
     async def flatten_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, Empty], /) -> Empty:
         """
         Gives a stopped VM a disk that needs no backing file any more.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def audit_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -411,6 +418,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AuditVM": Endpoint.unary(
+                    method=MethodInfo(
+                        name="AuditVM",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.audit_vm,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ResumeStore": Endpoint.unary(
                     method=MethodInfo(
@@ -952,6 +970,29 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AuditVM",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=AuditReport,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def resume_store(
         self,
         request: Empty,
@@ -1228,6 +1269,12 @@ class NodeDaemonServiceSync(Protocol):
     def flatten_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, Empty], /) -> Empty:
         """
         Gives a stopped VM a disk that needs no backing file any more.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def audit_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1509,6 +1556,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.flatten_vm,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AuditVM": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="AuditVM",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.audit_vm,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ResumeStore": EndpointSync.unary(
                     method=MethodInfo(
@@ -2044,6 +2102,29 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=VMIdRequest,
                 output=Empty,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AuditVM",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=AuditReport,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, stream_stream_rpc_method_handler, stream_unary_rpc_method_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
+from ...compute.v1.vm_pb import AuditReport
 from ...storage.v1.image_pb import ScanLocalImagesRequest
 from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
@@ -157,6 +158,14 @@ class NodeDaemonServiceService:
     async def flatten_vm(self, request: VMIdRequest, context: aio.ServicerContext) -> Empty:
         """
         Gives a stopped VM a disk that needs no backing file any more.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def audit_vm(self, request: VMIdRequest, context: aio.ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -324,6 +333,11 @@ class NodeDaemonServiceService:
                 request_deserializer=VMIdRequest.from_binary,
                 response_serializer=Empty.to_binary,
             ),
+            "AuditVM": unary_unary_rpc_method_handler(
+                self.audit_vm,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
+            ),
             "ResumeStore": unary_unary_rpc_method_handler(
                 self.resume_store,
                 request_deserializer=Empty.from_binary,
@@ -476,6 +490,11 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
             request_serializer=VMIdRequest.to_binary,
             response_deserializer=Empty.from_binary,
+        )
+        self._audit_vm = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AuditVM",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
         )
         self._resume_store = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
@@ -793,6 +812,21 @@ class NodeDaemonServiceClient:
         """
         return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[VMIdRequest, AuditReport]:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return self._audit_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def resume_store(
         self,
         request: Empty,
@@ -1048,6 +1082,14 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def audit_vm(self, request: VMIdRequest, context: ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def resume_store(self, request: Empty, context: ServicerContext) -> Empty:
         """
         Begins to write to a degraded store again, if it can be written.
@@ -1210,6 +1252,11 @@ class NodeDaemonServiceServiceSync:
                 request_deserializer=VMIdRequest.from_binary,
                 response_serializer=Empty.to_binary,
             ),
+            "AuditVM": unary_unary_rpc_method_handler(
+                self.audit_vm,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
+            ),
             "ResumeStore": unary_unary_rpc_method_handler(
                 self.resume_store,
                 request_deserializer=Empty.from_binary,
@@ -1362,6 +1409,11 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/FlattenVM",
             request_serializer=VMIdRequest.to_binary,
             response_deserializer=Empty.from_binary,
+        )
+        self._audit_vm = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AuditVM",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
         )
         self._resume_store = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
@@ -1678,6 +1730,21 @@ class NodeDaemonServiceClientSync:
         Gives a stopped VM a disk that needs no backing file any more.
         """
         return self._flatten_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return self._audit_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def resume_store(
         self,

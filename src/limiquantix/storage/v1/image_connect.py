@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CaptureTemplateRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -161,6 +161,12 @@ class ImageService(Protocol):
     async def convert_image(self, request: ConvertImageRequest, ctx: RequestContext[ConvertImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def capture_template(self, request: CaptureTemplateRequest, ctx: RequestContext[CaptureTemplateRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -467,6 +473,17 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.convert_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/CaptureTemplate": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CaptureTemplate",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=CaptureTemplateRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.capture_template,
                 ),
             },
             interceptors=interceptors,
@@ -1056,6 +1073,29 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CaptureTemplate",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=CaptureTemplateRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class ImageServiceSync(Protocol):
     """
@@ -1187,6 +1227,12 @@ class ImageServiceSync(Protocol):
     def convert_image(self, request: ConvertImageRequest, ctx: RequestContext[ConvertImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def capture_template(self, request: CaptureTemplateRequest, ctx: RequestContext[CaptureTemplateRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1491,6 +1537,17 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.convert_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/CaptureTemplate": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CaptureTemplate",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=CaptureTemplateRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.capture_template,
                 ),
             },
             interceptors=interceptors,
@@ -2073,6 +2130,29 @@ class ImageServiceClientSync(ConnectClientSync):
                 name="ConvertImage",
                 service_name="limiquantix.storage.v1.ImageService",
                 input=ConvertImageRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CaptureTemplate",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=CaptureTemplateRequest,
                 output=ImportStatus,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CaptureTemplateRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -207,6 +207,14 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def capture_template(self, request: CaptureTemplateRequest, context: aio.ServicerContext) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -338,6 +346,11 @@ class ImageServiceService:
             "ConvertImage": unary_unary_rpc_method_handler(
                 self.convert_image,
                 request_deserializer=ConvertImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "CaptureTemplate": unary_unary_rpc_method_handler(
+                self.capture_template,
+                request_deserializer=CaptureTemplateRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
             ),
         }
@@ -481,6 +494,11 @@ class ImageServiceClient:
         self._convert_image = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/ConvertImage",
             request_serializer=ConvertImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._capture_template = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/CaptureTemplate",
+            request_serializer=CaptureTemplateRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
         )
 
@@ -847,6 +865,21 @@ class ImageServiceClient:
         """
         return self._convert_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[CaptureTemplateRequest, ImportStatus]:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return self._capture_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class ImageServiceServiceSync:
     """
@@ -1033,6 +1066,14 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def capture_template(self, request: CaptureTemplateRequest, context: ServicerContext) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1164,6 +1205,11 @@ class ImageServiceServiceSync:
             "ConvertImage": unary_unary_rpc_method_handler(
                 self.convert_image,
                 request_deserializer=ConvertImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "CaptureTemplate": unary_unary_rpc_method_handler(
+                self.capture_template,
+                request_deserializer=CaptureTemplateRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
             ),
         }
@@ -1307,6 +1353,11 @@ class ImageServiceClientSync:
         self._convert_image = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/ConvertImage",
             request_serializer=ConvertImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._capture_template = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/CaptureTemplate",
+            request_serializer=CaptureTemplateRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
         )
 
@@ -1672,3 +1723,18 @@ class ImageServiceClientSync:
         Makes a new image of one that is there, in another format, on a node that holds it. The job that does it.
         """
         return self._convert_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return self._capture_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -157,7 +157,7 @@ class QemuImgImages:
             limits=replace(patient(self._limits, virtual_size), file_size=most),
             readable=(source,),
             writable=(target,),
-            heard=lambda chunk: _tell(chunk, told),
+            heard=lambda chunk: percent_told(chunk, told),
         )
 
 
@@ -168,7 +168,8 @@ def _unclosed(name: str) -> UnsupportedFeature:
     )
 
 
-def _tell(chunk: bytes, told: Callable[[float], None]) -> None:
+def percent_told(chunk: bytes, told: Callable[[float], None]) -> None:
+    """Tells how far it is, from 0 to 1, by what "-p" prints."""
     if found := _PERCENT.findall(chunk):
         told(min(1.0, float(found[-1]) / 100))
 

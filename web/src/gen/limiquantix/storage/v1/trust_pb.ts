@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/storage/v1/trust.proto.
  */
 export const file_limiquantix_storage_v1_trust: GenFile = /*@__PURE__*/
-  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAki4wEKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEjsKCGhhcmR3YXJlGAggASgLMikubGltaXF1YW50aXguc3RvcmFnZS52MS5BcHBsaWFuY2VIYXJkd2FyZSKMAQoRQXBwbGlhbmNlSGFyZHdhcmUSDAoEY3B1cxgBIAEoDRISCgptZW1vcnlfbWliGAIgASgEEhAKCGZpcm13YXJlGAMgASgJEhsKE2Rpc2tfY2FwYWNpdHlfYnl0ZXMYBCABKAQSDwoHb3NfdHlwZRgFIAEoCRIVCg1uZXR3b3JrX2NhcmRzGAYgASgNKo8BCgpUcnVzdExldmVsEhsKF1RSVVNUX0xFVkVMX1VOU1BFQ0lGSUVEEAASGgoWVFJVU1RfTEVWRUxfVU5WRVJJRklFRBABEhgKFFRSVVNUX0xFVkVMX0NIRUNLU1VNEAISFgoSVFJVU1RfTEVWRUxfUElOTkVEEAMSFgoSVFJVU1RfTEVWRUxfU0lHTkVEEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAkinAIKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEjsKCGhhcmR3YXJlGAggASgLMikubGltaXF1YW50aXguc3RvcmFnZS52MS5BcHBsaWFuY2VIYXJkd2FyZRI3CghjYXB0dXJlZBjSASABKAsyJC5saW1pcXVhbnRpeC5zdG9yYWdlLnYxLkNhcHR1cmVkRnJvbSJNCgxDYXB0dXJlZEZyb20SDQoFdm1faWQYASABKAkSDwoHdm1fbmFtZRgCIAEoCRIPCgdjbGVhbmVkGAMgASgIEgwKBGxlZnQYBCADKAkijAEKEUFwcGxpYW5jZUhhcmR3YXJlEgwKBGNwdXMYASABKA0SEgoKbWVtb3J5X21pYhgCIAEoBBIQCghmaXJtd2FyZRgDIAEoCRIbChNkaXNrX2NhcGFjaXR5X2J5dGVzGAQgASgEEg8KB29zX3R5cGUYBSABKAkSFQoNbmV0d29ya19jYXJkcxgGIAEoDSqPAQoKVHJ1c3RMZXZlbBIbChdUUlVTVF9MRVZFTF9VTlNQRUNJRklFRBAAEhoKFlRSVVNUX0xFVkVMX1VOVkVSSUZJRUQQARIYChRUUlVTVF9MRVZFTF9DSEVDS1NVTRACEhYKElRSVVNUX0xFVkVMX1BJTk5FRBADEhYKElRSVVNUX0xFVkVMX1NJR05FRBAEYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * What was compared with what, stored with the image in the same step that made it READY.
@@ -144,6 +144,14 @@ export type ConvertedFrom = Message<"limiquantix.storage.v1.ConvertedFrom"> & {
    * @generated from field: limiquantix.storage.v1.ApplianceHardware hardware = 8;
    */
   hardware?: ApplianceHardware | undefined;
+
+  /**
+   * Of a template: the VM that it was captured from. The other fields tell of the image below its disk; without
+   * a digest there is none.
+   *
+   * @generated from field: limiquantix.storage.v1.CapturedFrom captured = 210;
+   */
+  captured?: CapturedFrom | undefined;
 };
 
 /**
@@ -152,6 +160,42 @@ export type ConvertedFrom = Message<"limiquantix.storage.v1.ConvertedFrom"> & {
  */
 export const ConvertedFromSchema: GenMessage<ConvertedFrom> = /*@__PURE__*/
   messageDesc(file_limiquantix_storage_v1_trust, 1);
+
+/**
+ * @generated from message limiquantix.storage.v1.CapturedFrom
+ */
+export type CapturedFrom = Message<"limiquantix.storage.v1.CapturedFrom"> & {
+  /**
+   * @generated from field: string vm_id = 1;
+   */
+  vmId: string;
+
+  /**
+   * @generated from field: string vm_name = 2;
+   */
+  vmName: string;
+
+  /**
+   * The copy of its disk was cleaned of what was the VM's own.
+   *
+   * @generated from field: bool cleaned = 3;
+   */
+  cleaned: boolean;
+
+  /**
+   * Codes of what was found in the template and is not as it should be; none: it is generalised.
+   *
+   * @generated from field: repeated string left = 4;
+   */
+  left: string[];
+};
+
+/**
+ * Describes the message limiquantix.storage.v1.CapturedFrom.
+ * Use `create(CapturedFromSchema)` to create a new message.
+ */
+export const CapturedFromSchema: GenMessage<CapturedFrom> = /*@__PURE__*/
+  messageDesc(file_limiquantix_storage_v1_trust, 2);
 
 /**
  * Zero or empty where the appliance says nothing.
@@ -199,7 +243,7 @@ export type ApplianceHardware = Message<"limiquantix.storage.v1.ApplianceHardwar
  * Use `create(ApplianceHardwareSchema)` to create a new message.
  */
 export const ApplianceHardwareSchema: GenMessage<ApplianceHardware> = /*@__PURE__*/
-  messageDesc(file_limiquantix_storage_v1_trust, 2);
+  messageDesc(file_limiquantix_storage_v1_trust, 3);
 
 /**
  * How far an image's bytes were proved to be the publisher's. Higher proves more.
