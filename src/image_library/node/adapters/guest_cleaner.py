@@ -26,7 +26,7 @@ LIMITS = JailLimits(
 )
 # Debian keeps them where only root's PATH leads.
 _PLACES = "/usr/sbin:/sbin:/usr/bin:/bin"
-# e2fsck(8): nothing to do, or errors corrected.
+# e2fsck(8), with "-p", which mends only what needs no thought: nothing to do, or errors corrected.
 _CHECKED = frozenset({0, 1, 2, 3})
 _ACTIONS = {mark.code: mark.action for mark in MARKS}
 
@@ -44,9 +44,9 @@ class E2fsCleaner:
         # "NAME?offset=N": libext2fs's own way to name a partition of a file.
         volume = f"/proc/self/fd/{descriptor}?offset={audit.offset}"
         limits = replace(self._limits, file_size=os.fstat(descriptor).st_size)
-        await self._checked((check, "-f", "-y", volume), descriptor, limits)
+        await self._checked((check, "-f", "-p", volume), descriptor, limits)
         await self._change(change, volume, descriptor, tuple(commands(audit.to_clean)), limits)
-        await self._checked((check, "-f", "-y", "-E", "discard", volume), descriptor, limits)
+        await self._checked((check, "-f", "-p", "-E", "discard", volume), descriptor, limits)
         log.info("guest_copy_cleaned", traces=len(audit.to_clean), file_system=audit.file_system)
 
     async def _checked(self, argv: Sequence[str], descriptor: int, limits: JailLimits) -> None:

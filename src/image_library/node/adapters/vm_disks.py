@@ -43,7 +43,6 @@ class _Opened:
     descriptors: tuple[int, ...]
     # For qemu-img.
     name: str
-    virtual_size: int = 0
 
 
 class JailedVmDisks:
@@ -71,16 +70,11 @@ class JailedVmDisks:
 
     async def measure(self, disk: VmDisk) -> int:
         async with _opened(disk) as there:
-            said = await self._program.run(
-                *("measure", "-O", "raw", "--output=json", there.name),
-                limits=patient(LOOK, 1 << 40),
-                readable=there.descriptors,
-            )
-        return int(json.loads(said)["required"])
+            return (await self._measured(there))[0]
 
     async def copy(self, disk: VmDisk, target: int, *, told: Callable[[float], None]) -> None:
         async with _opened(disk) as there:
-            size = await self._size(there)
+            _, size = await self._measured(there)
             await self._program.run(
                 *("convert", "-p", "-m", "16", "-O", "raw", there.name, name_of(target)),
                 limits=replace(patient(CONVERT, size), file_size=size),
@@ -89,11 +83,15 @@ class JailedVmDisks:
                 heard=lambda chunk: percent_told(chunk, told),
             )
 
-    async def _size(self, there: _Opened) -> int:
+    async def _measured(self, there: _Opened) -> tuple[int, int]:
+        """Bytes that a raw copy takes, and how long it is."""
         said = await self._program.run(
-            "info", "--output=json", there.name, limits=LOOK, readable=there.descriptors
+            *("measure", "-O", "raw", "--output=json", there.name),
+            limits=patient(LOOK, 1 << 40),
+            readable=there.descriptors,
         )
-        return int(json.loads(said)["virtual-size"])
+        document = json.loads(said)
+        return int(document["required"]), int(document["fully-allocated"])
 
 
 @asynccontextmanager
