@@ -29,6 +29,7 @@ from image_library.controlplane.services.vms import VmService
 from image_library.controlplane.services.windows_answers import AnswerFileRenderer
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
+from image_library.domain.generalisation import AuditReport
 from image_library.domain.errors import LibraryError, NodeUnreachable, UnknownVm
 from image_library.domain.node import Node
 from image_library.domain.trust_policy import TrustPolicy
@@ -89,6 +90,10 @@ class FakeNodeVms:
     async def flatten(self, node: Node, vm_id: str) -> None:
         self._enter("flatten", node, vm_id)
         self._known(vm_id)
+
+    async def audit(self, node: Node, vm_id: str) -> AuditReport:
+        self._enter("audit", node, vm_id)
+        return AuditReport(findings=())
 
     async def status(self, node: Node, vm_id: str) -> VmReport:
         self._enter("status", node, vm_id)
