@@ -29,8 +29,8 @@ from image_library.controlplane.services.vms import VmService
 from image_library.controlplane.services.windows_answers import AnswerFileRenderer
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
-from image_library.domain.generalisation import AuditReport
 from image_library.domain.errors import LibraryError, NodeUnreachable, UnknownVm
+from image_library.domain.generalisation import AuditReport
 from image_library.domain.node import Node
 from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import BootStage, PowerState, Vm, VmReport

@@ -22,7 +22,7 @@ from tests.fakes.node_process import NodeProcess, node_process
 from tests.fakes.node_workbench import order, publish
 from tests.integration.test_lifecycle import IMAGES, VMS, Site, site
 from tests.rpc.conftest import reason
-from tests.support.guest_images import SYSTEM, ext, qcow2, tree, xfs
+from tests.support.guest_images import SYSTEM, ext, qcow2, run, tree, xfs
 from tests.support.guests_own import GUEST
 from tests.support.mirror import Mirror
 
@@ -136,6 +136,23 @@ async def test_a_file_system_that_cannot_be_cleaned_is_refused_unless_it_is_clea
     assert "cloud-init clean" in ended["errorRemedy"]
     fresh = await captured(there, "vm-debian-12-fresh")
     assert "left" not in fresh["status"]["convertedFrom"]["captured"]
+
+
+@pytest.mark.parametrize("magic", [b"\xfd7zXZ\0", b"QFI\xfb\0\0\0\3" + bytes(7) + b"\x70" + b"\0\0\0\5"])
+async def test_a_format_that_the_guest_wrote_is_not_believed(
+    there: Site, tmp_path: Path, magic: bytes
+) -> None:
+    raw = ext(tmp_path / "guest.raw", tree(tmp_path / "guest"), mib=8)
+    with raw.open("r+b") as file:
+        file.write(magic)
+    qcow2(raw).rename(there.data / "cloud-images" / "debian-12-magic.qcow2")
+    await _known(there, "debian-12-magic")
+    await vm(there, "magic", "debian-12-magic")
+    image = await captured(there, "magic")
+    back = tmp_path / "back.raw"
+    run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", image["status"]["path"], back)
+    assert back.read_bytes().startswith(magic)
+    assert back.stat().st_size == raw.stat().st_size
 
 
 async def test_a_vm_that_runs_is_not_captured(there: Site) -> None:

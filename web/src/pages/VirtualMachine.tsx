@@ -1,19 +1,22 @@
 import { Alert, Button, Card, Code, CopyButton, Group, Stack, Stepper, Text, Title } from '@mantine/core';
-import { IconCopy, IconTerminal2 } from '@tabler/icons-react';
+import { IconCopy, IconTemplate, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { Pending } from '@/components/Edges';
 import { JobProgress } from '@/components/JobProgress';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
+import { tip } from '@/components/Tips';
 import { VmActions, VmState } from '@/components/VmParts';
 import { type VirtualMachine as Vm, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { formatMoment } from '@/hooks/format';
 import { isLive } from '@/hooks/jobs';
 import { formatImageSize, useImportStatus } from '@/hooks/useImages';
 import { useNodes, useVm } from '@/hooks/useMachines';
+import { captureText } from '@/text/capture';
 import { text } from '@/text/en';
 import { imageText } from '@/text/image';
 
+const CaptureDialog = lazy(() => import('@/pages/vm/CaptureDialog'));
 const words = text.vms;
 const STAGES = Object.keys(words.stages);
 const MIB = 1024n ** 2n;
@@ -43,6 +46,7 @@ export default function VirtualMachine(): ReactNode {
         </Group>
         <Group gap="xs" align="flex-start">
           <Button size="xs" variant="default" leftSection={<IconTerminal2 size={14} aria-hidden />} renderRoot={(props) => <Link to="/vms/$vmId/console" params={{ vmId: vm.id }} {...props} />}>{words.console}</Button>
+          <Capture vm={vm} />
           <VmActions vm={vm} deleted={() => void go({ to: '/vms' })} />
         </Group>
       </Group>
@@ -55,6 +59,20 @@ export default function VirtualMachine(): ReactNode {
         <Facts vm={vm} />
       </Card>
     </Stack>
+  );
+}
+
+function Capture({ vm }: { vm: Vm }): ReactNode {
+  const [open, setOpen] = useState(false);
+  const state = vm.status?.state;
+  const atRest = state === State.STOPPED || state === State.CRASHED;
+  return (
+    <>
+      <span {...(atRest ? {} : tip(captureText.stopFirst))}>
+        <Button size="xs" variant="default" leftSection={<IconTemplate size={14} aria-hidden />} disabled={!atRest} onClick={() => setOpen(true)}>{captureText.open}</Button>
+      </span>
+      <Suspense>{open && <CaptureDialog vm={vm} close={() => setOpen(false)} />}</Suspense>
+    </>
   );
 }
 

@@ -169,6 +169,7 @@ export const text = {
     phase: ['Unknown', 'Waiting', 'Downloading', 'Converting', 'Ready', 'Failed', 'Deleting', 'Extracting', 'Parsing'],
     protected: 'Protected',
     deprecated: 'Deprecated',
+    template: 'Template',
   },
   trust: {
     verified: 'Verified',
