@@ -146,7 +146,8 @@ def test_vms_of_a_template_have_identities_of_their_own(launched: Launched, ssh_
         wish = ["--json", "launch", "golden", "--memory", "512M", "--ssh-key", str(ssh_key.public_file)]
         with ThreadPoolExecutor() as both:
             names = ("one", "two")
-            made = list(both.map(lambda n: run_cli([*wish, "--name", n], launched.env, timeout=400), names))
+            asked = [both.submit(run_cli, [*wish, "--name", n], launched.env, timeout=400) for n in names]
+            made = [one.result() for one in asked]
         found: list[list[str]] = []
         for name, done in zip(names, made, strict=True):
             assert done.returncode == 0, done.stdout + done.stderr
