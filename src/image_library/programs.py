@@ -125,7 +125,7 @@ async def node(settings: Settings, announce: Announce, told: asyncio.Event) -> N
 # Settings of the control plane that are called the same on the command line.
 _AS_GIVEN = ("listen", "refresh", "min_trust", "catalog_keys", "catalog_url")
 
-_NODE_AS_GIVEN = ("hypervisor", "libvirt_uri")
+_NODE_AS_GIVEN = ("hypervisor", "libvirt_uri", "bridges")
 
 
 def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSettings:

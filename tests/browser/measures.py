@@ -51,6 +51,15 @@ _SEARCH = """([words, wanted]) => new Promise(done => {
     ? requestAnimationFrame(() => done(performance.now() - began)) : setTimeout(look, 1);
   look();
 })"""
+# Notes when the words first stood on the page, whoever draws them.
+_NOTE = """words => {
+  window.shownAt = 0;
+  const look = () => {
+    if (window.shownAt || !document.querySelector('main').innerText.includes(words)) return;
+    window.shownAt = Date.now();
+  };
+  new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
 # Slower than that, a frame is dropped to the eye (issue: no frames over 32 ms).
 LONGEST_FRAME_MS = 32.0
 
@@ -99,3 +108,14 @@ def scrolled(page: Page, *, step: int, frames: int, table: str = ".rows") -> Scr
 def searched(page: Page, words: str, wanted: str) -> float:
     """Milliseconds from the typing to the frame that shows ``wanted``."""
     return float(page.evaluate(_SEARCH, [words, wanted]))
+
+
+def noted(page: Page, words: str) -> None:
+    """From now on, note when ``words`` first stand in the page's main part."""
+    page.evaluate(_NOTE, words)
+
+
+def seconds_shown(page: Page) -> float:
+    """When what was noted last was shown, in seconds since 1970; waits for it."""
+    page.wait_for_function("() => window.shownAt > 0")
+    return float(page.evaluate("() => window.shownAt")) / 1000

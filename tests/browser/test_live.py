@@ -7,6 +7,7 @@ from datetime import datetime
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MIB, Visitor
+from tests.browser.measures import noted, seconds_shown
 from tests.browser.test_pages import IMAGES
 from tests.support.mirror import Mirror
 from tests.support.mirror_faults import HoldAt
@@ -16,14 +17,6 @@ from tests.support.rpc import rpc
 
 # The goal is 300 ms on a machine that has nothing else to do.
 MOST_SECONDS = 3.0
-# Notes when the words first stood on the page, whoever draws them.
-_NOTE = """words => {
-  const look = () => {
-    if (window.shownAt || !document.querySelector('main').innerText.includes(words)) return;
-    window.shownAt = Date.now();
-  };
-  new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true});
-}"""
 
 
 def test_the_end_of_a_job_is_shown_at_once(
@@ -35,10 +28,10 @@ def test_the_end_of_a_job_is_shown_at_once(
     card = page.get_by_role("article", name="Debian 12")
     card.get_by_role("button", name="Download Debian 12 (Bookworm)").click()
     expect(card.get_by_text("Downloading", exact=True)).to_be_visible()
-    page.evaluate(_NOTE, "On 1 of 1 node")
+    noted(page, "On 1 of 1 node")
     hold.release()
     expect(card.get_by_text("On 1 of 1 node")).to_be_visible()
-    shown = float(page.evaluate("() => window.shownAt")) / 1000
+    shown = seconds_shown(page)
     [job] = rpc(program.url, f"{IMAGES}/ListJobs", {}, token=program.token)["jobs"]
     ended = datetime.fromisoformat(job["updatedAt"]).timestamp()
     print(f"shown {(shown - ended) * 1000:.0f} ms after it ended")

@@ -27,6 +27,7 @@ PAGES = {
     "volumes": ("/storage/volumes", "Volumes"),
     "vms": ("/vms", "Virtual Machines"),
     "new-vm": ("/vms/new", "New virtual machine"),
+    "profiles": ("/profiles", "Profiles"),
     "nodes": ("/nodes", "Nodes"),
     "jobs": ("/jobs", "Jobs"),
     "settings": ("/settings", "Settings"),
@@ -66,10 +67,19 @@ def test_every_page_is_drawn_in_both_schemes_and_accessible(
     assert not found, "\n".join(found)
 
 
-def test_every_page_fits_a_phone(person: Visitor) -> None:
+def test_every_page_fits_a_phone(person: Visitor, program: Program) -> None:
+    image, vm = an_image_with_a_vm(program)
     page = person.page
+    expect(page.get_by_role("article", name="Debian 12").get_by_text("Verified")).to_be_visible()
     page.set_viewport_size({"width": 360, "height": 740})
-    for name, (path, heading) in PAGES.items():
+    pages = PAGES | {
+        "image": (f"/storage/images/{image}", "debian-12"),
+        "vm": (f"/vms/{vm}", "web-1"),
+        "console": (f"/vms/{vm}/console", "Console of web-1"),
+        "sign-in": ("/sign-in", "Sign in"),
+        "missing": ("/nothing", "There is no such page."),
+    }
+    for name, (path, heading) in pages.items():
         person.go(path)
         expect(page.get_by_role("heading", level=1, name=heading, include_hidden=True)).to_be_visible()
         person.picture(f"{name}-phone")

@@ -15,7 +15,7 @@ from image_library.controlplane.adapters.database.database import open_database
 from image_library.controlplane.adapters.memory.database import MemoryDatabase
 from image_library.controlplane.ports.records import Database
 from image_library.domain.library_change import ItemKind
-from tests.fakes.control_values import a_job, a_node, an_image, an_order
+from tests.fakes.control_values import a_job, a_node, a_vm, an_image, an_order
 
 ALL = frozenset(ItemKind)
 State = dict[str, str]
@@ -97,6 +97,25 @@ async def test_every_kind_is_told_with_its_number(database: Database) -> None:
         assert [c.id for c in later] == ["job-1"]
         nothing, end = await records.changes.since(reached, ALL, limit=10)
         assert (nothing, end) == ((), reached)
+
+
+async def test_a_vm_has_the_number_of_its_last_change_and_its_removal_one_too(database: Database) -> None:
+    async with database.write() as records:
+        await records.vms.save(a_vm("web"))
+        await records.vms.save(a_vm("db"))
+    first = await database.sequence()
+    async with database.write() as records:
+        await records.vms.save(a_vm("web", description="changed"))
+    async with database.write() as records:
+        await records.vms.remove("db")
+    async with database.read() as records:
+        changes, reached = await records.changes.since(first, frozenset({ItemKind.VM}), limit=10)
+    assert [(c.id, c.sequence - first, c.item is None) for c in changes] == [
+        ("web", 1, False),
+        ("db", 2, True),
+    ]
+    assert changes[0].item == a_vm("web", description="changed")
+    assert reached == first + 2
 
 
 async def test_forgotten_removals_move_the_horizon(database: Database) -> None:

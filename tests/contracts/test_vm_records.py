@@ -9,8 +9,10 @@ import pytest
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import VmFilter
 from image_library.domain.errors import NameTaken
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import Failure
 from image_library.domain.paging import PageRequest
+from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, SeedDocuments, Vm, VmReport
 from tests.fakes.control_values import DIGEST, NOW, a_vm
 
@@ -21,6 +23,14 @@ FULL = a_vm(
     labels={"tier": "web", 'od"d.$': "vä'lue"},
     disk_gib=20,
     firmware="uefi",
+    more_mac_addresses=("52:54:00:00:00:09",),
+    bridges=("", "br0"),
+    guest_os="windows",
+    devices=Devices.EMULATED,
+    cpu_model=CpuModel.V3,
+    driver_image_id="image-9",
+    driver_image_name="virtio-win",
+    driver_digest=DIGEST,
     node_id="node-1",
     image_id="image-1",
     image_name="debian-12",
@@ -136,3 +146,12 @@ async def test_pages_go_on_where_the_last_one_ended(database: Database) -> None:
     assert [vm.id for vm in first.items] == ["vm-4", "vm-3", "vm-2"]
     assert [vm.id for vm in second.items] == ["vm-1", "vm-0"]
     assert (first.total, second.total, second.next) == (5, 5, None)
+
+
+async def test_an_image_is_used_by_whose_disc_it_is(database: Database) -> None:
+    await keep(database, FULL, a_vm("vm-2", name="plain", image_id="image-9"))
+    async with database.read() as records:
+        assert [vm.id for vm in await records.vms.using("image-9")] == ["vm-2", "vm-full"]
+        assert await records.images.used_by("image-9") == ("plain", "web")
+        assert [vm.id for vm in await records.vms.using("image-1")] == ["vm-full"]
+        assert await records.vms.using("") == ()

@@ -15,6 +15,7 @@ from image_library.controlplane.ports.records import Database
 from image_library.controlplane.ports.vms import ConsolePiece
 from image_library.controlplane.services.clearing import Clearing
 from image_library.controlplane.services.deletions import Deletions
+from image_library.controlplane.services.driver_discs import DriverDiscs
 from image_library.controlplane.services.profiles import ProfileService
 from image_library.controlplane.services.provisioning import SeedRenderer
 from image_library.controlplane.services.vm_batches import VmBatches
@@ -192,6 +193,7 @@ class VmPlane(Plane):
                 answers=AnswerFileRenderer(XmlAnswerFiles()),
                 new_salt=new_salt,
             ),
+            discs=DriverDiscs(database=self.database, names=self.images),
             preflight=VmPreflight(
                 catalog=catalog or a_catalog(),
                 documents=YamlDocuments(),

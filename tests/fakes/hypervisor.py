@@ -107,7 +107,7 @@ class FakeHypervisor:
         self.started.append((machine, avoid_ports))
         self._next_port += 1
         self.becomes(machine.vm_id, Condition.RUNNING)
-        return machine.ssh_port or self._next_port
+        return (machine.ssh_port or self._next_port) if machine.forwards_ssh else 0
 
     async def condition(self, vm_id: str) -> Condition:
         if vm_id in self.mute:
@@ -272,6 +272,9 @@ class KnownImages:
     def __init__(self, *images: PublishedImage, files: tuple[LocalFile, ...] = ()) -> None:
         self._images = {image.digest: image for image in images}
         self.files = KnownFiles(files)
+
+    def add(self, image: PublishedImage) -> None:
+        self._images[image.digest] = image
 
     def lose(self, digest: str) -> None:
         del self._images[digest]

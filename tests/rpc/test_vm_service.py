@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from image_library.domain.errors import HypervisorMissing
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.machine import Firmware
+from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage
 from limiquantix.compute.v1 import vm_pb as pb
 from limiquantix.compute.v1.vm_connect import VMServiceClient
@@ -327,3 +329,41 @@ async def test_what_no_node_has_is_red_until_one_has_it(door: Door) -> None:
     shown = await door.call("compute.v1.NodeService/GetNode", {"id": "node-a-id"})
     assert shown["facts"]["capabilities"] == everything
     assert (await door.call("CreateVM", asked))["name"] == "web"
+
+
+async def test_bridges_devices_and_processors_reach_the_node_and_are_shown(door: Door) -> None:
+    asked = wish()
+    asked["spec"] |= {
+        "nics": [{"networkId": "bridge:br0"}, {"networkId": "default"}],
+        "cpu": {"model": "x86-64-v3"},
+        "devices": "emulated",
+    }
+    vm = await door.call("CreateVM", asked)
+    assert [nic.get("networkId", "") for nic in vm["spec"]["nics"]] == ["bridge:br0", ""]
+    assert (vm["spec"]["cpu"]["model"], vm["spec"]["devices"]) == ("x86-64-v3", "emulated")
+    order = door.node.orders[vm["id"]]
+    assert (order.bridges, order.cpu_model, order.devices) == (("br0",), CpuModel.V3, Devices.EMULATED)
+    for changes in (
+        {"nics": [{"networkId": "bridge:br0,script=/x"}]},
+        {"cpu": {"model": "host,+vmx"}},
+        {"devices": "floppy"},
+    ):
+        odd = wish("odd")
+        odd["spec"] |= changes
+        assert (await door.refused("CreateVM", odd))[0] == "invalid_argument"
+    assert list(door.node.orders) == [vm["id"]]
+
+
+async def test_a_disc_with_drivers_is_an_iso_of_the_library_that_stays_while_it_is_needed(door: Door) -> None:
+    digest = "sha256:" + "d" * 64
+    iso = {"path": "/data/cloud-images/drivers.iso", "filename": "drivers.iso", "sizeBytes": "9"}
+    iso |= {"virtualSizeBytes": "9", "format": "iso", "checksum": digest}
+    report = {"nodeId": "node-a-id", "images": [iso], "partial": True}
+    await door.call("storage.v1.ImageService/ScanLocalImages", report, token=JOIN)
+    asked = wish()
+    asked["spec"] |= {"driverIso": "drivers"}
+    vm = await door.call("CreateVM", asked)
+    assert vm["spec"]["driverIso"]
+    assert door.node.orders[vm["id"]].driver_digest == digest
+    images = "storage.v1.ImageService/DeleteImage"
+    assert (await door.refused(f"{images}", {"id": "drivers"}))[1] == "IMAGE_IN_USE"

@@ -45,9 +45,26 @@ async def test_a_watcher_hears_of_nodes_jobs_and_images(call: Caller, node: Fake
         assert [set(said) - {"sequence"} for said in await up_to_date(stream)] == [{"upToDate"}]
 
 
+async def test_vms_are_told_to_those_who_name_them(call: Caller, node: FakeNodeDaemon) -> None:
+    wish = {"name": "web", "spec": {"disks": [{"image": "debian-12"}]}}
+    async with aclosing(call.stream(WATCH, {"kinds": ["vm"]})) as stream:
+        await up_to_date(stream)
+        made = await call("limiquantix.compute.v1.VMService/CreateVM", wish)
+        told = await following(stream)
+        assert (told["vm"]["id"], told["vm"]["name"]) == (made["id"], "web")
+        await call("limiquantix.compute.v1.VMService/DeleteVM", {"id": made["id"], "force": True})
+        while "removed" not in told:
+            told = await following(stream)
+        assert told["removed"] == {"kind": "vm", "id": made["id"]}
+    async with aclosing(call.stream(WATCH, {})) as stream:
+        kinds = {kind for said in await up_to_date(stream) for kind in said}
+        assert "node" in kinds
+        assert "vm" not in kinds
+
+
 async def test_an_unknown_kind_is_refused(call: Caller) -> None:
     async with aclosing(call.stream(WATCH, {"kinds": ["cloud"]})) as stream:
-        with pytest.raises(RpcError, match="'cloud' is none of image, job, node"):
+        with pytest.raises(RpcError, match="'cloud' is none of image, job, node, vm"):
             await anext(stream)
 
 

@@ -69,6 +69,12 @@ const newVm = createRoute({
   component: lazyRouteComponent(() => import('@/components/vm/VMCreationWizard')),
 });
 
+const profiles = createRoute({
+  getParentRoute: () => inside,
+  path: '/profiles',
+  component: lazyRouteComponent(() => import('@/pages/Profiles')),
+});
+
 const vm = createRoute({
   getParentRoute: () => inside,
   path: '/vms/$vmId',
@@ -101,7 +107,7 @@ const settings = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([home, images, image, pools, volumes, vms, newVm, vm, vmConsole, nodes, jobs, settings]),
+  inside.addChildren([home, images, image, pools, volumes, vms, newVm, profiles, vm, vmConsole, nodes, jobs, settings]),
 ]);
 
 export const router = createRouter({

@@ -6,7 +6,7 @@ import { fetchSeconds } from '@/components/vm/fetching';
 import { VirtualMachineSchema, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { type ImportStatus, ImportStatus_Status as Status, ImportStatusSchema } from '@/gen/limiquantix/storage/v1/image_pb';
 import { useLibrary } from '@/api/library';
-import { useCreateVm, useNodes } from '@/hooks/useMachines';
+import { useCreateVm, useNodes, useVm } from '@/hooks/useMachines';
 import { renderedHook, Stream, transport } from './support';
 
 afterEach(cleanup);
@@ -27,7 +27,7 @@ function server(...answers: (ConnectError | undefined)[]) {
 
 test('a VM whose answer was lost is asked for again under the same key', async () => {
   const { keys, hook } = server(new ConnectError('away', Code.Unavailable));
-  expect((await hook.current.mutateAsync({ name: 'web-1' })).id).toBe('vm-1');
+  expect((await hook.current.mutateAsync({ vm: { name: 'web-1' }, count: 1 }))[0]?.vm?.id).toBe('vm-1');
   expect(keys).toHaveLength(2);
   expect(keys[0]).toMatch(/^[0-9a-f]{32}$/);
   expect(keys[1]).toBe(keys[0]);
@@ -35,15 +35,15 @@ test('a VM whose answer was lost is asked for again under the same key', async (
 
 test('asked twice at once it is one call, and another VM is another', async () => {
   const { keys, hook } = server();
-  await Promise.all([hook.current.mutateAsync({ name: 'web-1' }), hook.current.mutateAsync({ name: 'web-1' })]);
-  await hook.current.mutateAsync({ name: 'web-2' });
+  await Promise.all([hook.current.mutateAsync({ vm: { name: 'web-1' }, count: 1 }), hook.current.mutateAsync({ vm: { name: 'web-1' }, count: 1 })]);
+  await hook.current.mutateAsync({ vm: { name: 'web-2' }, count: 1 });
   expect([keys.length, new Set(keys).size, keys[0] === keys[1]]).toEqual([3, 2, true]);
 });
 
 test('what was refused is asked for anew', async () => {
   const { keys, hook } = server(new ConnectError('no room', Code.FailedPrecondition));
-  await expect(hook.current.mutateAsync({ name: 'web-1' })).rejects.toThrow('no room');
-  await hook.current.mutateAsync({ name: 'web-1' });
+  await expect(hook.current.mutateAsync({ vm: { name: 'web-1' }, count: 1 })).rejects.toThrow('no room');
+  await hook.current.mutateAsync({ vm: { name: 'web-1' }, count: 1 });
   expect(new Set(keys).size).toBe(2);
 });
 
@@ -54,6 +54,25 @@ test('nodes that were told before the rest are there when all has been told', as
   await vi.waitFor(() => expect(result.current.told).toBe(1));
   stream.say({ sequence: 1n, change: { case: 'upToDate', value: true } });
   await vi.waitFor(() => expect(result.current.nodes.map(({ hostname }) => hostname)).toEqual(['box']));
+});
+
+test('a VM is what the stream says, is asked for before that, and is gone when it is', async () => {
+  const stream = new Stream();
+  let asked = 0;
+  const answering = transport(stream, (router) => {
+    router.rpc(VMService.method.getVM, ({ id }) => {
+      asked += 1;
+      if (asked > 1) throw new ConnectError('There is no VM.', Code.NotFound);
+      return create(VirtualMachineSchema, { id, name: 'asked' });
+    });
+  });
+  const { result } = renderedHook(() => useVm('vm-1'), answering);
+  await vi.waitFor(() => expect(result.current.vm?.name).toBe('asked'));
+  stream.say({ sequence: 1n, change: { case: 'vm', value: { id: 'vm-1', name: 'told' } } }, { sequence: 1n, change: { case: 'upToDate', value: true } });
+  await vi.waitFor(() => expect(result.current.vm?.name).toBe('told'));
+  stream.say({ sequence: 2n, change: { case: 'removed', value: { kind: 'vm', id: 'vm-1' } } });
+  await vi.waitFor(() => expect(result.current.vm).toBeUndefined());
+  expect(asked).toBe(2);
 });
 
 function job(seconds: number, part: { nodeId?: string; status?: Status; kind?: string } = {}): ImportStatus {

@@ -15,6 +15,7 @@ export type Change = MessageInitShape<typeof LibraryChangeSchema>;
 /** A server's stream that a test speaks into: each connection gets what is said after it began. */
 export class Stream {
   asked: bigint[] = [];
+  kinds: string[][] = [];
   #waiting: ((said: Change | Error | undefined) => void)[] = [];
   #said: (Change | Error | undefined)[] = [];
 
@@ -27,8 +28,9 @@ export class Stream {
     }
   }
 
-  async *follow(since: bigint): AsyncGenerator<LibraryChange> {
+  async *follow(since: bigint, kinds: string[]): AsyncGenerator<LibraryChange> {
     this.asked.push(since);
+    this.kinds.push(kinds);
     while (true) {
       const said = this.#said.length ? this.#said.shift() : await new Promise<Change | Error | undefined>((resolve) => this.#waiting.push(resolve));
       if (said === undefined) return;
@@ -40,7 +42,7 @@ export class Stream {
 
 export function transport(stream: Stream, more: (router: ConnectRouter) => void = () => undefined): Transport {
   return createRouterTransport((router) => {
-    router.rpc(ImageService.method.watchLibrary, (request) => stream.follow(request.sinceSequence));
+    router.rpc(ImageService.method.watchLibrary, (request) => stream.follow(request.sinceSequence, request.kinds));
     more(router);
   });
 }

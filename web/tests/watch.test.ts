@@ -75,6 +75,21 @@ test('a reset that breaks off in the middle forgets nothing', async () => {
   watch.stop();
 });
 
+test('VMs are told too, newest first, until they are gone', async () => {
+  const { stream, watch } = watching();
+  const vm = (id: string, seconds: bigint) => ({ id, name: id, createdAt: { seconds, nanos: 0 } });
+  stream.say(
+    { sequence: 1n, change: { case: 'vm', value: vm('old', 1n) } },
+    { sequence: 2n, change: { case: 'vm', value: vm('new', 2n) } },
+    { sequence: 2n, change: { case: 'upToDate', value: true } },
+  );
+  await vi.waitFor(() => expect(watch.get().vms.map(({ id }) => id)).toEqual(['new', 'old']));
+  expect(stream.kinds).toEqual([['image', 'job', 'node', 'vm']]);
+  stream.say({ sequence: 3n, change: { case: 'removed', value: { kind: 'vm', id: 'old' } } }, { sequence: 4n, change: { case: 'removed', value: { kind: 'cloud', id: 'new' } } });
+  await vi.waitFor(() => expect(watch.get().vms.map(({ id }) => id)).toEqual(['new']));
+  watch.stop();
+});
+
 test('who is signed out is not merely disconnected', async () => {
   const { stream, watch } = watching();
   stream.say(new ConnectError('who are you', Code.Unauthenticated));

@@ -1,11 +1,14 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { cleanup, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, expect, test } from 'vitest';
-import { EMPTY, keyTrouble, requestOf, userOf, withImage } from '@/components/vm/draft';
+import { countOf, EMPTY, keyTrouble, requestOf, userOf, withImage } from '@/components/vm/draft';
+import { areValuesWhole, valueTrouble } from '@/components/vm/parameters';
 import { ReviewStep } from '@/components/vm/ReviewStep';
+import { answerTroubles, NO_ANSWERS } from '@/components/vm/windows';
+import { ProfileParameter_Type as Type, ProfileParameterSchema, ProfileSchema } from '@/gen/limiquantix/compute/v1/profile_pb';
 import { CreateVMRequestSchema, Finding_Severity, PreflightReportSchema, ProvisioningPreviewSchema, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
-import { ImageRequirementsSchema } from '@/gen/limiquantix/storage/v1/image_pb';
+import { ImageRequirementsSchema, OsInfo_OsFamily, OsInfo_ProvisioningMethod as Method, OsInfoSchema } from '@/gen/limiquantix/storage/v1/image_pb';
 import type { AvailableImage } from '@/hooks/useImages';
 import { rendered, Stream, transport } from './support';
 
@@ -59,4 +62,71 @@ test.each([
   expect(screen.queryByRole('checkbox') === null).toBe(may);
   await userEvent.click(screen.getByRole('button', { name: 'Change it at “Machine”' }));
   expect(went).toEqual(['machine']);
+});
+
+function windows(provisioningMethod: Method): AvailableImage {
+  return { ...available(), os: create(OsInfoSchema, { family: OsInfo_OsFamily.WINDOWS, provisioningMethod }) };
+}
+
+test('a Windows image that waits for Setup is told answers, and one with Cloudbase-Init cloud-init’s fields', () => {
+  const answers = { ...NO_ANSWERS, administratorPassword: 'Secret.1', domainUser: 'left over', firstLogonCommands: 'a b\n\nc\n' };
+  const draft = { ...withImage(EMPTY, windows(Method.SYSPREP)), name: 'web-1', windows: answers, profile: create(ProfileSchema, { name: 'web' }) };
+  const request = create(CreateVMRequestSchema, requestOf(draft));
+  const told = request.spec?.provisioning?.method;
+  if (told?.case !== 'sysprep') throw new Error('no answer file');
+  expect([told.value.administratorPassword, told.value.firstLogonCommands, told.value.domainUser, request.profile]).toEqual(['Secret.1', ['a b', 'c'], '', '']);
+  expect(requestOf({ ...draft, image: windows(Method.CLOUD_INIT) }).spec?.provisioning?.method?.case).toBe('cloudInit');
+});
+
+test('answers that lack each other are told where they lack', () => {
+  expect(answerTroubles(NO_ANSWERS)).toEqual({});
+  const wrong = answerTroubles({ ...NO_ANSWERS, productKey: '12345', locale: 'german', domain: 'example.com', firstLogonCommands: 'x' });
+  expect(Object.keys(wrong).sort()).toEqual(['administratorPassword', 'domainPassword', 'domainUser', 'locale', 'productKey']);
+});
+
+test.each([
+  ['auto', 0, false],
+  ['bios', 0, true],
+  ['uefi', 1, false],
+  ['secure', 2, false],
+] as const)('firmware %s is %s on the wire, BIOS alone %s', (firmware, number, biosOnly) => {
+  const { spec } = create(CreateVMRequestSchema, requestOf({ ...withImage(EMPTY, available()), firmware, tpm: true, agent: false }));
+  expect([spec?.firmware, spec?.biosOnly, spec?.tpm]).toEqual([number, biosOnly, true]);
+  const told = spec?.provisioning?.method;
+  expect(told?.case === 'cloudInit' && told.value.noGuestAgent).toBe(true);
+});
+
+test.each([['1', 1], [' 256 ', 256], ['0', undefined], ['257', undefined], ['two', undefined], ['', undefined]])('%j VMs are %s', (count, number) => {
+  expect(countOf({ ...EMPTY, count })).toBe(number);
+});
+
+const parameter = (said: MessageInitShape<typeof ProfileParameterSchema>) => create(ProfileParameterSchema, { name: 'x', ...said });
+
+test.each([
+  [{ type: Type.INTEGER }, '-12', true],
+  [{ type: Type.INTEGER }, '1.5', false],
+  [{ type: Type.INTEGER }, '007', false],
+  [{ type: Type.LIST, allowed: ['a', 'b'] }, 'a, b', true],
+  [{ type: Type.LIST, allowed: ['a', 'b'] }, 'a, c', false],
+  [{ allowed: ['lab'] }, 'prod', false],
+  [{ pattern: '[a-z][a-z0-9-]{0,30}' }, 'web-1', true],
+  [{ pattern: '[a-z][a-z0-9-]{0,30}' }, 'Web', false],
+  [{ pattern: '[a-z][a-z0-9-]{0,30}' }, 'a'.repeat(32), false],
+  [{ pattern: '\\d+\\.x?' }, '12.', true],
+  [{ pattern: '\\d+\\.x?' }, '12.xx', false],
+  [{ pattern: 'a*a*a*a*a*a*a*a*a*a*b' }, 'a'.repeat(1000), false],
+  [{ pattern: '(no|pattern)' }, 'anything', true],
+  [{ required: true }, '', true],
+])('of a parameter %j the value %j fits: %s', (said, value, good) => {
+  expect(valueTrouble(parameter(said), value) === undefined).toBe(good);
+});
+
+test('values go where they belong, secrets apart, and what is required must be there', () => {
+  const profile = create(ProfileSchema, { name: 'web', parameters: [{ name: 'site', required: true }, { name: 'password', type: Type.SECRET }, { name: 'swap', type: Type.INTEGER, required: true, default: '512' }] });
+  expect(areValuesWhole(profile, {})).toBe(false);
+  expect(areValuesWhole(profile, { site: 'lab' })).toBe(true);
+  expect(areValuesWhole(profile, { site: 'lab', swap: 'much' })).toBe(false);
+  const draft = { ...withImage(EMPTY, available()), profile, values: { site: 'lab', password: 'p', old: 'x', swap: '' } };
+  const request = create(CreateVMRequestSchema, requestOf(draft));
+  expect([request.profile, request.parameters, request.secretParameters]).toEqual(['web', { site: 'lab' }, { password: 'p' }]);
 });

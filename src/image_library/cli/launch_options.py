@@ -17,6 +17,20 @@ class FirmwareWord(StrEnum):
     UEFI = "uefi"
 
 
+class CpuModelWord(StrEnum):
+    AUTO = "auto"
+    HOST = "host"
+    MAX = "max"
+    V2 = "x86-64-v2"
+    V3 = "x86-64-v3"
+
+
+class DevicesWord(StrEnum):
+    AUTO = "auto"
+    VIRTIO = "virtio"
+    EMULATED = "emulated"
+
+
 ImageArgument = Annotated[
     str,
     typer.Argument(
@@ -53,6 +67,39 @@ SecureBootOption = Annotated[
     bool, typer.Option("--secure-boot", help="UEFI that starts only what is signed (Microsoft's keys).")
 ]
 TpmOption = Annotated[bool, typer.Option("--tpm", help="Give it a TPM 2.0 of its own.")]
+CpuModelOption = Annotated[
+    CpuModelWord,
+    typer.Option(
+        "--cpu-model",
+        metavar="auto|host|max|x86-64-v2|x86-64-v3",
+        help="What the guest sees of the processor; auto: as much as the node can show.",
+    ),
+]
+DevicesOption = Annotated[
+    DevicesWord,
+    typer.Option(
+        "--devices",
+        metavar="auto|virtio|emulated",
+        help="Disk and network cards; auto: emulated ones for Windows, which needs drivers for virtio.",
+    ),
+]
+DriverIsoOption = Annotated[
+    str,
+    typer.Option(
+        "--driver-iso",
+        metavar="IMAGE",
+        help="An ISO image of the library as a second disc, such as the virtio drivers for Windows.",
+        autocompletion=complete_images,
+    ),
+]
+NetworkOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--network",
+        metavar="user|bridge:NAME",
+        help="Where a network card is: behind the node, or on a bridge of it; again for each further card.",
+    ),
+]
 UserOption = Annotated[
     str, typer.Option("--user", metavar="USER", help="Who logs in; default: the image's own user.")
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
 from protobuf import Oneof
 
 from image_library.cli import keys, profile_values, provisioning_file, sizes
+from image_library.domain.bridges import bridge_of
 from image_library.domain.cloud_init import Provisioning, identity_of
 from image_library.domain.errors import (
     DiskTooSmall,
@@ -30,6 +32,7 @@ from limiquantix.compute.v1.vm_pb import (
     FirmwareType,
     GuestUser,
     MemoryConfig,
+    NetworkInterface,
     ProvisioningConfig,
     SysprepConfig,
     VmSpec,
@@ -38,6 +41,8 @@ from limiquantix.storage.v1.image_pb import Image, ImageCatalogEntry, ImageRequi
 
 DEFAULT_MEMORY_MIB = 1024
 DEFAULT_DISK_GIB = 10
+# A card's network behind the node; the other kind is "bridge:NAME".
+USER_NETWORK = "user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,12 @@ class Wish:
     firmware: str = "auto"
     secure_boot: bool = False
     tpm: bool = False
+    # "auto", or as the API names it.
+    cpu_model: str = "auto"
+    devices: str = "auto"
+    driver_iso: str = ""
+    # "user" or "bridge:NAME" for each network card, in order.
+    networks: tuple[str, ...] = ()
     user: str = ""
     ssh_key: str = ""
     packages: tuple[str, ...] = ()
@@ -141,6 +152,13 @@ def judge(wish: Wish, key: keys.Key | None, said: Told) -> None:
         raise InvalidRequest(
             "Secure Boot is UEFI's; BIOS has none.", remedy="Leave --firmware out.", field="firmware"
         )
+    for network in wish.networks:
+        if network != USER_NETWORK and not bridge_of(network):
+            raise InvalidRequest(
+                f"'{printable(network)}' is no network.",
+                remedy=f"Use {USER_NETWORK}, or bridge:NAME for a bridge of the node.",
+                field="network",
+            )
     if wish.name:
         valid_name(wish.name)
     if said.provisioned.sysprep:
@@ -170,17 +188,32 @@ def request_of(wish: Wish, name: str, spec: VmSpec, said: Told) -> CreateVMReque
 
 def spec_of(wish: Wish, found: Found, image: Image | None, key: keys.Key | None, said: Told) -> VmSpec:
     return VmSpec(
-        cpu=CpuConfig(cores=wish.cpus),
+        cpu=CpuConfig(cores=wish.cpus, model=_unless_auto(wish.cpu_model)),
         memory=MemoryConfig(size_mib=_memory(wish, found)),
         disks=[DiskDevice(image=image.id if image else wish.image, size_gib=_disk(wish, found, image))],
-        nics=list(said.provisioned.nics),
+        nics=list(_cards(wish, said)),
         vlans=list(said.provisioned.vlans),
         bonds=list(said.provisioned.bonds),
         firmware=_firmware(wish),
         bios_only=wish.firmware == "bios",
         tpm=wish.tpm,
+        devices=_unless_auto(wish.devices),
+        driver_iso=wish.driver_iso,
         provisioning=ProvisioningConfig(method=_method(wish, key, said)),
     )
+
+
+def _unless_auto(word: str) -> str:
+    return "" if word == "auto" else word
+
+
+def _cards(wish: Wish, said: Told) -> Iterator[NetworkInterface]:
+    """The cards that the file describes, each on the network that is given for it, and further ones."""
+    for card, network in zip_longest(said.provisioned.nics, wish.networks):
+        one = NetworkInterface.from_binary(card.to_binary()) if card else NetworkInterface()
+        if network:
+            one.network_id = "" if network == USER_NETWORK else network
+        yield one
 
 
 def _method(

@@ -45,6 +45,7 @@ class Settings:
     accel: str = ""
     hypervisor: str = ""
     libvirt_uri: str = ""
+    bridges: tuple[str, ...] = ()
     allow_unjailed: bool = False
     hostname: str = ""
     refresh: str = ""

@@ -296,6 +296,14 @@ TABLE: tuple[Setting, ...] = (
         programs=WITH_NODE,
     ),
     Setting(
+        name="bridges",
+        kind="list",
+        variable="LIMIQUANTIX_BRIDGES",
+        default="none",
+        meaning="Bridges of the node that VMs' network cards may be on (docs/machines.md).",
+        programs=WITH_NODE,
+    ),
+    Setting(
         name="allow_unjailed",
         kind="flag",
         variable="LIMIQUANTIX_ALLOW_UNJAILED",

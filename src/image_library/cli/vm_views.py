@@ -40,6 +40,12 @@ def _firmware(spec: VmSpec) -> str:
     return words.get(spec.firmware, "BIOS") + (", TPM 2.0" if spec.tpm else "")
 
 
+def _networks(spec: VmSpec) -> str:
+    """Of each card, where one of them is on a bridge."""
+    named = [nic.network_id or "user" for nic in spec.nics]
+    return " ".join(named) if set(named) != {"user"} else ""
+
+
 def _login(status: VmStatus) -> str:
     return f"{status.ssh_user}@{status.ssh_host}:{status.ssh_port}" if status.ssh_port else ""
 
@@ -61,10 +67,13 @@ def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[st
             "image" if status.image_id else "made from",
             " ".join(part for part in (status.image_name, status.image_digest) if part),
         ),
-        ("cpus", str(spec.cpu.cores) if spec and spec.cpu else ""),
+        ("cpus", " ".join((str(spec.cpu.cores), spec.cpu.model)).strip() if spec and spec.cpu else ""),
         ("memory", shown(memory * 1024**2) if memory else ""),
         ("disk", f"{disk} GiB" if disk else ""),
         ("firmware", _firmware(spec) if spec else ""),
+        ("devices", spec.devices if spec else ""),
+        ("drivers", spec.driver_iso if spec else ""),
+        ("networks", _networks(spec) if spec else ""),
         ("node", node_names.get(status.node_id, status.node_id)),
         ("addresses", " ".join(status.ip_addresses)),
         ("cloud-init", status.cloud_init_status),

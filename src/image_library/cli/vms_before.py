@@ -69,6 +69,10 @@ def preflight(
     firmware: options.FirmwareOption = options.FirmwareWord.AUTO,
     secure_boot: options.SecureBootOption = False,
     tpm: options.TpmOption = False,
+    cpu_model: options.CpuModelOption = options.CpuModelWord.AUTO,
+    devices: options.DevicesOption = options.DevicesWord.AUTO,
+    driver_iso: options.DriverIsoOption = "",
+    network: options.NetworkOption = None,
     user: options.UserOption = "",
     ssh_key: options.SshKeyOption = "",
     password_file: options.PasswordFileOption = "",
@@ -90,6 +94,8 @@ def preflight(
     wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     size: dict[str, Any] = {"cpus": cpus, "memory": memory, "disk": disk, "node": node}
     parts: dict[str, Any] = {"firmware": firmware, "secure_boot": secure_boot, "tpm": tpm}
+    parts |= {"cpu_model": cpu_model, "devices": devices, "driver_iso": driver_iso}
+    parts |= {"networks": tuple(network or ())}
     files: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
     files |= {"params": tuple(param or ()), "secret_params": tuple(secret_param or ())}
     request = _request(session, image, packages=package, commands=run, **wish, **size, **parts, **files)

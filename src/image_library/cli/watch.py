@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from limiquantix.storage.v1.image_pb import LibraryChange
 
 
+KINDS = ("image", "job", "node", "vm")
+
+
 def register(app: typer.Typer) -> None:
     command(app, "watch")(watch)
 
@@ -25,15 +28,15 @@ def watch(
         int, typer.Option(help="Go on after this sequence number; 0 shows everything first.", min=0)
     ] = 0,
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="image, job or node; may be repeated.")
+        list[str] | None, typer.Option("--kind", help="image, job, node or vm; may be repeated.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop when all there is has been shown.")] = False,
 ) -> None:
-    """Show what changes: images with their copies, jobs, nodes. With --json one document a line."""
+    """Show what changes: images with their copies, jobs, nodes, VMs. With --json one document a line."""
     from image_library.cli.output import as_json
     from image_library.cli.watch_views import described
 
-    for change in _changes(session, since, tuple(kind or ())):
+    for change in _changes(session, since, tuple(kind or KINDS)):
         if session.json:
             sys.stdout.write(json.dumps(as_json(change), separators=(",", ":")) + "\n")
             sys.stdout.flush()

@@ -27,6 +27,7 @@ from image_library.controlplane.services.download_log import DownloadLog
 from image_library.controlplane.services.download_plan import Planner
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.downloads import Downloads
+from image_library.controlplane.services.driver_discs import DriverDiscs
 from image_library.controlplane.services.eviction import Evictions
 from image_library.controlplane.services.fetch_again import FetchAgain
 from image_library.controlplane.services.garbage import Garbage
@@ -256,6 +257,7 @@ def vm_services(
             answers=AnswerFileRenderer(XmlAnswerFiles()),
             new_salt=new_salt,
         ),
+        discs=DriverDiscs(database=database, names=parts.images),
         preflight=_preflight(world),
         clock=clock,
         new_id=new_id,

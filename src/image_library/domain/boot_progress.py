@@ -160,6 +160,11 @@ class BootProgress:
         return replace(self, networked=True, cloud_init=status, errors=errors[:MAX_ERRORS])
 
 
+def first_address(addresses: tuple[str, ...]) -> str:
+    """The first of IPv4, which every client has, else the first of all."""
+    return next((address for address in addresses if "." in address), addresses[0])
+
+
 def routable(address: str) -> bool:
     """Whether this is an address that another machine can reach: not loopback, not link-local."""
     try:

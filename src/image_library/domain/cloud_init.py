@@ -49,6 +49,8 @@ class Provisioning:
     system: GuestSystem = GuestSystem()
     # Raw user-data may be a jinja template, which the guest fills in.
     allow_templates: bool = False
+    # The guest agent is neither installed nor started.
+    no_guest_agent: bool = False
 
     @property
     def has_fields(self) -> bool:
@@ -107,6 +109,8 @@ def identity_of(asked: Provisioning, *, vm_name: str, image_user: str, traits: G
             remedy="Give one: default_user (--user).",
             field="default_user",
         )
+    if asked.no_guest_agent:
+        traits = replace(traits, agent_package="", agent_commands=())
     system, keys = asked.system, asked.ssh_authorized_keys
     packaging = package_items(traits.package_manager, system.repositories, proxied(system.proxy))
     return GuestIdentity(

@@ -8,8 +8,9 @@ from enum import Enum
 from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.node import Node
+from image_library.domain.vm import Vm
 
-Item = Image | Job | Node
+Item = Image | Job | Node | Vm
 
 
 class ItemKind(Enum):
@@ -18,6 +19,7 @@ class ItemKind(Enum):
     IMAGE = "image"
     JOB = "job"
     NODE = "node"
+    VM = "vm"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

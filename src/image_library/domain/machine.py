@@ -9,7 +9,9 @@ from enum import Enum
 from typing import Any
 
 from image_library.domain.errors import InvalidRequest, printable
+from image_library.domain.guest_hardware import Devices, GuestHardware, hardware_of
 from image_library.domain.image import ImageFormat
+from image_library.domain.processors import CpuModel
 from image_library.domain.vm import SeedDocuments, VmReport
 
 GIB = 1 << 30
@@ -81,8 +83,16 @@ class MachineOrder:
     mac_address: str = ""
     # Of further network cards, in order.
     more_mac_addresses: tuple[str, ...] = ()
+    # The bridge that each card is on, in the cards' order; empty, and for those beyond the last: none.
+    bridges: tuple[str, ...] = ()
     # A TPM 2.0 of its own.
     tpm: bool = False
+    # An ``OsFamily``, where it matters to the machine; empty: it does not.
+    guest_os: str = ""
+    devices: Devices = Devices.VIRTIO
+    cpu_model: CpuModel = CpuModel.USUAL
+    # "sha256:HEX" of the image that is its disc with drivers; empty: it has none.
+    driver_digest: str = ""
     disk: DiskOrder
     seed: SeedDocuments
 
@@ -97,6 +107,16 @@ class Backing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkCard:
+    """One network card: on a bridge of the node, or on a network of its own behind the node."""
+
+    number: int
+    mac_address: str
+    bridge: str = ""
+    takes_ssh: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """A machine as it was made: all that starting it needs."""
 
@@ -108,13 +128,46 @@ class Machine:
     firmware: Firmware
     mac_address: str
     more_mac_addresses: tuple[str, ...] = ()
+    bridges: tuple[str, ...] = ()
     disk_bytes: int
     backing: Backing
     tpm: bool = False
+    guest_os: str = ""
+    devices: Devices = Devices.VIRTIO
+    cpu_model: CpuModel = CpuModel.USUAL
+    # A disc that may only be read.
+    drivers: Backing | None = None
     # Where SSH is forwarded from on the loopback address; 0 until it is first started.
     ssh_port: int = 0
     # It has a disk of its own by now and needs its backing no more.
     flat: bool = False
+
+    @property
+    def cards(self) -> tuple[NetworkCard, ...]:
+        """In order. SSH is forwarded to the first that is on no bridge."""
+        macs = (self.mac_address, *self.more_mac_addresses)
+        bridges = (*self.bridges, *("" for _ in macs))[: len(macs)]
+        forwarded = next((number for number, bridge in enumerate(bridges) if not bridge), None)
+        return tuple(
+            NetworkCard(number=number, mac_address=mac, bridge=bridge, takes_ssh=number == forwarded)
+            for number, (mac, bridge) in enumerate(zip(macs, bridges, strict=True))
+        )
+
+    @property
+    def forwards_ssh(self) -> bool:
+        """Whether it is logged in to by a port of the node, not at an address of its own."""
+        return any(card.takes_ssh for card in self.cards)
+
+    @property
+    def hardware(self) -> GuestHardware:
+        return hardware_of(self.architecture, self.guest_os, self.devices)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The digests of the published images that it cannot do without."""
+        base = "" if self.flat else self.backing.digest
+        discs = self.drivers.digest if self.drivers else ""
+        return tuple(digest for digest in (base, discs) if digest)
 
     @property
     def disk(self) -> str:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from image_library.domain.bridges import trimmed, valid_bridge
 from image_library.domain.errors import InvalidHostname, InvalidRequest, printable
 from image_library.domain.identity import valid_hostname
 from image_library.domain.machine import mac_for, valid_mac
@@ -74,6 +75,8 @@ class AddressingWish:
 @dataclass(frozen=True, kw_only=True)
 class NicWish:
     mac_address: str = ""
+    # Of the node; empty: a network of its own behind the node.
+    bridge: str = ""
     addressing: AddressingWish = AddressingWish()
 
 
@@ -122,7 +125,14 @@ def network_of(wish: NetworkWish, vm_id: str) -> Network:
     return network
 
 
+def bridges_of(wish: NetworkWish) -> tuple[str, ...]:
+    """The bridge of each card, in order; those beyond the last are on none."""
+    return trimmed(nic.bridge for nic in wish.nics)
+
+
 def _card(nic: NicWish, number: int, vm_id: str) -> Card:
+    if nic.bridge:
+        valid_bridge(nic.bridge)
     own = mac_for(f"{vm_id}/{number}" if number else vm_id)
     mac = valid_mac(nic.mac_address) if nic.mac_address else own
     return Card(name=f"eth{number}", mac_address=mac, addressing=addressing_of(nic.addressing))

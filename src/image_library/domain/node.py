@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from image_library.domain.capabilities import told
 from image_library.domain.store_health import Degradation, ScrubState
 from image_library.domain.vm import VmReport
 
@@ -61,7 +62,7 @@ class Node:
 
     def can(self, wanted: frozenset[str]) -> bool:
         """Whether it has all of it, or has not said what it has."""
-        return not self.capabilities or wanted <= set(self.capabilities)
+        return not self.capabilities or wanted <= told(self.capabilities)
 
     @property
     def takes_images(self) -> bool:

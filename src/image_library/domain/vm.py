@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import Failure
+from image_library.domain.processors import CpuModel
 
 
 class PowerState(Enum):
@@ -100,6 +102,16 @@ class Vm:
     mac_address: str
     # Of its further network cards, in order.
     more_mac_addresses: tuple[str, ...] = ()
+    # The bridge of the node that each card is on; empty, and for those beyond the last: none.
+    bridges: tuple[str, ...] = ()
+    # An ``OsFamily``, where it matters to the machine.
+    guest_os: str = ""
+    devices: Devices = Devices.VIRTIO
+    cpu_model: CpuModel = CpuModel.USUAL
+    # The image that is its disc with drivers, while it has one.
+    driver_image_id: str = ""
+    driver_image_name: str = ""
+    driver_digest: str = ""
     node_id: str = ""
     # The image it was asked for by, and the version that it got. Only the name stays, as a text, once its
     # disk needs no image any more.
@@ -122,6 +134,11 @@ class Vm:
     created_at: datetime
     updated_at: datetime
     state_changed_at: datetime
+
+    @property
+    def kept_images(self) -> tuple[str, ...]:
+        """The ids of the images that it cannot do without."""
+        return tuple(image_id for image_id in (self.image_id, self.driver_image_id) if image_id)
 
     @property
     def has_image(self) -> bool:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import DiskTooSmall, InvalidRequest, NotImplementedYet
+from image_library.domain.guest_hardware import devices_for
 from image_library.domain.identity import valid_name
 from image_library.domain.image import Requirements
 from image_library.domain.machine import GIB, MAX_CORES, MAX_MEMORY_MIB, MIN_MEMORY_MIB
 from image_library.domain.network_wish import NetworkWish, network_of
+from image_library.domain.os_info import OsFamily
+from image_library.domain.processors import cpu_model
 from image_library.domain.secret import Secret
 from image_library.domain.vm import Datasource
 from image_library.domain.windows.answers import WindowsWish
@@ -49,6 +52,11 @@ class VmWish:
     # "" (as the image wants it), "bios", "uefi" or "uefi_secure_boot".
     firmware: str = ""
     tpm: bool = False
+    # As ``domain.processors`` and ``domain.guest_hardware`` name them.
+    cpu_model: str = ""
+    devices: str = ""
+    # The image that is its disc with drivers: a catalog id, an image id or a unique name.
+    driver_iso: str = ""
     provisioning: Provisioning = Provisioning()
     # None: what the image reads.
     datasource: Datasource | None = None
@@ -91,6 +99,8 @@ def judge(wish: VmWish) -> DiskWish:
         )
     _judge_labels(wish.labels)
     network_of(wish.network, wish.name)
+    cpu_model(wish.cpu_model)
+    devices_for(wish.devices, OsFamily.UNKNOWN)
     return _sole_disk(wish)
 
 

@@ -12,9 +12,10 @@ from image_library.node.settings import Settings
 
 def hypervisor_of(settings: Settings, folders: VmFolders) -> tuple[Hypervisor, GuestWindow]:
     """Nothing is started or connected to yet."""
+    accelerator, bridges = settings.accelerator, settings.bridges
     if settings.hypervisor == "libvirt":
-        given = LibvirtSettings(uri=settings.libvirt_uri, accelerator=settings.accelerator)
+        given = LibvirtSettings(uri=settings.libvirt_uri, accelerator=accelerator, bridges=bridges)
         libvirt = LibvirtHypervisor(folders=folders, settings=given)
         return libvirt, LibvirtWindow(folders, libvirt.session)
-    qemu = QemuSettings(accelerator=settings.accelerator)
+    qemu = QemuSettings(accelerator=accelerator, bridges=bridges)
     return QemuHypervisor(folders=folders, settings=qemu), QemuWindow(folders)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from image_library.domain.bridges import MOST_BRIDGES, is_bridge_name
 from image_library.domain.errors import InvalidSettings, ListenDenied, printable
 from image_library.domain.qcow2 import MAX_VIRTUAL_SIZE
 
@@ -62,6 +63,8 @@ class Settings:
     hypervisor: str = "qemu"
     # A daemon on this host.
     libvirt_uri: str = "qemu:///system"
+    # Bridges of this host that VMs may be on.
+    bridges: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
     # The authority that the control plane's certificate is judged by; None: the system's.
@@ -97,6 +100,7 @@ class Settings:
             known = ", ".join(ACCELERATORS)
             raise InvalidSettings(f"'{printable(self.accelerator)}' is none of {known}.", field="accel")
         _check_hypervisor(self)
+        _check_bridges(self.bridges)
         for name, number in (("scrub_rate", self.scrub_rate), ("scrub_interval", self.scrub_interval)):
             if not 0 <= number <= MOST_SCRUB:
                 raise InvalidSettings(f"{name} must be 0 to {MOST_SCRUB}.", field=name)
@@ -121,6 +125,14 @@ def _check_hypervisor(settings: Settings) -> None:
             remedy="Use qemu:///system or qemu:///session.",
             field="libvirt_uri",
         )
+
+
+def _check_bridges(bridges: tuple[str, ...]) -> None:
+    odd = next((name for name in bridges if not is_bridge_name(name)), None)
+    if odd is not None:
+        raise InvalidSettings(f"'{printable(odd)}' cannot be a bridge's name.", field="bridges")
+    if len(bridges) > MOST_BRIDGES:
+        raise InvalidSettings(f"VMs may be on {MOST_BRIDGES} bridges of a node at most.", field="bridges")
 
 
 def _check_address(name: str, text: str) -> None:

@@ -11,8 +11,10 @@ from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.library_change import Change, Mark
 from image_library.domain.node import Node
+from image_library.domain.vm import Vm
 from image_library.wire.job import job_to_wire
 from image_library.wire.node import node_to_wire
+from image_library.wire.vm import vm_to_wire
 from limiquantix.storage.v1 import image_pb as pb
 
 
@@ -35,5 +37,7 @@ def change_to_wire(
             return pb.LibraryChange(sequence=sequence, change=Oneof("job", job_to_wire(job)))
         case Change(item=Node() as node):
             return pb.LibraryChange(sequence=sequence, change=Oneof("node", node_to_wire(node)))
+        case Change(item=Vm() as vm):
+            return pb.LibraryChange(sequence=sequence, change=Oneof("vm", vm_to_wire(vm)))
         case _:
             raise Internal("The library changed in a way that has no message.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from image_library.domain.bridges import bridge_of
 from image_library.domain.network_wish import (
     AddressingWish,
     AddressWish,
@@ -24,7 +25,11 @@ _DHCP = {
 def network_from_wire(spec: pb.VmSpec) -> NetworkWish:
     return NetworkWish(
         nics=tuple(
-            NicWish(mac_address=nic.mac_address, addressing=_addressing(nic.addressing, nic.ip_configs))
+            NicWish(
+                mac_address=nic.mac_address,
+                bridge=bridge_of(nic.network_id),
+                addressing=_addressing(nic.addressing, nic.ip_configs),
+            )
             for nic in spec.nics
         ),
         vlans=tuple(VlanWish(id=v.id, link=v.link, addressing=_addressing(v.addressing)) for v in spec.vlans),

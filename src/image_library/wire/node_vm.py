@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from image_library.domain.bridges import trimmed
 from image_library.domain.errors import InvalidRequest, NotImplementedYet, PathOutside, printable
+from image_library.domain.guest_hardware import devices_for
 from image_library.domain.identity import valid_name
 from image_library.domain.machine import DiskOrder, Firmware, MachineOrder, valid_vm_id
 from image_library.domain.network_wish import MOST_CARDS
+from image_library.domain.os_info import OsFamily
+from image_library.domain.processors import cpu_model
 from image_library.domain.vm import (
     BootStage,
     CloudInitStatus,
@@ -46,6 +52,10 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
             firmware=_FIRMWARE[order.firmware],
             architecture=order.architecture,
             tpm=order.tpm,
+            guest_os=order.guest_os,
+            devices=order.devices,
+            cpu_model=order.cpu_model,
+            cdroms=[pb.CdromSpec(id="drivers", digest=order.driver_digest)] if order.driver_digest else [],
             disks=[
                 pb.DiskSpec(
                     id="disk",
@@ -57,8 +67,8 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
                 )
             ],
             nics=[
-                pb.NicSpec(id=f"nic{number or ''}", mac_address=mac)
-                for number, mac in enumerate((order.mac_address, *order.more_mac_addresses))
+                pb.NicSpec(id=f"nic{number or ''}", mac_address=mac, bridge=bridge)
+                for number, (mac, bridge) in enumerate(_cards(order))
             ],
             cloud_init=pb.CloudInitConfig(
                 user_data=seed.user_data,
@@ -79,8 +89,6 @@ def machine_order_from_wire(message: pb.CreateVMOnNodeRequest, *, architecture: 
     """
     vm_id = valid_vm_id(message.vm_id)
     spec = message.spec or pb.VMSpec()
-    if spec.cdroms:
-        raise PathOutside("A VM gets no other disc than its own seed.", field="spec.cdroms")
     return MachineOrder(
         vm_id=vm_id,
         name=valid_name(message.name or vm_id),
@@ -91,9 +99,33 @@ def machine_order_from_wire(message: pb.CreateVMOnNodeRequest, *, architecture: 
         tpm=spec.tpm,
         mac_address=spec.nics[0].mac_address if spec.nics else "",
         more_mac_addresses=_more_macs(spec),
+        bridges=trimmed(nic.bridge for nic in spec.nics),
+        # Names of others mean nothing to a machine.
+        guest_os=spec.guest_os if spec.guest_os == OsFamily.WINDOWS.value else "",
+        devices=devices_for(spec.devices, OsFamily.UNKNOWN),
+        cpu_model=cpu_model(spec.cpu_model),
+        driver_digest=_drivers(spec),
         disk=_disk(spec),
         seed=_seed(spec.cloud_init or pb.CloudInitConfig(), vm_id),
     )
+
+
+def _cards(order: MachineOrder) -> Iterator[tuple[str, str]]:
+    """The address and the bridge of each."""
+    macs = (order.mac_address, *order.more_mac_addresses)
+    return zip(macs, (*order.bridges, *("" for _ in macs)), strict=False)
+
+
+def _drivers(spec: pb.VMSpec) -> str:
+    """The digest of the one disc beside the seed, empty where there is none."""
+    if not spec.cdroms:
+        return ""
+    [disc, *more] = spec.cdroms
+    if more or disc.iso_path or disc.bootable or not disc.digest:
+        raise PathOutside(
+            "A VM gets one disc beside its seed: a published ISO image, by its digest.", field="spec.cdroms"
+        )
+    return disc.digest
 
 
 def _firmware(spec: pb.VMSpec) -> Firmware:
@@ -124,9 +156,6 @@ def _more_macs(spec: pb.VMSpec) -> tuple[str, ...]:
     """Of all cards but the first."""
     if len(spec.nics) > MOST_CARDS:
         raise InvalidRequest(f"A VM has at most {MOST_CARDS} network cards.", field="spec.nics")
-    bridge = next((nic.bridge for nic in spec.nics if nic.bridge), "")
-    if bridge:
-        raise NotImplementedYet(f"This node does not attach VMs to bridges ('{printable(bridge)}').")
     more = tuple(nic.mac_address for nic in spec.nics[1:])
     if not all(more):
         raise InvalidRequest("Every further network card has a MAC address.", field="spec.nics.mac_address")

@@ -68,6 +68,7 @@ def provisioning_from_wire(asked: pb.CloudInitConfig) -> Provisioning:
         ssh_password_login=asked.ssh_password_login,
         system=_system(asked),
         allow_templates=asked.allow_templates,
+        no_guest_agent=asked.no_guest_agent,
     )
 
 

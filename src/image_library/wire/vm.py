@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from image_library.domain.bridges import network_id_of
 from image_library.domain.errors import InvalidRequest
 from image_library.domain.job import Job
 from image_library.domain.secret import Secret
@@ -75,14 +76,24 @@ def created_to_wire(outcome: Outcome) -> vm_pb.CreatedVM:
 
 def _spec(vm: Vm) -> vm_pb.VmSpec:
     return vm_pb.VmSpec(
-        cpu=vm_pb.CpuConfig(cores=vm.cores),
+        cpu=vm_pb.CpuConfig(cores=vm.cores, model=vm.cpu_model),
         memory=vm_pb.MemoryConfig(size_mib=vm.memory_mib),
         disks=[vm_pb.DiskDevice(size_gib=vm.disk_gib, image=vm.image_id)],
-        nics=[vm_pb.NetworkInterface(mac_address=mac) for mac in (vm.mac_address, *vm.more_mac_addresses)],
+        nics=_nics(vm),
         firmware=_FIRMWARE[vm.firmware],
         bios_only=vm.firmware == "bios",
         tpm=vm.tpm,
+        driver_iso=vm.driver_image_id,
+        devices=vm.devices,
     )
+
+
+def _nics(vm: Vm) -> list[vm_pb.NetworkInterface]:
+    macs = (vm.mac_address, *vm.more_mac_addresses)
+    cards = zip(macs, (*vm.bridges, *("" for _ in macs)), strict=False)
+    return [
+        vm_pb.NetworkInterface(mac_address=mac, network_id=network_id_of(bridge)) for mac, bridge in cards
+    ]
 
 
 def _status(vm: Vm) -> vm_pb.VmStatus:
@@ -139,6 +150,9 @@ def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
         network=network_from_wire(spec),
         firmware=_FIRMWARE_BACK.get(spec.firmware, "") or ("bios" if spec.bios_only else ""),
         tpm=spec.tpm,
+        cpu_model=spec.cpu.model if spec.cpu else "",
+        devices=spec.devices,
+        driver_iso=spec.driver_iso,
         provisioning=provisioning_from_wire(cloud_init),
         datasource=datasource_from_wire(cloud_init.datasource),
         start_on_create=request.start_on_create,

@@ -75,6 +75,12 @@ def test_an_agent_that_the_image_has_is_not_installed_again() -> None:
     assert "runcmd" not in document
 
 
+def test_an_agent_that_nobody_wants_is_neither_installed_nor_started() -> None:
+    document = user_data_document(identity(Provisioning(no_guest_agent=True, packages=("nginx",))))
+    assert document["packages"] == ["nginx"]
+    assert "runcmd" not in document
+
+
 def test_sudo_is_installed_where_the_image_has_none() -> None:
     traits = GuestTraits(shell="/bin/ash", sudo_package="sudo")
     assert user_data_document(identity(Provisioning(), traits=traits))["packages"] == [

@@ -23,6 +23,7 @@ from image_library.domain.network_wish import (
 )
 from image_library.domain.os_info import GuestTraits, OsFamily, OsInfo, ProvisioningMethod
 from image_library.domain.preflight import Problem, Severity, Subject, look
+from image_library.domain.processors import CpuModel
 from image_library.domain.secret import Secret
 from image_library.domain.trust import TrustLevel
 from image_library.domain.windows.answers import WindowsWish
@@ -33,6 +34,8 @@ TRAITS = GuestTraits(agent_preinstalled=True)
 RED, AMBER, GREEN = Severity.RED, Severity.AMBER, Severity.GREEN
 
 
+EL9 = OsInfo(distribution="rocky", version="9.4", architecture="x86_64")
+EL10 = replace(EL9, version="10")
 BASIC, UEFI, TPM = frozenset({"basic"}), frozenset({"basic", "uefi"}), frozenset({"basic", "tpm"})
 
 
@@ -133,9 +136,16 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(firmware="uefi_secure_boot", node_capabilities=(UEFI,)), "secure_boot.missing", RED),
         (subject(tpm=True, node_capabilities=(BASIC, UEFI)), "tpm.missing", RED),
         (subject(firmware="uefi", tpm=True, node_capabilities=(UEFI, TPM)), "tpm.missing", RED),
+        (subject(bridges=("br0",), node_capabilities=(BASIC,)), "bridge.missing", RED),
+        (subject(bridges=("br0",)), "network.bridged", GREEN),
+        (subject(os=EL9, cpu_model=CpuModel.V2), "cpu.sound", GREEN),
+        (subject(os=EL10, cpu_model=CpuModel.V2), "cpu.unfit", RED),
+        (subject(os=EL10, node_capabilities=(BASIC | {"x86-64-v1", "x86-64-v2"},)), "cpu.missing", RED),
+        (subject(os=OsInfo(family=OsFamily.WINDOWS)), "windows.drivers", AMBER),
         (subject(node_architectures=frozenset({"aarch64"})), "architecture.unfit", RED),
         (subject(RAW, traits=GuestTraits()), "agent.missing", AMBER),
         (subject(traits=GuestTraits()), "agent.installed", GREEN),
+        (subject(Provisioning(no_guest_agent=True), traits=GuestTraits()), "agent.left_out", GREEN),
         (subject(support_ends=date(2026, 11, 25)), "support.ended", AMBER),
         (subject(trust=TrustLevel.UNVERIFIED), "trust.unverified", AMBER),
         (subject(warnings=("It is declared as x.",)), "image.differs", AMBER),

@@ -10,7 +10,9 @@ from image_library.domain.errors import (
     NotImplementedYet,
     PathOutside,
 )
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.machine import DiskOrder, Firmware, MachineOrder
+from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, SeedDocuments, VmReport
 from image_library.wire.node_vm import (
     machine_order_from_wire,
@@ -58,6 +60,22 @@ def test_each_firmware_survives_the_wire(firmware: Firmware) -> None:
     assert machine_order_from_wire(sent, architecture="x86_64").firmware is firmware
 
 
+def test_bridges_and_what_windows_is_given_survive_the_wire() -> None:
+    order = replace(
+        ORDER,
+        more_mac_addresses=("52:54:00:00:00:02", "52:54:00:00:00:03"),
+        bridges=("", "br0"),
+        guest_os="windows",
+        devices=Devices.EMULATED,
+        cpu_model=CpuModel.V3,
+        driver_digest="sha256:" + "d" * 64,
+    )
+    sent = pb.CreateVMOnNodeRequest.from_binary(machine_order_to_wire(order).to_binary())
+    assert sent.spec is not None
+    assert [nic.bridge for nic in sent.spec.nics] == ["", "br0", ""]
+    assert machine_order_from_wire(sent, architecture="x86_64") == order
+
+
 def test_firmware_of_a_newer_control_plane_is_refused() -> None:
     sent = machine_order_to_wire(ORDER)
     assert sent.spec is not None
@@ -100,7 +118,11 @@ def spec(**changes: object) -> pb.CreateVMOnNodeRequest:
         (spec(disks=[pb.DiskSpec(bus=pb.DiskBus.IDE)]), NotImplementedYet),
         (spec(disks=[pb.DiskSpec(readonly=True)]), NotImplementedYet),
         (spec(cdroms=[pb.CdromSpec(iso_path="/etc/shadow")]), PathOutside),
-        (spec(nics=[pb.NicSpec(bridge="br0")]), NotImplementedYet),
+        (spec(cdroms=[pb.CdromSpec(digest="sha256:a", bootable=True)]), PathOutside),
+        (spec(cdroms=[pb.CdromSpec(digest="sha256:a"), pb.CdromSpec(digest="sha256:b")]), PathOutside),
+        (spec(cdroms=[pb.CdromSpec()]), PathOutside),
+        (spec(devices="floppy"), InvalidRequest),
+        (spec(cpu_model="486"), InvalidRequest),
         (spec(nics=[pb.NicSpec(), pb.NicSpec()]), InvalidRequest),
     ],
 )

@@ -4,6 +4,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import { type Connection, type Library, LibraryWatch, type WatchOptions } from '@/api/watch';
 import { ListNodesResponseSchema, NodeService } from '@/gen/limiquantix/compute/v1/node_pb';
+import { ListVMsResponseSchema, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { ImageService, ListImagesResponseSchema, ListJobsResponseSchema } from '@/gen/limiquantix/storage/v1/image_pb';
 
 const Watching = createContext<LibraryWatch | undefined>(undefined);
@@ -11,7 +12,7 @@ const Watching = createContext<LibraryWatch | undefined>(undefined);
 /** The input under which whole lists lie in the query cache; asked for, it is the longest page that there is. */
 export const EVERYTHING = { pageSize: 1000 } as const;
 
-// Everything that depends on images, jobs or nodes and is asked for by other RPCs.
+// Everything that depends on images, jobs, nodes or VMs and is asked for by other RPCs.
 const DEPENDENT: ReadonlySet<string> = new Set(['GetImageCatalog', 'GetCatalogDownloadStatus', 'GetImageUsage']);
 
 /** The RPC that a connect-query key is of: ["connect-query", {methodName, …}]. */
@@ -43,7 +44,7 @@ function usePoured(watch: LibraryWatch): void {
   const poured = useRef<Library | undefined>(undefined);
   useEffect(() => {
     const pour = (): void => {
-      const { images, jobs, nodes, connection, complete } = watch.get();
+      const { images, jobs, nodes, vms, connection, complete } = watch.get();
       // Half of what a new stream tells is no reason to show less than is there already.
       if (!complete && !images.length) return;
       const before = poured.current;
@@ -67,6 +68,12 @@ function usePoured(watch: LibraryWatch): void {
           create(ListNodesResponseSchema, { nodes: [...nodes], totalCount: nodes.length }),
         );
       }
+      if (vms !== before?.vms) {
+        client.setQueryData(
+          createConnectQueryKey({ ...key, schema: VMService.method.listVMs }),
+          create(ListVMsResponseSchema, { vms: [...vms], totalCount: vms.length }),
+        );
+      }
       const back = connection === 'live' && before?.connection !== 'live';
       if (back || (connection === 'live' && endedOrChanged(before, watch.get()))) {
         void client.invalidateQueries({ predicate: ({ queryKey }) => DEPENDENT.has(methodOf(queryKey)) });
@@ -78,9 +85,11 @@ function usePoured(watch: LibraryWatch): void {
   }, [watch, client, transport]);
 }
 
-/** Whether an image came, went or changed its phase: progress alone changes nothing that is asked for elsewhere. */
+/** Whether an image or a VM came or went, or an image changed its phase: progress alone changes nothing that is asked for elsewhere. */
 function endedOrChanged(before: Library | undefined, now: Library): boolean {
-  if (!before || before.images === now.images) return false;
+  if (!before) return false;
+  if (before.vms.length !== now.vms.length) return true;
+  if (before.images === now.images) return false;
   if (before.images.length !== now.images.length) return true;
   const phases = new Map(before.images.map((image) => [image.id, image.status?.phase]));
   return now.images.some((image) => phases.get(image.id) !== image.status?.phase);

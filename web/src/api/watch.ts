@@ -1,6 +1,7 @@
 import { type Client, createClient, type Transport } from '@connectrpc/connect';
 import { isSignedOut } from '@/api/errors';
 import type { Node } from '@/gen/limiquantix/compute/v1/node_pb';
+import type { VirtualMachine } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { type Image, ImageService, type ImportStatus, type LibraryChange } from '@/gen/limiquantix/storage/v1/image_pb';
 
 export type Connection = 'connecting' | 'live' | 'lost' | 'signed-out';
@@ -13,7 +14,12 @@ export interface Library {
   images: readonly Image[];
   jobs: readonly ImportStatus[];
   nodes: readonly Node[];
+  vms: readonly VirtualMachine[];
 }
+
+// The kinds that are told, by their words on the wire; always the same, for a number counts for its kinds only.
+const LISTS = { image: 'images', job: 'jobs', node: 'nodes', vm: 'vms' } as const;
+type List = (typeof LISTS)[keyof typeof LISTS];
 
 export interface WatchOptions {
   /** Milliseconds between two things that views hear of. */
@@ -32,11 +38,12 @@ export class LibraryWatch {
   #images = new Map<string, Image>();
   #jobs = new Map<string, ImportStatus>();
   #nodes = new Map<string, Node>();
+  #vms = new Map<string, VirtualMachine>();
   // While everything is said anew: what was named so far.
   #named: Set<string> | undefined;
   #sequence = 0n;
-  #library: Library = { connection: 'connecting', complete: false, images: [], jobs: [], nodes: [] };
-  #dirty = new Set<'images' | 'jobs' | 'nodes'>();
+  #library: Library = { connection: 'connecting', complete: false, images: [], jobs: [], nodes: [], vms: [] };
+  #dirty = new Set<List>();
   #listeners = new Set<() => void>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stop: AbortController | undefined;
@@ -77,7 +84,7 @@ export class LibraryWatch {
     while (!signal.aborted) {
       const before = this.#library.connection;
       try {
-        for await (const said of this.#client.watchLibrary({ sinceSequence: this.#sequence }, { signal })) {
+        for await (const said of this.#client.watchLibrary({ sinceSequence: this.#sequence, kinds: Object.keys(LISTS) }, { signal })) {
           if (signal.aborted) return;
           this.#apply(said);
           if (this.#library.connection === 'live') wait = this.#options.firstRetry;
@@ -115,6 +122,9 @@ export class LibraryWatch {
       case 'node':
         this.#put('nodes', this.#nodes, change.value.id, change.value);
         break;
+      case 'vm':
+        this.#put('vms', this.#vms, change.value.id, change.value);
+        break;
       case 'removed':
         this.#remove(change.value.kind, change.value.id);
         break;
@@ -131,21 +141,27 @@ export class LibraryWatch {
     this.#soon();
   }
 
-  #put<T>(kind: 'images' | 'jobs' | 'nodes', rows: Map<string, T>, id: string, value: T): void {
+  #put<T>(kind: List, rows: Map<string, T>, id: string, value: T): void {
     rows.set(id, value);
     this.#named?.add(`${kind} ${id}`);
     this.#dirty.add(kind);
   }
 
   #remove(kind: string, id: string): void {
-    const gone = { image: this.#images, job: this.#jobs, node: this.#nodes }[kind]?.delete(id);
-    if (gone) this.#dirty.add(`${kind}s` as 'images');
+    const list = (LISTS as Partial<Record<string, List>>)[kind];
+    if (list && this.#rows()[list].delete(id)) this.#dirty.add(list);
+  }
+
+  #rows(): Record<List, Map<string, unknown>> {
+    return { images: this.#images, jobs: this.#jobs, nodes: this.#nodes, vms: this.#vms };
   }
 
   /** After a reset, what was not named is gone. */
   #forgetUnnamed(): void {
     if (!this.#named) return;
-    for (const [kind, rows] of [['images', this.#images], ['jobs', this.#jobs], ['nodes', this.#nodes]] as const) {
+    const all = this.#rows();
+    for (const kind of Object.values(LISTS)) {
+      const rows = all[kind];
       for (const id of rows.keys()) {
         if (!this.#named.has(`${kind} ${id}`)) {
           rows.delete(id);
@@ -173,18 +189,23 @@ export class LibraryWatch {
   #flush(change: Partial<Library>): void {
     const next = { ...this.#library, ...change };
     if (this.#dirty.has('images')) next.images = [...this.#images.values()];
-    if (this.#dirty.has('jobs')) next.jobs = [...this.#jobs.values()].sort(newestFirst);
+    if (this.#dirty.has('jobs')) next.jobs = newestFirst(this.#jobs, ({ jobId }) => jobId);
     if (this.#dirty.has('nodes')) next.nodes = [...this.#nodes.values()].sort(byHostname);
+    if (this.#dirty.has('vms')) next.vms = newestFirst(this.#vms, ({ id }) => id);
     this.#dirty.clear();
     this.#library = next;
     for (const listener of this.#listeners) listener();
   }
 }
 
-function newestFirst(one: ImportStatus, other: ImportStatus): number {
-  const difference = (other.createdAt?.seconds ?? 0n) - (one.createdAt?.seconds ?? 0n);
-  if (difference !== 0n) return difference > 0n ? 1 : -1;
-  return one.jobId < other.jobId ? 1 : -1;
+/** As lists are by the server: by when they were made, then by their ids. */
+function newestFirst<T extends ImportStatus | VirtualMachine>(rows: Map<string, T>, idOf: (row: T) => string): T[] {
+  const nanos = ({ createdAt }: T): bigint => (createdAt?.seconds ?? 0n) * 1_000_000_000n + BigInt(createdAt?.nanos ?? 0);
+  return [...rows.values()].sort((one, other) => {
+    const difference = nanos(other) - nanos(one);
+    if (difference !== 0n) return difference > 0n ? 1 : -1;
+    return idOf(one) < idOf(other) ? 1 : -1;
+  });
 }
 
 function byHostname(one: Node, other: Node): number {

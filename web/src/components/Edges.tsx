@@ -17,7 +17,7 @@ export function Pending(): ReactNode {
 
 export function NotFound(): ReactNode {
   return (
-    <EmptyNote title={text.errors.missing} hint={text.errors.missingHint}>
+    <EmptyNote title={text.errors.missing} hint={text.errors.missingHint} order={1}>
       <Link to="/storage/images">{text.errors.home}</Link>
     </EmptyNote>
   );

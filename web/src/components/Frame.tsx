@@ -1,6 +1,6 @@
 import { ActionIcon, Alert, AppShell, Burger, Button, Group, Indicator, Kbd, NavLink, Paper, Stack, Text, useMantineColorScheme } from '@mantine/core';
 import { useClickOutside, useDisclosure, useHotkeys } from '@mantine/hooks';
-import { IconActivity, IconArrowsShuffle, IconDatabase, IconDeviceDesktop, IconDeviceLaptop, IconDisc, IconDownload, IconMoon, IconPlugConnectedX, IconSearch, IconServer2, IconSettings, IconStack2, IconSun } from '@tabler/icons-react';
+import { IconActivity, IconArrowsShuffle, IconDatabase, IconDeviceDesktop, IconDeviceLaptop, IconDisc, IconDownload, IconMoon, IconPlugConnectedX, IconSearch, IconServer2, IconSettings, IconStack2, IconSun, IconTemplate } from '@tabler/icons-react';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
@@ -26,6 +26,7 @@ const PLACES = [
     title: text.nav.compute,
     links: [
       { to: '/vms', label: text.nav.vms, icon: IconDeviceDesktop },
+      { to: '/profiles', label: text.nav.profiles, icon: IconTemplate },
       { to: '/nodes', label: text.nav.nodes, icon: IconServer2 },
     ],
   },

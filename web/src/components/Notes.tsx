@@ -23,12 +23,12 @@ export function ErrorNote({ error, title, retry }: { error: unknown; title?: str
   );
 }
 
-/** Nothing there yet, and what to do about it. */
-export function EmptyNote({ title, hint, children }: { title: string; hint: string; children?: ReactNode }): ReactNode {
+/** Nothing there yet, and what to do about it; of order 1 where it is the whole page. */
+export function EmptyNote({ title, hint, order = 2, children }: { title: string; hint: string; order?: 1 | 2; children?: ReactNode }): ReactNode {
   return (
     <Stack align="center" gap="xs" py={56} px="md" ta="center">
       <IconInbox size={44} stroke={1.2} aria-hidden />
-      <Title order={2} size="h4">
+      <Title order={order} size="h4">
         {title}
       </Title>
       <Text c="dimmed" maw={520}>

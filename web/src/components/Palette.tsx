@@ -51,6 +51,7 @@ function useGroups(query: string): SpotlightActionGroupData[] {
       { id: 'to-pools', label: text.nav.pools, onClick: () => void go({ to: '/storage/pools' }) },
       { id: 'to-volumes', label: text.nav.volumes, onClick: () => void go({ to: '/storage/volumes' }) },
       { id: 'to-vms', label: text.nav.vms, onClick: () => void go({ to: '/vms' }) },
+      { id: 'to-profiles', label: text.nav.profiles, onClick: () => void go({ to: '/profiles' }) },
       { id: 'to-nodes', label: text.nav.nodes, onClick: () => void go({ to: '/nodes' }) },
       { id: 'to-jobs', label: text.nav.jobs, onClick: () => void go({ to: '/jobs' }) },
       { id: 'to-settings', label: text.nav.settings, onClick: () => void go({ to: '/settings' }) },

@@ -1,7 +1,7 @@
-import { Badge, Button, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Stack } from '@mantine/core';
 import { IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
-import { type FormEvent, type ReactNode, useState } from 'react';
-import { Dialog } from '@/components/Dialog';
+import { type ReactNode, useState } from 'react';
+import { ConfirmDelete } from '@/components/ConfirmDelete';
 import { ErrorNote } from '@/components/Notes';
 import { type VirtualMachine, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { useVmActions } from '@/hooks/useMachines';
@@ -47,7 +47,9 @@ export function VmActions({ vm, deleted }: { vm: VirtualMachine; deleted?: () =>
       </Group>
       <ErrorNote error={start.error ?? stop.error} />
       {asking && (
-        <DeleteVm
+        <ConfirmDelete
+          title={words.deleteName(vm.name)}
+          warning={words.warning}
           name={vm.name}
           busy={remove.isPending}
           error={remove.error}
@@ -56,28 +58,5 @@ export function VmActions({ vm, deleted }: { vm: VirtualMachine; deleted?: () =>
         />
       )}
     </Stack>
-  );
-}
-
-function DeleteVm({ name, busy, error, close, confirm }: { name: string; busy: boolean; error: unknown; close: () => void; confirm: () => void }): ReactNode {
-  const [typed, setTyped] = useState('');
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    confirm();
-  };
-  return (
-    <Dialog close={close} title={words.deleteName(name)}>
-      <form onSubmit={submit}>
-        <Stack>
-          <Text>{words.warning}</Text>
-          <TextInput label={text.deleting.typeName(name)} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} data-autofocus autoComplete="off" spellCheck={false} />
-          <ErrorNote error={error} />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>{text.cancel}</Button>
-            <Button type="submit" color="red" disabled={typed !== name} loading={busy}>{text.deleting.confirm}</Button>
-          </Group>
-        </Stack>
-      </form>
-    </Dialog>
   );
 }

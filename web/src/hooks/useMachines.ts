@@ -7,7 +7,7 @@ import { isUnreachable } from '@/api/errors';
 import { newKey } from '@/api/keys';
 import { EVERYTHING, methodOf, useConnection, useLibrary } from '@/api/library';
 import { type Node, NodeService } from '@/gen/limiquantix/compute/v1/node_pb';
-import { CreateVMRequestSchema, type VirtualMachine, VMService, VmStatus_PowerState } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { type CreatedVM, CreatedVMSchema, type CreateVMRequestSchema, CreateVMsRequestSchema, type VirtualMachine, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { StoragePoolService } from '@/gen/limiquantix/storage/v1/pool_pb';
 
 const POLL = 4_000;
@@ -27,25 +27,22 @@ export function usePools() {
   return { pools: query.data?.pools ?? [], isLoading: query.isPending, error: query.error, refetch: query.refetch };
 }
 
-/** Every VM. The stream does not tell of VMs: they are asked for, more often while one is on its way. */
+/** Every VM, kept current by the tab's stream; asked for again and again while that is down. */
 export function useVms() {
-  const query = useQuery(VMService.method.listVMs, EVERYTHING, {
-    refetchInterval: ({ state }) => (state.data?.vms.some(isChanging) ? 1_000 : POLL),
-  });
-  return { vms: query.data?.vms ?? [], isLoading: query.isPending, error: query.error, refetch: query.refetch };
+  const { complete } = useLibrary();
+  const connection = useConnection();
+  const query = useQuery(VMService.method.listVMs, EVERYTHING, { enabled: connection === 'lost', refetchInterval: POLL });
+  const vms: readonly VirtualMachine[] = useMemo(() => query.data?.vms ?? [], [query.data]);
+  return { vms, isLoading: !query.data && !complete && connection !== 'lost', error: query.error, refetch: query.refetch };
 }
 
+/** One VM, by its id or name: told by the stream; asked for once where that does not know it (yet, or any more). */
 export function useVm(id: string) {
-  const query = useQuery(VMService.method.getVM, { id }, {
-    refetchInterval: ({ state }) => (state.data && !isChanging(state.data) ? POLL : 1_000),
-  });
-  return { vm: query.data, isLoading: query.isPending, error: query.error, refetch: query.refetch };
-}
-
-export function isChanging(vm: VirtualMachine): boolean {
-  const state = vm.status?.state;
-  const booting = state === VmStatus_PowerState.RUNNING && vm.status?.stage !== 'done';
-  return state === VmStatus_PowerState.PROVISIONING || booting;
+  const { vms } = useVms();
+  const told = vms.find((vm) => vm.id === id || vm.name === id);
+  const query = useQuery(VMService.method.getVM, { id }, { enabled: !told, staleTime: 0 });
+  const asked = query.error ? undefined : query.data;
+  return { vm: told ?? asked, isLoading: !told && query.isPending, error: query.error, refetch: query.refetch };
 }
 
 /** Start, stop and delete; lists are asked for again at once. */
@@ -60,18 +57,24 @@ export function useVmActions() {
 }
 
 /**
- * Making a VM. The same request carries the same key until it is answered: pressed twice, or sent again because
- * the answer was lost, it makes one.
+ * Making one VM or several alike. The same request carries the same key until it is answered: pressed twice, or sent again because
+ * the answer was lost, it makes them once.
  */
 export function useCreateVm() {
   const transport = useTransport();
   const client = useQueryClient();
   const sent = useRef({ request: '', key: '' });
   return usePlainMutation({
-    mutationFn: (request: MessageInitShape<typeof CreateVMRequestSchema>) => {
-      const said = toJsonString(CreateVMRequestSchema, create(CreateVMRequestSchema, request));
+    mutationFn: async ({ vm, count }: { vm: MessageInitShape<typeof CreateVMRequestSchema>; count: number }): Promise<CreatedVM[]> => {
+      const request = create(CreateVMsRequestSchema, { vm, count });
+      const said = toJsonString(CreateVMsRequestSchema, request);
       if (sent.current.request !== said) sent.current = { request: said, key: newKey() };
-      return createClient(VMService, transport).createVM(request, { headers: { 'Idempotency-Key': sent.current.key } });
+      const calls = createClient(VMService, transport);
+      const headers = { 'Idempotency-Key': sent.current.key };
+      // A single one keeps the name that it was given.
+      if (count > 1) return (await calls.createVMs(request, { headers })).vms;
+      const made = await calls.createVM(vm, { headers });
+      return [create(CreatedVMSchema, { name: made.name, vm: made })];
     },
     retry: (count, error) => count < 4 && isUnreachable(error),
     retryDelay: (count) => 500 * 2 ** count,

@@ -27,7 +27,7 @@ export default function ImageDetail(): ReactNode {
   if (isLoading) return <Pending />;
   if (!image) {
     return (
-      <EmptyNote title={words.gone} hint={words.goneHint}>
+      <EmptyNote title={words.gone} hint={words.goneHint} order={1}>
         <Link to="/storage/images">{text.errors.home}</Link>
       </EmptyNote>
     );

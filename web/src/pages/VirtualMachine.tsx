@@ -31,7 +31,7 @@ export default function VirtualMachine(): ReactNode {
     return error && !/no VM|unknown/i.test(String(error.message)) ? (
       <ErrorNote error={error} retry={() => void refetch()} />
     ) : (
-      <EmptyNote title={words.gone} hint={words.goneHint}>
+      <EmptyNote title={words.gone} hint={words.goneHint} order={1}>
         <Link to="/vms">{words.title}</Link>
       </EmptyNote>
     );

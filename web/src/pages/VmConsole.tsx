@@ -24,7 +24,7 @@ export default function VmConsole(): ReactNode {
   if (isLoading) return <Pending />;
   if (!vm) {
     return (
-      <EmptyNote title={text.vms.gone} hint={text.vms.goneHint}>
+      <EmptyNote title={text.vms.gone} hint={text.vms.goneHint} order={1}>
         <Link to="/vms">{text.vms.title}</Link>
       </EmptyNote>
     );

@@ -24,6 +24,7 @@ export const text = {
     images: 'Image Library',
     compute: 'Compute',
     vms: 'Virtual Machines',
+    profiles: 'Profiles',
     nodes: 'Nodes',
     operation: 'Operation',
     jobs: 'Jobs',

@@ -117,7 +117,12 @@ def _order(vm: Vm) -> MachineOrder:
         firmware=Firmware(vm.firmware),
         mac_address=vm.mac_address,
         more_mac_addresses=vm.more_mac_addresses,
+        bridges=vm.bridges,
         tpm=vm.tpm,
+        guest_os=vm.guest_os,
+        devices=vm.devices,
+        cpu_model=vm.cpu_model,
+        driver_digest=vm.driver_digest,
         disk=DiskOrder(size_gib=vm.disk_gib, backing_digest=vm.image_digest, backing_path=path),
         seed=vm.seed,
     )

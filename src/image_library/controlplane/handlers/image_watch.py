@@ -10,7 +10,7 @@ from connectrpc.request import RequestContext
 
 from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
-from image_library.controlplane.services.library_watch import ALL_KINDS
+from image_library.controlplane.services.library_watch import USUAL_KINDS
 from image_library.domain.errors import InvalidRequest, printable
 from image_library.domain.library_change import ItemKind
 from image_library.wire.library_change import change_to_wire
@@ -27,7 +27,7 @@ class WatchHandlers:
     async def watch_library(
         self, request: pb.WatchLibraryRequest, ctx: Context, /
     ) -> AsyncIterator[pb.LibraryChange]:
-        kinds = frozenset(_kind(word) for word in request.kinds) or ALL_KINDS
+        kinds = frozenset(_kind(word) for word in request.kinds) or USUAL_KINDS
         async with aclosing(self._services.watch.watch(request.since_sequence, kinds)) as stream:
             async for said in stream:
                 yield change_to_wire(said.sequence, said.what, self._messages.of)

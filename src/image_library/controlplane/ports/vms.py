@@ -45,7 +45,7 @@ class Vms(Protocol):
         ...
 
     async def using(self, image_id: str) -> tuple[Vm, ...]:
-        """VMs whose disks are, or will be, built on that image, by name."""
+        """VMs whose disks are, or will be, built on that image, or whose second disc it is; by name."""
         ...
 
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:

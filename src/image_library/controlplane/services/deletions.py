@@ -132,7 +132,7 @@ class Deletions:
             users = await records.vms.using(image.id)
             if not users:
                 return image, (), await self._buried(records, image)
-            if not wish.flatten:
+            if not wish.flatten or any(vm.driver_image_id == image.id for vm in users):
                 raise _in_use(image, users)
             _refuse_running(users)
             await records.images.save(image.evolve(phase=ImagePhase.DELETING, updated_at=self._clock.now()))
@@ -207,6 +207,13 @@ async def _refuse_needed(records: Records, image: Image) -> None:
 
 def _in_use(image: Image, users: Sequence[Vm]) -> ImageInUse:
     several = "VMs" if len(users) > 1 else "VM"
+    discs = [vm for vm in users if vm.driver_image_id == image.id]
+    if discs:
+        return ImageInUse(
+            f"'{image.title}' is the disc with drivers of the {several} {told(vm.name for vm in discs)}.",
+            remedy="Delete such VMs first: they have no other disc.",
+            field="id",
+        )
     return ImageInUse(
         f"'{image.title}' is the base of the {several} {told(vm.name for vm in users)}.", field="id"
     )

@@ -123,7 +123,7 @@ async def _refuse_needed(
     going = {node.id: node for node in nodes}
     users = [vm.name for vm in await records.vms.using(image.id) if vm.node_id in going]
     if users:
-        raise ImageInUse(f"There '{image.title}' is the base of the VM {told(users)}.", field="node_ids")
+        raise ImageInUse(f"There '{image.title}' is used by the VM {told(users)}.", field="node_ids")
     for job in await live_jobs(records, image.id):
         if job.node_id in going:
             cancel = f"Cancel it first: 'limiquantix jobs cancel {job.id}'."

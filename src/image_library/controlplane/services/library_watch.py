@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from image_library.controlplane.ports.clock import Clock
-from image_library.controlplane.ports.records import Database
+from image_library.controlplane.ports.records import Database, Records
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.waiting import bell_or_time
+from image_library.controlplane.services.watched_vms import CAUSES, VmsInSight, with_vms
 from image_library.domain.changes import Changed
 from image_library.domain.errors import LibraryError
 from image_library.domain.job import Job
@@ -25,6 +26,8 @@ from image_library.domain.library_change import Change, ItemKind, Mark
 log = structlog.get_logger()
 
 ALL_KINDS = frozenset(ItemKind)
+# What is told who names no kinds: what there was before VMs were told.
+USUAL_KINDS = ALL_KINDS - {ItemKind.VM}
 PAGE = 500
 # More than that in a mailbox is read from the database instead.
 MOST_IN_A_MAILBOX = 2_000
@@ -80,6 +83,7 @@ class LibraryWatch:
         self._mailboxes: set[_Mailbox] = set()
         self._arrived = asyncio.Event()
         self._told: dict[str, Job] = {}
+        self._vms = VmsInSight()
 
     @property
     def watchers(self) -> int:
@@ -112,14 +116,20 @@ class LibraryWatch:
             return since < await records.changes.horizon() or since > await self._database.sequence()
 
     async def _caught_up(self, since: int, kinds: frozenset[ItemKind]) -> AsyncGenerator[Said]:
+        vms = ItemKind.VM in kinds
+        # What a VM is shown by was read with the VM, unless it changed since.
+        after = since or await self._database.sequence()
         while True:
             async with self._database.read() as records:
-                changes, reached = await records.changes.since(since, kinds, limit=PAGE)
+                wanted = kinds | CAUSES if vms else kinds
+                found, reached = await records.changes.since(since, wanted, limit=PAGE)
+                changes = await with_vms(records, found, after=after, reached=reached) if vms else found
             for change in changes:
-                # Only with its last change a number is whole.
-                yield Said(sequence=since, what=change)
+                if change.kind in kinds:
+                    # Only with its last change a number is whole.
+                    yield Said(sequence=since, what=change)
             since = reached
-            if not changes:
+            if not found:
                 yield Said(sequence=reached, what=Mark.UP_TO_DATE)
                 return
 
@@ -156,6 +166,7 @@ class LibraryWatch:
             await (bell_or_time(changed, self._clock, pause) if pause else self._quiet(changed))
         self._arrived.clear()
         self._told.clear()
+        self._vms.forget()
 
     async def _quiet(self, changed: Changed) -> None:
         """Nothing moves that the bell does not tell; but jobs may begin and watchers leave."""
@@ -165,8 +176,17 @@ class LibraryWatch:
         while await self._database.sequence() > position:
             async with self._database.read() as records:
                 changes, position = await records.changes.since(position, ALL_KINDS, limit=PAGE)
+                changes = await self._with_vms(records, changes, position)
             self._deliver(changes, position)
         return position
+
+    async def _with_vms(
+        self, records: Records, changes: tuple[Change, ...], position: int
+    ) -> tuple[Change, ...]:
+        if any(ItemKind.VM in mailbox.kinds for mailbox in self._mailboxes):
+            return await self._vms.told(records, changes, position)
+        self._vms.forget()
+        return changes
 
     def _deliver_progress(self, position: int) -> None:
         live = {job.id: job for job in self._runs.live()}

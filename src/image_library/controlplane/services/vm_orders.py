@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Database, Records
+from image_library.controlplane.services.driver_discs import DriverDiscs, with_disc
 from image_library.controlplane.services.profiles import ProfileService
 from image_library.controlplane.services.provisioning import Seed
 from image_library.controlplane.services.vm_launch import bound_if_ready
@@ -17,10 +19,14 @@ from image_library.controlplane.services.vm_seeds import VmSeeds
 from image_library.controlplane.services.vm_source import Place, Source, VmSources
 from image_library.domain.capabilities import wanted_by
 from image_library.domain.errors import Kind, LibraryError, NameTaken
+from image_library.domain.guest_facts import completed
+from image_library.domain.guest_hardware import devices_for
 from image_library.domain.image import Image
 from image_library.domain.machine import Firmware
-from image_library.domain.network_wish import network_of
+from image_library.domain.network_wish import bridges_of, network_of
+from image_library.domain.os_info import OsFamily, OsInfo
 from image_library.domain.preflight import Finding
+from image_library.domain.processors import cpu_model, level_needed, level_of
 from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
 from image_library.domain.vm_wish import (
@@ -46,6 +52,7 @@ class VmOrders:
         trust: TrustPolicy,
         profiles: ProfileService,
         seeds: VmSeeds,
+        discs: DriverDiscs,
         preflight: VmPreflight,
         clock: Clock,
         new_id: NewId,
@@ -56,6 +63,7 @@ class VmOrders:
         self._trust = trust
         self._profiles = profiles
         self._seeds = seeds
+        self._discs = discs
         self._preflight = preflight
         self._clock = clock
         self._new_id = new_id
@@ -83,16 +91,19 @@ class VmOrders:
         source = await self._sources.find(disk, wish.node, project=wish.project_id)
         # Also before a download is begun that could never prove enough.
         self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
+        drivers = await self._discs.find(wish.driver_iso, project=wish.project_id)
         vm = await self._drafted(wish, disk, source)
         if not wish.force:
             refuse_red(await self._findings(wish, disk, source))
         async with self._database.read() as records:
             await _name_is_free(records, wish)
-        placed = await self._sources.place(source, wish.node, needs=_needs(vm))
+        needs = _needs(vm, source.os)
+        placed = await self._sources.place(source, wish.node, needs=needs, disc=drivers)
         async with self._database.write() as records:
             await _name_is_free(records, wish)
             # Readiness is looked at and the row, our reference on the version, written in one step.
             vm = await bound_if_ready(records, _equipped(_at(vm, placed), wish, placed.image), self._trust)
+            vm = await with_disc(records, vm, drivers)
             await records.vms.save(vm)
             await records.calls.note(key, **{what: vm.id})
         return vm
@@ -102,7 +113,7 @@ class VmOrders:
         source = await self._sources.find(
             DiskWish(image=vm.image_id or vm.image_name), vm.node_id, project=vm.project_id
         )
-        placed = await self._sources.place(source, vm.node_id, needs=_needs(vm))
+        placed = await self._sources.place(source, vm.node_id, needs=_needs(vm, source.os))
         fresh = replace(vm.report, state=PowerState.PROVISIONING, error_message="")
         return await self._records.change(
             vm.id, lambda v: _at(v, placed).evolve(report=fresh, failure=None, start_on_create=True)
@@ -130,6 +141,7 @@ class VmOrders:
             if source.image is not None:
                 judge_disk_size(disk.size_gib, source.image.virtual_size_bytes)
             self._trust.judge(source.best_trust, project=wish.project_id, image=source.name)
+            await self._discs.find(wish.driver_iso, project=wish.project_id)
             return await self._findings(wish, disk, source)
         except LibraryError as error:
             if error.kind not in (Kind.INVALID, Kind.PRECONDITION):
@@ -163,6 +175,9 @@ class VmOrders:
             disk_gib=disk.size_gib,
             firmware=firmware_for(wish, source.needs, source.firmware_found),
             tpm=tpm_for(wish, source.needs),
+            cpu_model=cpu_model(wish.cpu_model),
+            **_guest(wish, source.os),
+            bridges=bridges_of(wish.network),
             mac_address=first,
             more_mac_addresses=tuple(more),
             ssh_user=seed.user,
@@ -178,15 +193,26 @@ class VmOrders:
         )
 
 
-def _needs(vm: Vm) -> frozenset[str]:
-    return wanted_by(Firmware(vm.firmware), tpm=vm.tpm)
+def _needs(vm: Vm, os: OsInfo) -> frozenset[str]:
+    level = max(level_needed(os), level_of(vm.cpu_model))
+    return wanted_by(Firmware(vm.firmware), tpm=vm.tpm, bridges=vm.bridges, cpu_level=level)
+
+
+def _guest(wish: VmWish, os: OsInfo) -> dict[str, Any]:
+    """What the operating system makes of the machine."""
+    windows = os.family is OsFamily.WINDOWS
+    return {
+        "guest_os": os.family.value if windows else "",
+        "devices": devices_for(wish.devices, os.family),
+    }
 
 
 def _equipped(vm: Vm, wish: VmWish, image: Image) -> Vm:
     """As the version wants it that was chosen in the end."""
     found = image.found.firmware if image.found else ()
     firmware = firmware_for(wish, image.requirements, found)
-    return vm.evolve(firmware=firmware, tpm=tpm_for(wish, image.requirements))
+    guest = _guest(wish, completed(image.os, image.found))
+    return vm.evolve(firmware=firmware, tpm=tpm_for(wish, image.requirements), **guest)
 
 
 def _at(vm: Vm, placed: Place) -> Vm:

@@ -14,14 +14,18 @@ from image_library.controlplane.services.node_choice import find_node
 from image_library.controlplane.services.provisioning import Seed
 from image_library.controlplane.services.vm_seeds import windows_wish
 from image_library.controlplane.services.vm_source import Source
+from image_library.domain.capabilities import told
 from image_library.domain.catalog import Catalog
 from image_library.domain.cloud_init import Provisioning
 from image_library.domain.errors import InvalidUserData, PreflightFailed
 from image_library.domain.guest_facts import completed
+from image_library.domain.guest_hardware import devices_for
 from image_library.domain.network_config import Network
+from image_library.domain.network_wish import bridges_of
 from image_library.domain.node import Node, NodePhase
 from image_library.domain.os_info import OsInfo
 from image_library.domain.preflight import Finding, Problem, Severity, Subject, look
+from image_library.domain.processors import cpu_model
 from image_library.domain.user_data import cloud_configs
 from image_library.domain.vm_wish import DiskWish, VmWish, firmware_for, machine_size, tpm_for
 
@@ -75,8 +79,12 @@ class VmPreflight:
             memory_mib=machine_size(wish, source.needs).memory_mib,
             firmware=firmware_for(wish, source.needs, source.firmware_found),
             tpm=tpm_for(wish, source.needs),
+            cpu_model=cpu_model(wish.cpu_model),
+            devices=devices_for(wish.devices, source.os.family),
+            has_drivers=bool(wish.driver_iso),
+            bridges=bridges_of(wish.network),
             node_architectures=frozenset(n.architecture for n in nodes if n.architecture),
-            node_capabilities=tuple(frozenset(n.capabilities) for n in nodes if n.capabilities),
+            node_capabilities=tuple(told(n.capabilities) for n in nodes if n.capabilities),
             timezones=await self._timezones(wish.provisioning),
         )
         return look(subject)

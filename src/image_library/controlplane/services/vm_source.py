@@ -21,7 +21,7 @@ from image_library.domain.guest_traits import guest_facts
 from image_library.domain.image import Image, ImagePhase, Placement, PlacementState, Requirements
 from image_library.domain.job import Job
 from image_library.domain.node import Node, NodePhase
-from image_library.domain.os_info import GuestTraits
+from image_library.domain.os_info import GuestTraits, OsInfo
 from image_library.domain.trust import TrustLevel
 from image_library.domain.vm_wish import DiskWish
 
@@ -53,6 +53,7 @@ class Source:
     needs: Requirements
     traits: GuestTraits
     user: str
+    os: OsInfo = OsInfo()
 
     @property
     def name(self) -> str:
@@ -116,10 +117,17 @@ class VmSources:
             found = await self._names.resolve_in(records, disk.image, project=project)
             return _offered(found) if isinstance(found, CatalogEntry) else self._source(found)
 
-    async def place(self, source: Source, node: str = "", *, needs: frozenset[str] = frozenset()) -> Place:
+    async def place(
+        self,
+        source: Source,
+        node: str = "",
+        *,
+        needs: frozenset[str] = frozenset(),
+        disc: Image | None = None,
+    ) -> Place:
         """Where the VM will live: on the named node, or on one that has the image; else a download is begun.
 
-        Among several with the image, those that have what the VM ``needs`` come first.
+        Among several, those that have the VM's ``disc``, and then what else it ``needs``, come first.
 
         Raises:
             UnknownNode, NodeUnreachable, NoNodeReady, StorageFull: there is no node for it.
@@ -131,9 +139,9 @@ class VmSources:
         if source.image is not None:
             ready = _ready_nodes(source.image, nodes, named)
             if ready:
-                chosen = max(ready, key=lambda n: (n.can(needs), n.takes_images, n.free_bytes, n.id))
+                chosen = max(ready, key=lambda n: (_has(disc, n), n.can(needs), *_room(n)))
                 return await self._adopted(Place(node_id=chosen.id, image=source.image))
-        return await self._fetched(source, named, nodes)
+        return await self._fetched(source, named or _equipped(nodes, needs, disc), nodes)
 
     async def _adopted(self, place: Place) -> Place:
         """The place, with the job that first makes an operator's own file a version that cannot change."""
@@ -159,15 +167,16 @@ class VmSources:
         return Place(node_id=job.node_id, image=found, job_id=job.id)
 
     def _source(self, image: Image) -> Source:
-        traits, user = guest_facts(completed(image.os, image.found), self._catalog, image.catalog_id)
-        return Source(image=image, needs=image.requirements, traits=traits, user=user)
+        os = completed(image.os, image.found)
+        traits, user = guest_facts(os, self._catalog, image.catalog_id)
+        return Source(image=image, needs=image.requirements, traits=traits, user=user, os=os)
 
 
 def _offered(entry: CatalogEntry) -> Source:
     """An entry as it is before anybody knows which of its variants it will be."""
     firmware = tuple(sorted({kind for variant in entry.variants for kind in variant.firmware}))
     needs = replace(entry.requirements, firmware=firmware or entry.requirements.firmware)
-    return Source(entry=entry, needs=needs, traits=entry.traits, user=entry.os.default_user)
+    return Source(entry=entry, needs=needs, traits=entry.traits, user=entry.os.default_user, os=entry.os)
 
 
 def usable_copy(image: Image, node_id: str) -> Placement | None:
@@ -208,6 +217,21 @@ def _ready_nodes(image: Image, nodes: dict[str, Node], named: Node | None) -> li
     """Nodes that have the image and answer; only the named one where one is named."""
     candidates = [named] if named else [n for n in nodes.values() if n.phase is NodePhase.READY]
     return [node for node in candidates if usable_copy(image, node.id)]
+
+
+def _has(disc: Image | None, node: Node) -> bool:
+    return disc is None or usable_copy(disc, node.id) is not None
+
+
+def _room(node: Node) -> tuple[bool, int, str]:
+    return node.takes_images, node.free_bytes, node.id
+
+
+def _equipped(nodes: dict[str, Node], needs: frozenset[str], disc: Image | None) -> Node | None:
+    """The node to fetch to where not every one would do; None where each does, or none."""
+    there = [node for node in nodes.values() if node.takes_images]
+    able = [node for node in there if node.can(needs) and _has(disc, node)]
+    return max(able, key=_room) if 0 < len(able) < len(there) else None
 
 
 def _not_there(image: Image, named: Node | None, nodes: dict[str, Node]) -> ImageNotReady | NodeUnreachable:

@@ -41,6 +41,8 @@ from image_library.domain.errors.conversion import (
 )
 from image_library.domain.errors.machine import (
     BootTimeout,
+    BridgeDenied,
+    BridgeMissing,
     CloudInitFailed,
     DataDirBusy,
     FirmwareMissing,
@@ -50,6 +52,7 @@ from image_library.domain.errors.machine import (
     ImageFileMissing,
     JailedProgramDied,
     JailMissing,
+    ProcessorUnfit,
     StorageFull,
     StorageIo,
     StoreChanged,
@@ -168,6 +171,8 @@ __all__ = [
     "AmbiguousImage",
     "BadLength",
     "BootTimeout",
+    "BridgeDenied",
+    "BridgeMissing",
     "CannotClean",
     "CatalogRollback",
     "CatalogStale",
@@ -246,6 +251,7 @@ __all__ = [
     "PermissionDenied",
     "PortTaken",
     "PreflightFailed",
+    "ProcessorUnfit",
     "RedirectDenied",
     "RequestTooLarge",
     "SchemaTooNew",

@@ -95,6 +95,30 @@ class TpmMissing(LibraryError):
     remedy_default = "Install it: apt-get install swtpm."
 
 
+class BridgeDenied(LibraryError):
+    """The VM's network card is to be on a bridge that the node's operator lets no VM onto."""
+
+    code = "hypervisor.bridge_denied"
+    kind = Kind.PRECONDITION
+    remedy_default = "Add it to 'bridges' in the node's settings.toml and start the node again."
+
+
+class BridgeMissing(LibraryError):
+    """The node has no such bridge, or may put nothing on it."""
+
+    code = "hypervisor.bridge_missing"
+    kind = Kind.PRECONDITION
+    remedy_default = "Make it on the node: 'ip link add br0 type bridge', 'ip link set br0 up'."
+
+
+class ProcessorUnfit(LibraryError):
+    """The node cannot show a guest the processor that the VM is to have."""
+
+    code = "hypervisor.processor_unfit"
+    kind = Kind.PRECONDITION
+    remedy_default = "Leave the processor's model out, or name another node."
+
+
 class HypervisorFailed(LibraryError):
     """The hypervisor refused to make or run the VM."""
 

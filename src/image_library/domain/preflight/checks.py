@@ -8,7 +8,7 @@ from typing import Any, cast
 from image_library.domain.errors import printable
 from image_library.domain.machine import GIB
 from image_library.domain.os_info import ProvisioningMethod
-from image_library.domain.preflight.equipment import equipment, firmware
+from image_library.domain.preflight.equipment import bridged, drivers, equipment, firmware, processor
 from image_library.domain.preflight.finding import Finding, Severity, amber, green, red
 from image_library.domain.preflight.network import network
 from image_library.domain.preflight.subject import Subject
@@ -188,6 +188,8 @@ def _agent(subject: Subject) -> Iterator[Finding]:
     present = subject.traits.agent_preinstalled or bool(subject.found and subject.found.guest_agent)
     if present:
         yield green("agent.present", "The image has the guest agent.")
+    elif subject.asked.no_guest_agent:
+        yield green("agent.left_out", "The guest agent is not installed, as it was asked for.")
     elif subject.identity is not None:
         yield green("agent.installed", "The guest agent is installed on the first boot.")
     else:
@@ -249,6 +251,9 @@ _OF_ALL: tuple[Check, ...] = (
     _memory,
     firmware,
     equipment,
+    processor,
+    bridged,
+    drivers,
     _architecture,
     _support,
     _trust,

@@ -9,9 +9,11 @@ from typing import Any
 
 from image_library.domain.cloud_init import GuestIdentity, Provisioning
 from image_library.domain.guest_facts import GuestFacts
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import Requirements
 from image_library.domain.network_config import Network
 from image_library.domain.os_info import GuestTraits, OsInfo
+from image_library.domain.processors import CpuModel
 from image_library.domain.trust import TrustLevel
 from image_library.domain.windows.answers import WindowsWish
 
@@ -58,6 +60,12 @@ class Subject:
     memory_mib: int
     firmware: str
     tpm: bool = False
+    cpu_model: CpuModel = CpuModel.USUAL
+    devices: Devices = Devices.VIRTIO
+    # It has a second disc, with drivers.
+    has_drivers: bool = False
+    # Of each card; empty: none.
+    bridges: tuple[str, ...] = ()
     # Of the nodes that may run it; those that are not known are left out.
     node_architectures: frozenset[str] = frozenset()
     # What each node that may run it has; nodes that have not said are left out.

@@ -6,8 +6,10 @@ import json
 from datetime import datetime
 from typing import Any
 
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
+from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
 from image_library.node.adapters.journal import JournalDatabase
 
@@ -37,10 +39,11 @@ class JournaledVms:
 
 def dump_record(record: MachineRecord) -> str:
     machine, report = record.machine, record.report
-    backing = {**vars(machine.backing), "format": machine.backing.format.value}
+    drivers = _backing(machine.drivers) if machine.drivers else None
+    parts: Json = {"backing": _backing(machine.backing), "drivers": drivers}
     raw: Json = {
         **vars(record),
-        "machine": {**vars(machine), "firmware": machine.firmware.value, "backing": backing},
+        "machine": {**vars(machine), "firmware": machine.firmware.value, **parts},
         "report": {
             **vars(report),
             "state": report.state.value,
@@ -52,6 +55,10 @@ def dump_record(record: MachineRecord) -> str:
     return json.dumps(raw)
 
 
+def _backing(backing: Backing) -> Json:
+    return {**vars(backing), "format": backing.format.value}
+
+
 def load_record(text: str) -> MachineRecord:
     raw: Json = json.loads(text)
     changed: Json = {"machine": _machine(raw["machine"]), "report": _report(raw["report"])}
@@ -59,14 +66,21 @@ def load_record(text: str) -> MachineRecord:
 
 
 def _machine(raw: Json) -> Machine:
-    backing: Json = {**raw["backing"], "format": ImageFormat(raw["backing"]["format"])}
     changed: Json = {
         "firmware": Firmware(raw["firmware"]),
-        "backing": Backing(**backing),
-        # Records of older versions have none.
+        "backing": _backing_from(raw["backing"]),
+        # Records of older versions have none of these.
         "more_mac_addresses": tuple(raw.get("more_mac_addresses", ())),
+        "bridges": tuple(raw.get("bridges", ())),
+        "devices": Devices(raw.get("devices", Devices.VIRTIO)),
+        "cpu_model": CpuModel(raw.get("cpu_model", CpuModel.USUAL)),
+        "drivers": _backing_from(raw["drivers"]) if raw.get("drivers") else None,
     }
     return Machine(**{**raw, **changed})
+
+
+def _backing_from(raw: Json) -> Backing:
+    return Backing(path=raw["path"], format=ImageFormat(raw["format"]), digest=raw["digest"])
 
 
 def _report(raw: Json) -> VmReport:

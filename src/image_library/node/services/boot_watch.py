@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from image_library.domain.boot_progress import AgentFacts, BootProgress
+from image_library.domain.boot_progress import AgentFacts, BootProgress, first_address
 from image_library.domain.machine import MachineRecord
 from image_library.domain.vm import BootStage, CloudInitStatus
 from image_library.node.ports.clock import Clock
@@ -29,6 +29,7 @@ MAX_LINE_BYTES = 8192
 # What a guest writes is read in portions: whatever it is, others get their turn.
 MAX_BYTES_AT_ONCE = 16 << 10
 RESULT_TRIES = 4
+SSH_PORT = 22
 
 
 class BootWatch:
@@ -53,6 +54,11 @@ class BootWatch:
         late = self._clock.monotonic() - self._began > GIVE_UP_SECONDS
         return late or self._progress.stage is BootStage.DONE
 
+    @property
+    def _can_log_in(self) -> bool:
+        """Whether it is known where; only at an address of its own does that need the guest's word."""
+        return bool(self._ssh_port or self._progress.addresses)
+
     async def run(self) -> None:
         """Returns when the boot is over; every change on the way is in the VM's record."""
         await self._see(lambda seen: seen)
@@ -74,8 +80,15 @@ class BootWatch:
             cloud_init=seen.cloud_init,
             cloud_init_errors=seen.errors,
             ip_addresses=seen.addresses,
+            **self._login(seen),
             error_message=seen.trouble,
         )
+
+    def _login(self, seen: BootProgress) -> dict[str, object]:
+        """Where one logs in to a VM that no port is forwarded to: at its first address."""
+        if self._ssh_port or not seen.addresses:
+            return {}
+        return {"ssh_host": first_address(seen.addresses), "ssh_port": SSH_PORT}
 
     async def _watch_console(self) -> None:
         while not self._over:
@@ -110,6 +123,9 @@ class BootWatch:
         return None
 
     async def _watch_ssh(self) -> None:
+        if not self._ssh_port:
+            await self._watch_address()
+            return
         while not self._over and not self._progress.ssh:
             waited = self._clock.monotonic() - self._began
             worth_it = self._progress.networked or waited > SILENT_SECONDS
@@ -118,6 +134,19 @@ class BootWatch:
                 break
             await self._clock.sleep(SSH_SECONDS)
         await self._expect_a_word()
+
+    async def _watch_address(self) -> None:
+        """The node may have no way to a bridge's guests, and calls no address that a guest only names.
+
+        So SSH counts as up when an address is known and cloud-init, which starts after it, has finished.
+        """
+        while not self._over and not self._progress.addresses:
+            await self._clock.sleep(SSH_SECONDS)
+        await self._expect_a_word()
+        while not self._over and not (self._progress.finished or self._progress.unheard):
+            await self._clock.sleep(SSH_SECONDS)
+        if not self._over:
+            await self._see(BootProgress.ssh_answered)
 
     async def _expect_a_word(self) -> None:
         """Counts from SSH's first answer, or from cloud-init's last sign of life."""
@@ -133,7 +162,7 @@ class BootWatch:
     async def _watch_agent(self) -> None:
         while not self._over:
             await self._clock.sleep(AGENT_SECONDS)
-            if not self._progress.networked or self._progress.finished:
+            if not self._progress.networked or (self._progress.finished and self._can_log_in):
                 continue
             facts = await self._window.agent(self._vm_id)
             if facts is not None:

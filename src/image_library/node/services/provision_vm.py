@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from image_library.domain.bridges import valid_bridge
 from image_library.domain.errors import (
     DiskTooSmall,
     InvalidRequest,
@@ -73,18 +74,19 @@ class ProvisionVm:
         """The VM's journal record, once its disk, its seed and the record itself are on disk.
 
         Raises:
-            InvalidRequest, PathOutside, DiskTooSmall: the order cannot be met.
+            InvalidRequest, PathOutside, DiskTooSmall, BridgeDenied, BridgeMissing: it cannot be met.
             ImageNotReady: the image is not on this node.
             HypervisorMissing, StorageFull, HypervisorFailed: the disk could not be made.
         """
         valid_size(order)
         valid_documents(order.seed)
         self._own_path_only(order)
-        async with self._backing(order.disk) as (backing, virtual_size):
-            return await self._made(order, backing, _disk_bytes(order.disk, virtual_size))
+        async with self._drivers(order) as drivers, self._backing(order.disk) as (backing, virtual_size):
+            disk_bytes = _disk_bytes(order.disk, virtual_size)
+            return await self._made(order, _machine(order, backing, disk_bytes, drivers))
 
-    async def _made(self, order: MachineOrder, backing: Backing, disk_bytes: int) -> MachineRecord:
-        machine = _machine(order, backing, disk_bytes)
+    async def _made(self, order: MachineOrder, machine: Machine) -> MachineRecord:
+        backing = machine.backing
         report = VmReport(vm_id=order.vm_id, name=order.name, state=PowerState.STOPPED, stage=BootStage.DISK)
         record = MachineRecord(machine=machine, report=report)
         async with self._folder(order.vm_id) as folder:
@@ -124,6 +126,22 @@ class ProvisionVm:
                 remedy="Leave the path out; the node makes the disk in the VM's own folder.",
                 field="spec.disks.path",
             )
+
+    @asynccontextmanager
+    async def _drivers(self, order: MachineOrder) -> AsyncGenerator[Backing | None]:
+        """The disc with drivers, where there is to be one; meanwhile it is not removed."""
+        if not order.driver_digest:
+            yield None
+            return
+        with self._holds.hold(order.driver_digest):
+            image = await self._images.find(order.driver_digest)
+            if image.facts.format is not ImageFormat.ISO:
+                raise InvalidRequest(
+                    f"A disc with drivers is an ISO image, not {image.facts.format.value}.",
+                    remedy="Name one, such as virtio-win.iso once it is imported.",
+                    field="spec.driver_iso",
+                )
+            yield Backing(path=image.blob_path, format=ImageFormat.RAW, digest=image.digest)
 
     @asynccontextmanager
     async def _backing(self, disk: DiskOrder) -> AsyncGenerator[tuple[Backing, int]]:
@@ -177,7 +195,7 @@ def _gib(size: int) -> str:
     return f"{-(-size * 100 // GIB) / 100:g}"
 
 
-def _machine(order: MachineOrder, backing: Backing, disk_bytes: int) -> Machine:
+def _machine(order: MachineOrder, backing: Backing, disk_bytes: int, drivers: Backing | None) -> Machine:
     return Machine(
         vm_id=order.vm_id,
         name=order.name,
@@ -187,7 +205,12 @@ def _machine(order: MachineOrder, backing: Backing, disk_bytes: int) -> Machine:
         firmware=order.firmware,
         mac_address=valid_mac(order.mac_address) if order.mac_address else mac_for(order.vm_id),
         more_mac_addresses=tuple(map(valid_mac, order.more_mac_addresses)),
+        bridges=tuple(valid_bridge(bridge) if bridge else "" for bridge in order.bridges),
         tpm=order.tpm,
+        guest_os=order.guest_os,
+        devices=order.devices,
+        cpu_model=order.cpu_model,
+        drivers=drivers,
         disk_bytes=disk_bytes,
         backing=backing,
     )

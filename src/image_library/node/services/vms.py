@@ -89,8 +89,8 @@ class Vms:
             record = self._records.get(vm_id)
             if record.report.state in ALIVE:
                 return
-            if record.machine.backing.digest and not record.machine.flat:
-                await self._images.find(record.machine.backing.digest)
+            for digest in record.machine.images:
+                await self._images.find(digest)
             taken = frozenset(r.machine.ssh_port for r in self._records.all() if r is not record)
             port = await self._hypervisor.start(record.machine, avoid_ports=taken)
             report = VmReport(
@@ -99,7 +99,7 @@ class Vms:
                 state=PowerState.RUNNING,
                 stage=BootStage.BOOT,
                 started_at=self._clock.now(),
-                ssh_host=LOOPBACK,
+                ssh_host=LOOPBACK if port else "",
                 ssh_port=port,
             )
             machine = replace(record.machine, ssh_port=port)
@@ -174,12 +174,8 @@ class Vms:
         return self._records.reports()
 
     async def users_of(self, digest: str) -> tuple[str, ...]:
-        """The names of the VMs whose disks are built on that image, which must stay because of them."""
-        return tuple(
-            record.machine.name
-            for record in self._records.all()
-            if digest and record.machine.backing.digest == digest and not record.machine.flat
-        )
+        """The names of the VMs whose disks or discs are that image, which must stay because of them."""
+        return tuple(record.machine.name for record in self._records.all() if digest in record.machine.images)
 
     async def _ask_to_stop(self, vm_id: str, seconds: float) -> bool:
         """Whether the guest went by itself: it was asked by its power button, then also by its agent."""

@@ -107,7 +107,7 @@ class ImageService(Protocol):
 
     def watch_library(self, request: WatchLibraryRequest, ctx: RequestContext[WatchLibraryRequest, LibraryChange], /) -> AsyncIterator[LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
@@ -852,7 +852,7 @@ class ImageServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> AsyncIterator[LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         return self.execute_server_stream(
@@ -1173,7 +1173,7 @@ class ImageServiceSync(Protocol):
 
     def watch_library(self, request: WatchLibraryRequest, ctx: RequestContext[WatchLibraryRequest, LibraryChange], /) -> Iterator[LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
@@ -1916,7 +1916,7 @@ class ImageServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> Iterator[LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         return self.execute_server_stream(

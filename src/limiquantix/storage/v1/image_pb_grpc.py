@@ -130,7 +130,7 @@ class ImageServiceService:
 
     def watch_library(self, request: WatchLibraryRequest, context: aio.ServicerContext) -> AsyncIterator[LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
@@ -727,7 +727,7 @@ class ImageServiceClient:
         compression: Compression | None = None,
     ) -> aio.UnaryStreamCall[WatchLibraryRequest, LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         return self._watch_library(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
@@ -989,7 +989,7 @@ class ImageServiceServiceSync:
 
     def watch_library(self, request: WatchLibraryRequest, context: ServicerContext) -> Iterator[LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
@@ -1586,7 +1586,7 @@ class ImageServiceClientSync:
         compression: Compression | None = None,
     ) -> _CallIterator[LibraryChange]:
         """
-        One stream of all that changes: images (with their placements), jobs and nodes, each as it is now.
+        One stream of all that changes: images (with their placements), jobs, nodes and VMs, each as it is now.
         A slow reader gets the latest state of each, never a queue.
         """
         return self._watch_library(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

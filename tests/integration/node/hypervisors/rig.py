@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import OVERLAY_DISK, Backing, Firmware, Machine, mac_for
@@ -39,7 +40,13 @@ class Rig:
         self.hypervisor, self.window = self.make(self.folders)
 
     async def machine(
-        self, image: Path, vm_id: str = "vm-1", *, memory_mib: int = 64, size: int = DISK_BYTES
+        self,
+        image: Path,
+        vm_id: str = "vm-1",
+        *,
+        memory_mib: int = 64,
+        size: int = DISK_BYTES,
+        **changes: Any,
     ) -> Machine:
         folder = await self.folders.make(vm_id)
         disks = QemuImg(Jail(best_wall()))
@@ -58,18 +65,19 @@ class Rig:
             disk_bytes=size,
             backing=Backing(path=str(image), format=ImageFormat.RAW),
         )
+        machine = replace(machine, **changes)
         await self.hypervisor.define(machine)
         return machine
 
 
-def qemu_driver(folders: VmFolderTree) -> Driver:
-    hypervisor = QemuHypervisor(folders=folders, settings=QemuSettings(accelerator="tcg", isolated=True))
-    return hypervisor, QemuWindow(folders)
+def qemu_driver(folders: VmFolderTree, bridges: tuple[str, ...] = ()) -> Driver:
+    settings = QemuSettings(accelerator="tcg", isolated=True, bridges=bridges)
+    return QemuHypervisor(folders=folders, settings=settings), QemuWindow(folders)
 
 
-def libvirt_driver(daemon: Libvirtd) -> Callable[[VmFolderTree], Driver]:
+def libvirt_driver(daemon: Libvirtd, bridges: tuple[str, ...] = ()) -> Callable[[VmFolderTree], Driver]:
     def make(folders: VmFolderTree) -> Driver:
-        settings = LibvirtSettings(uri=daemon.uri, accelerator="tcg", isolated=True)
+        settings = LibvirtSettings(uri=daemon.uri, accelerator="tcg", isolated=True, bridges=bridges)
         hypervisor = LibvirtHypervisor(folders=folders, settings=settings)
         return hypervisor, LibvirtWindow(folders, hypervisor.session)
 

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from image_library.domain.errors import HypervisorFailed
-from image_library.domain.machine import Condition, Machine
+from image_library.domain.errors import HypervisorFailed, ProcessorUnfit
+from image_library.domain.guest_hardware import Devices
+from image_library.domain.image import ImageFormat
+from image_library.domain.machine import Backing, Condition, Machine
+from image_library.domain.processors import CpuModel
 from tests.integration.node.hypervisors.rig import Rig
 from tests.integration.node.vms.guests import idle_guest, leaving_guest
 
@@ -174,6 +177,31 @@ async def test_what_nobody_made_is_gone_and_can_be_ended_and_forgotten(rig: Rig)
 async def test_it_tells_how_guests_run_and_what_they_can_be_given(rig: Rig) -> None:
     assert await rig.hypervisor.accelerator() == "tcg"
     assert {"basic", "uefi"} <= set(await rig.hypervisor.capabilities())
+
+
+@pytest.mark.parametrize("devices", Devices)
+async def test_windows_devices_and_its_disc_start_a_guest(
+    rig: Rig, idle: Path, tmp_path: Path, devices: Devices
+) -> None:
+    disc = tmp_path / "drivers.iso"
+    disc.write_bytes(bytes(1 << 20))
+    drivers = Backing(path=str(disc), format=ImageFormat.RAW)
+    machine = await rig.machine(idle, guest_os="windows", devices=devices, drivers=drivers)
+    await rig.hypervisor.start(machine, avoid_ports=NONE)
+    await said(rig, b"hello")
+    assert disc.read_bytes() == bytes(1 << 20)
+
+
+@pytest.mark.parametrize("model", [CpuModel.MAX, CpuModel.V2, CpuModel.V3])
+async def test_a_guest_runs_on_each_model_of_processor(rig: Rig, idle: Path, model: CpuModel) -> None:
+    await rig.hypervisor.start(await rig.machine(idle, cpu_model=model), avoid_ports=NONE)
+    await said(rig, b"hello")
+
+
+async def test_the_hosts_own_processor_is_not_shown_where_guests_are_translated(rig: Rig, idle: Path) -> None:
+    machine = await rig.machine(idle, cpu_model=CpuModel.HOST)
+    with pytest.raises(ProcessorUnfit, match="KVM"):
+        await rig.hypervisor.start(machine, avoid_ports=NONE)
 
 
 def _with_port(machine: Machine, port: int) -> Machine:

@@ -1,14 +1,17 @@
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
+from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
 from image_library.node.adapters.journal import JournalDatabase
-from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.adapters.vm_journal import JournaledVms, dump_record
 
 RECORD = MachineRecord(
     machine=Machine(
@@ -52,6 +55,29 @@ async def test_gives_back_what_was_saved(journal: JournalDatabase) -> None:
     vms = JournaledVms(journal)
     await vms.save(RECORD)
     assert await vms.all() == (RECORD,)
+
+
+async def test_bridges_and_what_windows_is_given_are_kept(journal: JournalDatabase) -> None:
+    vms = JournaledVms(journal)
+    record = RECORD.with_machine(
+        bridges=("", "br0"),
+        more_mac_addresses=("52:54:00:00:00:02",),
+        guest_os="windows",
+        devices=Devices.EMULATED,
+        cpu_model=CpuModel.V2,
+        drivers=Backing(path="/drivers.iso", format=ImageFormat.RAW, digest="sha256:" + "d" * 64),
+    )
+    await vms.save(record)
+    assert await vms.all() == (record,)
+
+
+async def test_a_record_of_an_older_version_is_a_machine_as_it_was_made(journal: JournalDatabase) -> None:
+    old = json.loads(dump_record(RECORD))
+    for name in ("bridges", "guest_os", "devices", "cpu_model", "drivers"):
+        del old["machine"][name]
+    statement = "INSERT INTO vms (vm_id, record) VALUES (?, ?)"
+    await journal.run(lambda c: c.execute(statement, ("vm-1", json.dumps(old))))
+    assert await JournaledVms(journal).all() == (RECORD,)
 
 
 async def test_saving_again_replaces(journal: JournalDatabase) -> None:

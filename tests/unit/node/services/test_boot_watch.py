@@ -37,8 +37,8 @@ class Watching:
         self.records = VmRecords(journal=MemoryVmJournal(), changes=Changes())
         self.records.adopt(RECORD)
 
-    async def run(self) -> VmReport:
-        watch = BootWatch(RECORD, window=self.window, records=self.records, clock=self.clock)
+    async def run(self, record: MachineRecord = RECORD) -> VmReport:
+        watch = BootWatch(record, window=self.window, records=self.records, clock=self.clock)
         await asyncio.wait_for(watch.run(), 10)
         return self.records.get("vm-1").report
 
@@ -106,3 +106,37 @@ async def test_goes_on_where_an_earlier_daemon_was(watching: Watching) -> None:
         seen.append(watching.records.get("vm-1").report.stage)
         await asyncio.sleep(0)
     assert set(seen) <= {BootStage.SSH, BootStage.DONE}
+
+
+BRIDGED = RECORD.with_machine(ssh_port=0, bridges=("br0",))
+
+
+async def test_a_guest_on_a_bridge_is_reached_at_its_own_address_and_never_called(watching: Watching) -> None:
+    watching.window.text["vm-1"] = RUNNING + FINISHED
+    # Whatever answers there.
+    watching.window.ssh = True
+    watching.window.facts = AgentFacts(addresses=("fd00::5", "192.0.2.7"))
+    report = await watching.run(BRIDGED)
+    assert (report.stage, report.ssh_host, report.ssh_port) == (BootStage.DONE, "192.0.2.7", 22)
+    assert watching.window.ssh_tries == 0
+
+
+async def test_an_address_on_the_console_is_as_good(watching: Watching) -> None:
+    line = b"ci-info: |  eth0  | True |  fd00::7  | 64 | global |\n"
+    watching.window.text["vm-1"] = RUNNING + line + FINISHED
+    report = await watching.run(BRIDGED)
+    assert (report.stage, report.ssh_host, report.ssh_port) == (BootStage.DONE, "fd00::7", 22)
+
+
+async def test_a_guest_on_a_bridge_without_cloud_init_arrives_in_the_end(watching: Watching) -> None:
+    watching.window.facts = AgentFacts(addresses=("192.0.2.7",))
+    watching.window.text["vm-1"] = b"ci-info: |  eth0  | True |  192.0.2.7  | 24 |\n"
+    report = await watching.run(BRIDGED)
+    assert (report.stage, report.cloud_init) == (BootStage.DONE, CloudInitStatus.UNKNOWN)
+    assert watching.clock.monotonic() > UNHEARD_SECONDS
+
+
+async def test_a_guest_on_a_bridge_without_an_address_cannot_be_logged_in_to(watching: Watching) -> None:
+    watching.window.text["vm-1"] = RUNNING + FINISHED
+    report = await watching.run(BRIDGED)
+    assert (report.stage, report.ssh_host, report.ssh_port) == (BootStage.CLOUD_INIT, "", 0)

@@ -14,8 +14,9 @@ from image_library.domain.errors import (
     StorageFull,
     UnsupportedFeature,
 )
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
-from image_library.domain.machine import GIB, DiskOrder, Firmware, MachineOrder, mac_for
+from image_library.domain.machine import GIB, Backing, DiskOrder, Firmware, MachineOrder, mac_for
 from image_library.domain.os_info import OsInfo
 from image_library.domain.store import ImageFacts, LocalFile
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
@@ -35,6 +36,7 @@ from tests.fakes.hypervisor import (
 
 DIGEST = "sha256:" + "a" * 64
 VIRTUAL = 2361393152
+ISO = ImageFacts(format=ImageFormat.ISO, virtual_size_bytes=GIB)
 LOCAL = LocalFile(
     path="/data/cloud-images/mine.raw",
     filename="mine.raw",
@@ -104,6 +106,30 @@ async def test_makes_disk_seed_and_record(house: House) -> None:
     assert record.report.state is PowerState.STOPPED
     assert record.report.stage is BootStage.DISK
     assert record.machine.mac_address == mac_for("vm-1")
+
+
+async def test_a_disc_is_a_published_iso_that_is_held_meanwhile(house: House) -> None:
+    disc = "sha256:" + "d" * 64
+    iso = replace(published(disc, virtual_size=GIB, path="/data/blobs/iso"), facts=ISO)
+    house.images.add(iso)
+    order = replace(ORDER, driver_digest=disc, guest_os="windows", devices=Devices.EMULATED)
+    machine = (await house.provision.make(order)).machine
+    assert machine.drivers == Backing(path="/data/blobs/iso", format=ImageFormat.RAW, digest=disc)
+    assert (machine.guest_os, machine.devices) == ("windows", Devices.EMULATED)
+    with house.holds.removing(disc), pytest.raises(ImageNotReady):
+        await house.provision.make(replace(order, vm_id="vm-2"))
+    with pytest.raises(InvalidRequest, match="ISO image, not qcow2"):
+        await house.provision.make(replace(order, vm_id="vm-2", driver_digest=DIGEST))
+    with pytest.raises(ImageNotReady):
+        await house.provision.make(replace(order, vm_id="vm-2", driver_digest="sha256:none"))
+    assert list(house.journal.records) == ["vm-1"]
+
+
+async def test_cards_are_on_bridges_by_name_only(house: House) -> None:
+    order = replace(ORDER, more_mac_addresses=("52:54:00:00:00:02",), bridges=("", "br0"))
+    assert (await house.provision.make(order)).machine.bridges == ("", "br0")
+    with pytest.raises(InvalidRequest, match="bridge"):
+        await house.provision.make(replace(order, vm_id="vm-2", bridges=("br0,script=/bin/sh",)))
 
 
 async def test_no_size_is_the_images_own(house: House) -> None:

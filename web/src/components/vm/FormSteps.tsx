@@ -1,14 +1,18 @@
-import { Alert, Button, FileButton, Group, NativeSelect, Skeleton, Stack, Textarea, TextInput } from '@mantine/core';
+import { Alert, Button, Checkbox, FileButton, Group, NativeSelect, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { lazy, type ReactNode, Suspense } from 'react';
-import { CORES, DISK_GIB, type Draft, keyTrouble, MEMORY_MIB, userOf } from '@/components/vm/draft';
+import { CORES, countOf, DISK_GIB, type Draft, type FirmwareChoice, keyTrouble, MEMORY_MIB, MOST_VMS, userOf } from '@/components/vm/draft';
 import { fetchSeconds } from '@/components/vm/fetching';
+import { toldBy } from '@/components/vm/windows';
 import { formatImageSize, useJobs } from '@/hooks/useImages';
+import { UserDataRule } from '@/gen/limiquantix/compute/v1/profile_pb';
 import { formatSeconds } from '@/hooks/format';
 import { useNodes } from '@/hooks/useMachines';
 import { wizardText as words } from '@/text/wizard';
 
 // The editor is large, and most VMs are made without it.
 const UserData = lazy(() => import('@/components/vm/yaml/UserData'));
+const ProfileChoice = lazy(() => import('@/components/vm/ProfileChoice'));
+const WindowsAnswers = lazy(() => import('@/components/vm/WindowsAnswers'));
 
 export interface StepProps {
   draft: Draft;
@@ -33,21 +37,35 @@ export function MachineStep({ draft, change }: StepProps): ReactNode {
   return (
     <Stack>
       <TextInput label={words.name} description={words.nameHint} required withAsterisk={false} value={draft.name} onChange={(event) => change({ ...draft, name: event.currentTarget.value })} />
+      <TextInput label={words.count} description={words.countHint(MOST_VMS)} inputMode="numeric" error={countOf(draft) === undefined ? words.countWrong(MOST_VMS) : undefined} value={draft.count} onChange={(event) => change({ ...draft, count: event.currentTarget.value })} />
       <NativeSelect label={words.cores} value={draft.cores} data={CORES.map(String)} onChange={(event) => change({ ...draft, cores: Number(event.currentTarget.value) })} />
       <NativeSelect label={words.memory} value={draft.memoryMib} data={MEMORY_MIB.map((mib) => ({ value: String(mib), label: size(mib, MIB) }))} onChange={(event) => change({ ...draft, memoryMib: Number(event.currentTarget.value) })} />
       <NativeSelect label={words.disk} description={words.diskHint} value={draft.diskGib} data={DISK_GIB.map((gib) => ({ value: String(gib), label: gib ? size(gib, GIB) : words.diskAsImage }))} onChange={(event) => change({ ...draft, diskGib: Number(event.currentTarget.value) })} />
       <NativeSelect label={words.node} value={draft.nodeId} data={[{ value: '', label: words.nodeAny }, ...places]} onChange={(event) => change({ ...draft, nodeId: event.currentTarget.value })} />
+      <NativeSelect label={words.firmware} description={words.firmwareHint} value={draft.firmware} data={Object.entries(words.firmwares).map(([value, label]) => ({ value, label }))} onChange={(event) => change({ ...draft, firmware: event.currentTarget.value as FirmwareChoice })} />
+      <Checkbox label={words.tpm} description={words.tpmHint} checked={draft.tpm} onChange={(event) => change({ ...draft, tpm: event.currentTarget.checked })} />
     </Stack>
   );
 }
 
-/** What cloud-init is told. */
+/** What the guest is told: Windows Setup by its answers, everything else in cloud-init's way. */
 export function BootStep({ draft, change }: StepProps): ReactNode {
+  return (
+    <Suspense fallback={<Skeleton height={190} />}>
+      {toldBy(draft.image) === 'answers' ? <WindowsAnswers draft={draft} change={change} /> : <CloudInit draft={draft} change={change} />}
+    </Suspense>
+  );
+}
+
+function CloudInit({ draft, change }: StepProps): ReactNode {
+  const windows = toldBy(draft.image) === 'cloudbase';
   const addKeys = (file: File | null): void => {
     void file?.text().then((text) => change({ ...draft, keys: [draft.keys.trim(), text.trim()].filter(Boolean).join('\n') }));
   };
   return (
     <Stack>
+      {windows && <Text size="sm" c="dimmed">{words.cloudbase}</Text>}
+      <ProfileChoice draft={draft} change={change} />
       <TextInput label={words.hostname} description={words.hostnameHint} value={draft.hostname ?? draft.name} onChange={(event) => change({ ...draft, hostname: event.currentTarget.value })} />
       <TextInput label={words.user} description={words.userHint} value={userOf(draft)} onChange={(event) => change({ ...draft, user: event.currentTarget.value })} />
       <Textarea label={words.keys} description={words.keysHint} error={keyTrouble(draft.keys)} rows={4} spellCheck={false} value={draft.keys} onChange={(event) => change({ ...draft, keys: event.currentTarget.value })} />
@@ -56,12 +74,15 @@ export function BootStep({ draft, change }: StepProps): ReactNode {
           {(props) => <Button {...props} size="xs" variant="default">{words.keysFile}</Button>}
         </FileButton>
       </Group>
-      <TextInput type="password" autoComplete="new-password" label={words.password} description={words.passwordHint} value={draft.password} onChange={(event) => change({ ...draft, password: event.currentTarget.value })} />
-      {!draft.keys.trim() && !draft.password && !draft.userData.trim() && <Alert color="orange" variant="light">{words.noWayIn}</Alert>}
-      <TextInput label={words.packages} description={words.packagesHint} value={draft.packages} onChange={(event) => change({ ...draft, packages: event.currentTarget.value })} />
-      <Suspense fallback={<Skeleton height={190} />}>
-        <UserData draft={draft} change={change} />
-      </Suspense>
+      {!windows && <TextInput type="password" autoComplete="new-password" label={words.password} description={words.passwordHint} value={draft.password} onChange={(event) => change({ ...draft, password: event.currentTarget.value })} />}
+      {!draft.keys.trim() && !draft.password && !draft.userData.trim() && !draft.profile && <Alert color="orange" variant="light">{words.noWayIn}</Alert>}
+      {!windows && (
+        <>
+          <TextInput label={words.packages} description={words.packagesHint} value={draft.packages} onChange={(event) => change({ ...draft, packages: event.currentTarget.value })} />
+          <Checkbox label={words.agent} description={words.agentHint} checked={draft.agent} onChange={(event) => change({ ...draft, agent: event.currentTarget.checked })} />
+        </>
+      )}
+      {draft.profile?.userDataRule === UserDataRule.DENY ? null : <UserData draft={draft} change={change} />}
     </Stack>
   );
 }

@@ -3,10 +3,10 @@ import { useMutation } from '@connectrpc/connect-query';
 import { IconCheck } from '@tabler/icons-react';
 import { lazy, type ReactNode, Suspense, useCallback, useEffect } from 'react';
 import { ErrorNote } from '@/components/Notes';
-import { requestOf } from '@/components/vm/draft';
+import { countOf, requestOf } from '@/components/vm/draft';
 import { type Step, stepOf } from '@/components/vm/steps';
 import type { StepProps } from '@/components/vm/FormSteps';
-import { Finding_Severity as Severity, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { Datasource, Finding_Severity as Severity, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { wizardText as words } from '@/text/wizard';
 
 const Highlighted = lazy(() => import('@/components/vm/yaml/Highlighted'));
@@ -57,18 +57,42 @@ export function ReviewStep({ draft, force, setForce, judged, goTo }: Props): Rea
       {blocked && <Checkbox label={words.force} checked={force} onChange={(event) => setForce(event.currentTarget.checked)} />}
       <Title order={2} size="h4">{words.preview}</Title>
       <ErrorNote error={preview.error} retry={ask} />
+      <Summary draft={draft} />
       {preview.data?.user && <Text>{words.logsIn(preview.data.user)}</Text>}
-      {DOCUMENTS.filter((name) => preview.data?.[name]).map((name) => (
-        <details key={name} open={name === 'userData'}>
-          <summary>{words.documents[name]}</summary>
-          <Code block tabIndex={0} role="region" aria-label={words.documents[name]}>
-            <Suspense fallback={preview.data?.[name]}>
-              <Highlighted text={preview.data?.[name] ?? ''} />
-            </Suspense>
-          </Code>
-        </details>
-      ))}
+      {DOCUMENTS.filter((name) => preview.data?.[name]).map((name) => {
+        // An answer file is no YAML, and goes by its own name.
+        const answers = preview.data?.datasource === Datasource.ANSWER_FILE;
+        const title = answers ? preview.data?.paths['user_data'] ?? words.documents[name] : words.documents[name];
+        const said = preview.data?.[name] ?? '';
+        return (
+          <details key={name} open={name === 'userData'}>
+            <summary>{title}</summary>
+            <Code block tabIndex={0} role="region" aria-label={title}>
+              <Suspense fallback={said}>{answers ? said : <Highlighted text={said} />}</Suspense>
+            </Code>
+          </details>
+        );
+      })}
     </Stack>
+  );
+}
+
+/** What is no document: how many, of which profile, and what machine. */
+function Summary({ draft }: Pick<StepProps, 'draft'>): ReactNode {
+  const count = countOf(draft) ?? 1;
+  return (
+    <dl className="facts">
+      <dt>{words.count}</dt>
+      <dd>{count > 1 ? words.countOf(count, draft.name.trim()) : draft.name.trim()}</dd>
+      <dt>{words.firmware}</dt>
+      <dd>{[words.firmwares[draft.firmware], draft.tpm && words.tpm].filter(Boolean).join(', ')}</dd>
+      {draft.profile && (
+        <>
+          <dt>{words.profile}</dt>
+          <dd>{`${draft.profile.name}@${String(draft.profile.revision)}`}</dd>
+        </>
+      )}
+    </dl>
   );
 }
 

@@ -1,14 +1,17 @@
 import { Button, Card, Group } from '@mantine/core';
-import { useNavigate, useSearch } from '@tanstack/react-router';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { type FormEvent, type ReactNode, useEffect, useState } from 'react';
 import { ErrorNote, PageHead } from '@/components/Notes';
-import { type Draft, EMPTY, keyTrouble, requestOf, withImage } from '@/components/vm/draft';
+import { countOf, type Draft, EMPTY, keyTrouble, requestOf, withImage } from '@/components/vm/draft';
 import { BootStep, MachineStep } from '@/components/vm/FormSteps';
 import { ImageStep } from '@/components/vm/ImageStep';
 import { isNetworkWhole } from '@/components/vm/network';
 import { NetworkStep } from '@/components/vm/NetworkStep';
+import { areValuesWhole } from '@/components/vm/parameters';
 import { ReviewStep } from '@/components/vm/ReviewStep';
 import { type Step, STEPS } from '@/components/vm/steps';
+import { answerTroubles, toldBy } from '@/components/vm/windows';
+import type { CreatedVM } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { useAvailableImages } from '@/hooks/useImages';
 import { useCreateVm } from '@/hooks/useMachines';
 import { wizardText as words } from '@/text/wizard';
@@ -16,9 +19,10 @@ import { wizardText as words } from '@/text/wizard';
 // Whether a step says enough to go on.
 const ENOUGH: Record<Step, (draft: Draft) => boolean> = {
   image: ({ image }) => image !== undefined,
-  machine: ({ name }) => name.trim() !== '',
+  machine: (draft) => draft.name.trim() !== '' && countOf(draft) !== undefined,
   network: ({ network }) => isNetworkWhole(network),
-  boot: ({ keys }) => keyTrouble(keys) === undefined,
+  boot: ({ image, windows, keys, profile, values }) =>
+    toldBy(image) === 'answers' ? Object.keys(answerTroubles(windows)).length === 0 : keyTrouble(keys) === undefined && areValuesWhole(profile, values),
   review: () => true,
 };
 
@@ -39,9 +43,15 @@ export default function VMCreationWizard(): ReactNode {
     create.reset();
     setAt(to);
   };
+  const leave = (made: readonly CreatedVM[]): void => {
+    const [one] = made;
+    if (made.length === 1 && one?.vm) void go({ to: '/vms/$vmId', params: { vmId: one.vm.id } });
+    // What was refused stands here, beside what was made.
+    else if (made.every(({ vm }) => vm)) void go({ to: '/vms' });
+  };
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    if (last) create.mutate(requestOf(draft, force), { onSuccess: ({ id }) => void go({ to: '/vms/$vmId', params: { vmId: id } }) });
+    if (last) create.mutate({ vm: requestOf(draft, force), count: countOf(draft) ?? 1 }, { onSuccess: (made) => leave(made) });
     else move(at + 1);
   };
   return (
@@ -63,11 +73,24 @@ export default function VMCreationWizard(): ReactNode {
         {step === 'boot' && <BootStep draft={draft} change={setDraft} />}
         {step === 'review' && <ReviewStep draft={draft} force={force} setForce={setForce} judged={setMay} goTo={(to) => move(STEPS.indexOf(to))} />}
         <ErrorNote error={create.error} />
+        <Made made={create.data ?? []} />
         <Group justify="flex-end" mt="md">
           {at > 0 && <Button variant="default" onClick={() => move(at - 1)}>{words.back}</Button>}
-          <Button type="submit" disabled={last ? !may && !force : !ENOUGH[step](draft)} loading={create.isPending}>{last ? words.create : words.next}</Button>
+          <Button type="submit" disabled={last ? (!may && !force) || Boolean(create.data) : !ENOUGH[step](draft)} loading={create.isPending}>{last ? words.create : words.next}</Button>
         </Group>
       </Card>
+    </>
+  );
+}
+
+/** Of several VMs, which there are now, and why others are not. */
+function Made({ made }: { made: readonly CreatedVM[] }): ReactNode {
+  const refused = made.filter(({ vm }) => !vm);
+  if (!refused.length) return null;
+  return (
+    <>
+      <ErrorNote title={words.someRefused(refused.length, made.length)} error={refused.map(({ name, errorMessage, errorRemedy }) => `${name}: ${errorMessage} ${errorRemedy}`).join('\n')} />
+      <Link to="/vms">{words.toVms}</Link>
     </>
   );
 }

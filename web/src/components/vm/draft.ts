@@ -1,6 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { networkOf, type NetworkDraft, ONE_CARD } from '@/components/vm/network';
-import type { CreateVMRequestSchema } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { parametersOf, type Values } from '@/components/vm/parameters';
+import { NO_ANSWERS, sysprepOf, toldBy, type WindowsDraft } from '@/components/vm/windows';
+import type { Profile } from '@/gen/limiquantix/compute/v1/profile_pb';
+import { type CreateVMRequestSchema, FirmwareType as Firmware, type ProvisioningConfigSchema } from '@/gen/limiquantix/compute/v1/vm_pb';
 import type { AvailableImage } from '@/hooks/useImages';
 import { wizardText as words } from '@/text/wizard';
 
@@ -12,6 +15,10 @@ export interface Draft {
   memoryMib: number;
   diskGib: number;
   nodeId: string;
+  /** As typed: of several alike. */
+  count: string;
+  firmware: FirmwareChoice;
+  tpm: boolean;
   network: NetworkDraft;
   hostname: string | undefined;
   user: string | undefined;
@@ -19,7 +26,13 @@ export interface Draft {
   password: string;
   packages: string;
   userData: string;
+  agent: boolean;
+  profile: Profile | undefined;
+  values: Values;
+  windows: WindowsDraft;
 }
+
+export type FirmwareChoice = 'auto' | 'bios' | 'uefi' | 'secure';
 
 export const CORES = [1, 2, 4, 8, 16, 32] as const;
 export const MEMORY_MIB = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
@@ -27,8 +40,8 @@ export const MEMORY_MIB = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as 
 export const DISK_GIB = [0, 5, 10, 20, 40, 80, 160, 320, 640] as const;
 
 export const EMPTY: Draft = {
-  image: undefined, name: '', cores: 2, memoryMib: 1024, diskGib: 10, nodeId: '', network: ONE_CARD,
-  hostname: undefined, user: undefined, keys: '', password: '', packages: '', userData: '',
+  image: undefined, name: '', cores: 2, memoryMib: 1024, diskGib: 10, nodeId: '', count: '1', firmware: 'auto', tpm: false, network: ONE_CARD,
+  hostname: undefined, user: undefined, keys: '', password: '', packages: '', userData: '', agent: true, profile: undefined, values: {}, windows: NO_ANSWERS,
 };
 
 /** With an image chosen: sizes that it needs, and its own user. */
@@ -64,23 +77,49 @@ export function requestOf(draft: Draft, force = false): MessageInitShape<typeof 
       cpu: { cores: draft.cores },
       memory: { sizeMib: BigInt(draft.memoryMib) },
       disks: [{ image: draft.image?.id ?? '', sizeGib: BigInt(draft.diskGib) }],
+      ...FIRMWARE[draft.firmware],
+      tpm: draft.tpm,
       ...networkOf(draft.network),
-      provisioning: {
-        method: {
-          case: 'cloudInit',
-          value: {
-            hostname: draft.hostname?.trim() ?? '',
-            defaultUser: draft.user?.trim() ?? '',
-            sshAuthorizedKeys: lines(draft.keys, /\n/),
-            packages: lines(draft.packages, /[\s,]+/),
-            userData: draft.userData,
-            // An account without a name says more of the default user.
-            users: draft.password ? [{ password: draft.password }] : [],
-          },
-        },
+      provisioning: provisioningOf(draft),
+    },
+    ...(toldBy(draft.image) === 'answers' ? {} : { profile: draft.profile?.name ?? '', ...parametersOf(draft.profile, draft.values) }),
+  };
+}
+
+const FIRMWARE: Record<FirmwareChoice, { firmware?: Firmware; biosOnly?: boolean }> = {
+  auto: {},
+  bios: { biosOnly: true },
+  uefi: { firmware: Firmware.UEFI },
+  secure: { firmware: Firmware.UEFI_SECURE_BOOT },
+};
+
+function provisioningOf(draft: Draft): MessageInitShape<typeof ProvisioningConfigSchema> {
+  const hostname = draft.hostname?.trim() ?? '';
+  if (toldBy(draft.image) === 'answers') return { method: { case: 'sysprep', value: sysprepOf(draft.windows, hostname) } };
+  return {
+    method: {
+      case: 'cloudInit',
+      value: {
+        hostname,
+        defaultUser: draft.user?.trim() ?? '',
+        sshAuthorizedKeys: lines(draft.keys, /\n/),
+        packages: lines(draft.packages, /[\s,]+/),
+        userData: draft.userData,
+        noGuestAgent: !draft.agent,
+        // An account without a name says more of the default user.
+        users: draft.password ? [{ password: draft.password }] : [],
       },
     },
   };
+}
+
+// The server's own limit.
+export const MOST_VMS = 256;
+
+/** How many are to be made; undefined: what is typed is no such number. */
+export function countOf({ count }: Draft): number | undefined {
+  const said = /^\d{1,3}$/.test(count.trim()) ? Number(count) : 0;
+  return said >= 1 && said <= MOST_VMS ? said : undefined;
 }
 
 const KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) ([A-Za-z0-9+/]+={0,2})(?: .*)?$/;

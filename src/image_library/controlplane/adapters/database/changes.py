@@ -15,11 +15,13 @@ from image_library.domain.image import Image
 from image_library.domain.job import Job
 from image_library.domain.library_change import Change, Item, ItemKind
 from image_library.domain.node import Node
+from image_library.domain.vm import Vm
 
 _ROWS: dict[ItemKind, tuple[Table, type[Item]]] = {
     ItemKind.IMAGE: (tables.images, Image),
     ItemKind.JOB: (tables.jobs, Job),
     ItemKind.NODE: (tables.nodes, Node),
+    ItemKind.VM: (tables.vms, Vm),
 }
 _HORIZON = "removals-horizon"
 _REMOVALS = tables.removals

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, false, or_, true
 
 from image_library.controlplane.adapters.database import tables
+from image_library.controlplane.adapters.database.vms import keeps
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.image import Visibility
 
@@ -91,7 +92,7 @@ def _related(wanted: ImageFilter) -> list[ColumnElement[bool]]:
         captured = _IMAGES.c.document[_CAPTURED].as_string().is_not(None)
         found.append(captured if wanted.templates else ~captured)
     if wanted.in_use is not None:
-        used = exists().where(tables.vms.c.image_id == _IMAGES.c.id)
+        used = exists().where(keeps(_IMAGES.c.id))
         found.append(used if wanted.in_use else ~used)
     return found
 

@@ -21,6 +21,7 @@ from image_library.controlplane.adapters.database.rows import (
     upsert,
 )
 from image_library.controlplane.adapters.database.stamp import Stamp
+from image_library.controlplane.adapters.database.vms import keeps
 from image_library.controlplane.ports.images import ImageFilter
 from image_library.domain.errors import NameTaken
 from image_library.domain.image import Image
@@ -147,7 +148,7 @@ class DatabaseImages:
         return int(total.scalar_one())
 
     async def used_by(self, image_id: str) -> tuple[str, ...]:
-        query = select(tables.vms.c.name).where(tables.vms.c.image_id == image_id)
+        query = select(tables.vms.c.name).where(keeps(image_id))
         return tuple((await self._connection.execute(query.order_by(tables.vms.c.name))).scalars())
 
     async def _replace(self, table: Table, image_id: str, rows: list[dict[str, Any]]) -> None:

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 # The revision of the newest migration. A test holds it, and these tables, to the migrations.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 
@@ -182,8 +182,10 @@ vms = Table(
     Column("image_digest", String, nullable=False),
     Column("state", String, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("sequence", BigInteger, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("driver_image_id", String, nullable=False, index=True, server_default=""),
     UniqueConstraint("project_id", "name", name="uq_vms_name"),
     Index("ix_vms_newest", "created_at", "id"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, select
+from sqlalchemy import ColumnElement, and_, case, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,7 +51,7 @@ class DatabaseVms:
         return (await self._where(_VMS.c.state == state.value))[::-1]
 
     async def using(self, image_id: str) -> tuple[Vm, ...]:
-        found = await self._where(_VMS.c.image_id == image_id) if image_id else ()
+        found = await self._where(keeps(image_id)) if image_id else ()
         return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
 
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:
@@ -60,10 +60,10 @@ class DatabaseVms:
 
     async def save(self, vm: Vm) -> None:
         # Which images are in use is part of what lists of images show.
-        await self._stamp.number()
+        sequence = await self._stamp.number()
         try:
             async with on_its_own(self._connection):
-                await upsert(self._connection, _VMS, _row(vm))
+                await upsert(self._connection, _VMS, _row(vm, sequence))
         except IntegrityError as error:
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name") from error
 
@@ -75,6 +75,11 @@ class DatabaseVms:
     async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Vm, ...]:
         rows = await self._connection.execute(newest_first(select(_VMS).where(*conditions), _VMS))
         return tuple(from_document(Vm, row.document) for row in rows)
+
+
+def keeps(image_id: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a VM's disk, or its disc with drivers, is that image."""
+    return or_(_VMS.c.image_id == image_id, _VMS.c.driver_image_id == image_id)
 
 
 def _conditions(wanted: VmFilter) -> list[ColumnElement[bool]]:
@@ -95,7 +100,7 @@ def _shown_state(away: frozenset[str]) -> ColumnElement[str]:
     return case((unseen, PowerState.LOST.value), else_=_VMS.c.state)
 
 
-def _row(vm: Vm) -> dict[str, Any]:
+def _row(vm: Vm, sequence: int) -> dict[str, Any]:
     return {
         "id": vm.id,
         "project_id": vm.project_id,
@@ -103,8 +108,10 @@ def _row(vm: Vm) -> dict[str, Any]:
         "node_id": vm.node_id,
         "image_id": vm.image_id,
         "image_digest": vm.image_digest,
+        "driver_image_id": vm.driver_image_id,
         "state": vm.report.state.value,
         "document": to_document(vm),
+        "sequence": sequence,
         "created_at": vm.created_at,
         "updated_at": vm.updated_at,
     }

@@ -28,6 +28,7 @@ class MemoryChanges:
             *_items(ItemKind.IMAGE, self._tables.images),
             *_items(ItemKind.JOB, self._tables.jobs),
             *_items(ItemKind.NODE, self._tables.nodes),
+            *self._vms(),
             *(self._removals() if sequence else ()),
         ]
         later = [c for c in found if c.sequence > sequence and c.kind in kinds]
@@ -37,6 +38,10 @@ class MemoryChanges:
             return tuple(later), self._tables.sequence
         reached = later[limit - 1].sequence
         return tuple(c for c in later if c.sequence <= reached), reached
+
+    def _vms(self) -> Iterable[Change]:
+        for vm_id, sequence in self._tables.vm_sequences.items():
+            yield Change(sequence=sequence, kind=ItemKind.VM, id=vm_id, item=self._tables.vms[vm_id])
 
     def _removals(self) -> Iterable[Change]:
         kinds = {kind.value: kind for kind in ItemKind}

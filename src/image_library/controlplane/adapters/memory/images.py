@@ -57,7 +57,7 @@ class MemoryImages:
     async def list(
         self, matching: ImageFilter, page: PageRequest, *, total: int | None = None
     ) -> Page[Image]:
-        used = {vm.image_id for vm in self._tables.vms.values()}
+        used = {image_id for vm in self._tables.vms.values() for image_id in vm.kept_images}
         fitting = (i for i in self._all() if matches(i, matching, in_use=i.id in used))
         return page_of(fitting, page, _KEYS[page.order.key])
 
@@ -84,7 +84,7 @@ class MemoryImages:
         )
 
     async def used_by(self, image_id: str) -> tuple[str, ...]:
-        return tuple(sorted(vm.name for vm in self._tables.vms.values() if vm.image_id == image_id))
+        return tuple(sorted(vm.name for vm in self._tables.vms.values() if image_id in vm.kept_images))
 
     def _all(self) -> list[Image]:
         return list(self._tables.images.values())

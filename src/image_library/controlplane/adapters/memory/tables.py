@@ -40,6 +40,8 @@ class Tables:
     orders: dict[str, DownloadOrder] = field(default_factory=dict[str, DownloadOrder])
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     vms: dict[str, Vm] = field(default_factory=dict[str, Vm])
+    # The sequence number of the last change of each.
+    vm_sequences: dict[str, int] = field(default_factory=dict[str, int])
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict[tuple[str, str], Finding])
     landings: dict[str, Landing] = field(default_factory=dict[str, Landing])
     calls: dict[str, KnownCall] = field(default_factory=dict[str, KnownCall])
@@ -76,6 +78,7 @@ class Tables:
             orders=dict(self.orders),
             nodes=dict(self.nodes),
             vms=dict(self.vms),
+            vm_sequences=dict(self.vm_sequences),
             findings=dict(self.findings),
             landings=dict(self.landings),
             calls=dict(self.calls),

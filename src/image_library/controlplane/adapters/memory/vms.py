@@ -32,7 +32,7 @@ class MemoryVms:
         return newest_first(vm for vm in self._tables.vms.values() if vm.report.state is state)[::-1]
 
     async def using(self, image_id: str) -> tuple[Vm, ...]:
-        found = (vm for vm in self._tables.vms.values() if image_id and vm.image_id == image_id)
+        found = (vm for vm in self._tables.vms.values() if image_id in vm.kept_images)
         return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
 
     async def list(self, matching: VmFilter, page: PageRequest) -> Page[Vm]:
@@ -42,12 +42,13 @@ class MemoryVms:
         same = await self.named(vm.name, vm.project_id)
         if any(other.id != vm.id and other.name == vm.name for other in same):
             raise NameTaken(f"A VM '{vm.name}' exists already.", field="name")
-        self._tables.stamp()
+        self._tables.vm_sequences[vm.id] = self._tables.stamp()
         self._tables.vms[vm.id] = vm
 
     async def remove(self, vm_id: str) -> None:
         if self._tables.vms.pop(vm_id, None):
-            self._tables.removed[("vm", vm_id)] = self._tables.stamp()
+            del self._tables.vm_sequences[vm_id]
+            self._tables.note_removal("vm", vm_id)
 
 
 def _matches(vm: Vm, wanted: VmFilter) -> bool:

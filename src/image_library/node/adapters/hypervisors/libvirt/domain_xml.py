@@ -14,8 +14,15 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from image_library.domain.errors import HypervisorFailed
-from image_library.domain.image import ImageFormat
-from image_library.domain.machine import Accelerator, Backing, Machine
+from image_library.domain.machine import Accelerator, Machine
+from image_library.node.adapters.hypervisors.libvirt.devices_xml import (
+    bridged_cards,
+    discs,
+    system_disk,
+    user_cards,
+)
+from image_library.node.adapters.hypervisors.libvirt.nodes import node as _node
+from image_library.node.adapters.hypervisors.libvirt.processor_xml import clock, hyperv, processor
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.arguments import GUEST_AGENT_PORT, is_secure
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
@@ -24,11 +31,7 @@ from image_library.node.adapters.hypervisors.qemu.tpm import DEVICES
 OURS = "urn:limiquantix:vm"
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _MACHINES = {"x86_64": "q35", "aarch64": "virt"}
-# As in ``qemu.arguments``: what would take time to emulate and is no use is not shown to the guest.
-_HIDDEN_FEATURES = {"x86_64": ("la57",), "aarch64": ()}
 _TYPES = {Accelerator.KVM: "kvm", Accelerator.TCG: "qemu"}
-# The first slot of the root bus that libvirt gives to nobody; one for each card.
-_FIRST_SLOT = 0x10
 
 ET.register_namespace("qemu", QEMU)
 ET.register_namespace("limiquantix", OURS)
@@ -72,19 +75,9 @@ def domain_xml(definition: Definition) -> str:
     return text
 
 
-def _node(tag: str, *children: ET.Element | str, **attributes: str | int) -> ET.Element:
-    """Attributes that are Python's words end in "_"."""
-    made = ET.Element(tag, {name.rstrip("_"): str(value) for name, value in attributes.items()})
-    for child in children:
-        if isinstance(child, str):
-            made.text = child
-        else:
-            made.append(child)
-    return made
-
-
 def _domain(d: Definition) -> ET.Element:
     machine = d.machine
+    words = user_cards(machine, ssh_port=d.ssh_port, isolated=d.isolated)
     return _node(
         "domain",
         _node("name", machine.vm_id),
@@ -95,15 +88,15 @@ def _domain(d: Definition) -> ET.Element:
         _node("vcpu", str(machine.cores)),
         _node("os", *_boot(d)),
         _node("features", *_features(d)),
-        _processor(d),
-        _node("clock", offset="utc"),
+        processor(machine, d.accelerator),
+        clock(machine, d.accelerator),
         # A guest that switches itself off is told from one that ended otherwise by libvirt's reason.
         _node("on_poweroff", "destroy"),
         _node("on_reboot", "restart"),
         _node("on_crash", "destroy"),
         _node("devices", *_devices(d)),
         *_owner(d),
-        _node(f"{{{QEMU}}}commandline", *(_node(f"{{{QEMU}}}arg", value=word) for word in _cards(d))),
+        _node(f"{{{QEMU}}}commandline", *(_node(f"{{{QEMU}}}arg", value=word) for word in words)),
         type_=_TYPES[d.accelerator],
     )
 
@@ -124,20 +117,15 @@ def _features(d: Definition) -> Iterator[ET.Element]:
         if is_secure(d.machine):
             yield _node("smm", state="on")
         yield _node("vmport", state="off")
-
-
-def _processor(d: Definition) -> ET.Element:
-    if d.accelerator is Accelerator.KVM:
-        return _node("cpu", mode="host-passthrough")
-    hidden = (_node("feature", policy="disable", name=f) for f in _HIDDEN_FEATURES[d.machine.architecture])
-    return _node("cpu", *hidden, mode="maximum")
+    yield from hyperv(d.machine, d.accelerator)
 
 
 def _devices(d: Definition) -> Iterator[ET.Element]:
     machine = d.machine
     yield _node("emulator", d.emulator)
-    yield _disk(d)
-    yield _seed(d)
+    yield system_disk(machine, d.folder)
+    yield from discs(machine, d.folder)
+    yield from bridged_cards(machine)
     yield _node("controller", type_="usb", model="none")
     yield _node(
         "serial",
@@ -153,58 +141,9 @@ def _devices(d: Definition) -> Iterator[ET.Element]:
     yield _node("memballoon", model="none")
 
 
-def _disk(d: Definition) -> ET.Element:
-    return _node(
-        "disk",
-        _node("driver", name="qemu", type_="qcow2", discard="unmap"),
-        _node("source", file=f"{d.folder}/{d.machine.disk}"),
-        # The whole chain, so that nothing in a guest-written header is believed.
-        _node("backingStore") if d.machine.flat else _base(d.machine.backing),
-        _node("target", dev="vda", bus="virtio"),
-        _node("boot", order=1),
-        type_="file",
-        device="disk",
-    )
-
-
-def _base(backing: Backing) -> ET.Element:
-    last = (_node("backingStore"),) if backing.format is ImageFormat.QCOW2 else ()
-    return _node(
-        "backingStore",
-        _node("format", type_=backing.format.value),
-        _node("source", file=backing.path),
-        *last,
-        type_="file",
-    )
-
-
-def _seed(d: Definition) -> ET.Element:
-    # As a virtio disk: not every cloud kernel has a driver for a CD-ROM on this machine.
-    return _node(
-        "disk",
-        _node("driver", name="qemu", type_="raw"),
-        _node("source", file=f"{d.folder}/{places.SEED}"),
-        _node("target", dev="vdb", bus="virtio"),
-        _node("readonly"),
-        type_="file",
-        device="disk",
-    )
-
-
 def _owner(d: Definition) -> Iterator[ET.Element]:
     """qemu runs as who owns the files: libvirt need not give them to somebody else, nor take them back."""
     if d.owner is not None:
         user, group = d.owner
         label = _node("label", f"+{user}:+{group}")
         yield _node("seclabel", label, type_="static", model="dac", relabel="no")
-
-
-def _cards(d: Definition) -> Iterator[str]:
-    """libvirt's own user networks forward ports only with passt, which few machines have yet."""
-    isolation = ",restrict=on" if d.isolated else ""
-    for number, mac in enumerate((d.machine.mac_address, *d.machine.more_mac_addresses)):
-        name = f"net{number or ''}"
-        ways = f"net=10.0.{number + 2}.0/24" if number else f"hostfwd=tcp:127.0.0.1:{d.ssh_port}-:22"
-        yield from ("-netdev", f"user,id={name},{ways}{isolation}")
-        slot = f"bus=pcie.0,addr={_FIRST_SLOT + number:#x}"
-        yield from ("-device", f"virtio-net-pci,netdev={name},mac={mac},romfile=,{slot}")

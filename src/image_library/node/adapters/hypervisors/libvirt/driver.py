@@ -8,7 +8,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from xml.etree import ElementTree as ET
 
@@ -25,6 +25,7 @@ from image_library.domain.errors import (
     TpmMissing,
 )
 from image_library.domain.machine import Condition, Machine
+from image_library.node.adapters.hypervisors.host_bridges import HostBridges
 from image_library.node.adapters.hypervisors.libvirt import library
 from image_library.node.adapters.hypervisors.libvirt.domain_xml import OURS, Definition, domain_xml, uuid_of
 from image_library.node.adapters.hypervisors.libvirt.library import Connection, Domain, number_of
@@ -33,10 +34,11 @@ from image_library.node.adapters.hypervisors.libvirt.session import LibvirtSessi
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.accelerator import Accelerators
 from image_library.node.adapters.hypervisors.qemu.arguments import ARCHITECTURES, is_secure, needs_uefi
-from image_library.node.adapters.hypervisors.qemu.equipment import installed
+from image_library.node.adapters.hypervisors.qemu.equipment import bridges_and_levels, installed
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles, find_uefi
 from image_library.node.adapters.hypervisors.qemu.launcher import find_program, prepare
 from image_library.node.adapters.hypervisors.qemu.ports import free_port
+from image_library.node.adapters.hypervisors.qemu.processors import judge_processor
 from image_library.node.adapters.store.disk import translated
 from image_library.node.ports.vms import VmFolders
 
@@ -63,6 +65,8 @@ class LibvirtSettings:
     accelerator: str = "auto"
     # Guests reach nothing but who comes in through their SSH port.
     isolated: bool = False
+    # That VMs may be on, by name.
+    bridges: tuple[str, ...] = ()
 
     @property
     def owner(self) -> tuple[int, int] | None:
@@ -77,6 +81,7 @@ class LibvirtHypervisor:
         self._folders = folders
         self._settings = settings
         self._accelerators = Accelerators(settings.accelerator)
+        self._bridges = HostBridges(settings.bridges)
         self._changes = Changes()
         self.session = LibvirtSession(settings.uri, self._changes.notify)
         # Ended by us: libvirt goes on saying how the guest went.
@@ -92,9 +97,11 @@ class LibvirtHypervisor:
 
     async def capabilities(self) -> tuple[str, ...]:
         there = await asyncio.to_thread(installed)
-        return tuple(word for word in there if word != TPM or shutil.which(TPM_SETUP))
+        has = tuple(word for word in there if word != TPM or shutil.which(TPM_SETUP))
+        return (*has, *await asyncio.to_thread(bridges_and_levels, self._bridges, await self.accelerator()))
 
     async def define(self, machine: Machine) -> None:
+        self._bridges.judge(machine)
         # What is missing is told when it is started: until then it may have been installed.
         with suppress(FirmwareMissing, TpmMissing):
             definition = await self._definition(machine, machine.ssh_port)
@@ -103,17 +110,24 @@ class LibvirtHypervisor:
     async def start(self, machine: Machine, *, avoid_ports: frozenset[int]) -> int:
         if await self._is_active(machine.vm_id):
             raise HypervisorFailed("The VM's domain runs already.", remedy="End it with a forced stop first.")
+        self._bridges.judge(machine)
         definition = await self._definition(machine, 0)
+        judge_processor(machine, definition.accelerator)
         await asyncio.to_thread(self._prepare, machine.vm_id, definition.uefi)
+        if not machine.forwards_ssh:
+            await self._begin(definition)
+            return 0
         for attempt in range(PORT_TRIES):
             # Between looking and qemu's own binding somebody may be faster: then another one.
             port = await asyncio.to_thread(free_port, 0 if attempt else machine.ssh_port, avoid_ports)
             with suppress(PortTaken):
-                definition = await self._definition(machine, port)
-                await self._run(lambda connection, d=definition: _defined(connection, d).create())
-                self._ended.discard(machine.vm_id)
+                await self._begin(replace(definition, ssh_port=port))
                 return port
         raise PortTaken("Every port tried for the VM's SSH was taken.", remedy="Start the VM again.")
+
+    async def _begin(self, definition: Definition) -> None:
+        await self._run(lambda connection: _defined(connection, definition).create())
+        self._ended.discard(definition.machine.vm_id)
 
     async def condition(self, vm_id: str) -> Condition:
         if vm_id in self._ended:

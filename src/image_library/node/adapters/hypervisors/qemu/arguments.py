@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Accelerator, Backing, Firmware, Machine
 from image_library.node.adapters.hypervisors.qemu import places
+from image_library.node.adapters.hypervisors.qemu.devices import cards, disks, needs_sata
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
+from image_library.node.adapters.hypervisors.qemu.processors import processor
 from image_library.node.adapters.hypervisors.qemu.tpm import DEVICES
 
 GUEST_AGENT_PORT = "org.qemu.guest_agent.0"
@@ -21,19 +23,10 @@ SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=de
 
 # The devices that a cloud image never looks for are left out; each costs boot time.
 _MACHINES = {
-    ("x86_64", Accelerator.KVM): "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off",
-    ("x86_64", Accelerator.TCG): "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off",
+    ("x86_64", Accelerator.KVM): "q35,usb=off,vmport=off,smbus=off,sata={sata},hpet=off",
+    ("x86_64", Accelerator.TCG): "q35,usb=off,vmport=off,smbus=off,sata={sata},hpet=off",
     ("aarch64", Accelerator.KVM): "virt,gic-version=host",
     ("aarch64", Accelerator.TCG): "virt,gic-version=max",
-}
-_PROCESSORS = {
-    ("x86_64", Accelerator.KVM): "host",
-    # Enterprise Linux 9 needs x86-64-v2 and 10 needs v3, so all that can be emulated is shown. A Debian boot
-    # takes 6 % more processor time than on the oldest model that would do; five-level paging would add more.
-    ("x86_64", Accelerator.TCG): "max,la57=off",
-    ("aarch64", Accelerator.KVM): "host",
-    # The architected pointer authentication algorithm takes most of a boot's time when it is emulated.
-    ("aarch64", Accelerator.TCG): "max,pauth-impdef=on",
 }
 
 
@@ -70,6 +63,8 @@ class Launch:
     uefi: UefiFiles | None = None
     # The connection to its TPM, which qemu inherits.
     tpm: int | None = None
+    # The tap of each card on a bridge, by the card's number, which qemu inherits.
+    taps: Mapping[int, int] = field(default_factory=dict[int, int])
     # No way out of the guest's network but the forwarded SSH port.
     isolated: bool = False
 
@@ -96,7 +91,6 @@ def arguments(launch: Launch) -> tuple[str, ...]:
 
 def _machine(launch: Launch) -> tuple[str, ...]:
     machine = launch.machine
-    kind = (machine.architecture, launch.accelerator)
     flash = ",pflash0=code,pflash1=variables" if launch.uefi else ""
     guarded = _SECURE.get(machine.architecture) if is_secure(machine) else None
     # A smaller translation cache than qemu's 1 GiB: it counts as the host's memory.
@@ -105,13 +99,20 @@ def _machine(launch: Launch) -> tuple[str, ...]:
         *("-name", f"guest={machine.vm_id}"),
         *_uuid(machine.vm_id),
         *("-nodefaults", "-no-user-config", "-display", "none"),
-        *("-machine", _MACHINES[kind] + flash + (guarded.machine if guarded else "")),
+        *("-machine", _kind(launch) + flash + (guarded.machine if guarded else "")),
         *(guarded.options if guarded else ()),
         *("-accel", accelerator),
-        *("-cpu", _PROCESSORS[kind]),
+        *("-cpu", processor(machine, launch.accelerator)),
+        *(("-rtc", "base=localtime,driftfix=slew") if machine.hardware.local_time else ()),
         *("-smp", f"cpus={machine.cores}"),
         *("-m", f"size={machine.memory_mib}M"),
     )
+
+
+def _kind(launch: Launch) -> str:
+    machine = launch.machine
+    sata = "on" if needs_sata(machine) else "off"
+    return _MACHINES[machine.architecture, launch.accelerator].format(sata=sata)
 
 
 def is_secure(machine: Machine) -> bool:
@@ -136,7 +137,8 @@ def _blocks(launch: Launch) -> tuple[str, ...]:
         "file": {**_file(f"{folder}/{machine.disk}"), "discard": "unmap"},
         "backing": None if machine.flat else _base(machine.backing),
     }
-    return (*_block(disk), *_block(_raw("seed", f"{folder}/{places.SEED}")), *_flash(launch))
+    discs = _block(_raw("drivers", machine.drivers.path)) if machine.drivers else ()
+    return (*_block(disk), *_block(_raw("seed", f"{folder}/{places.SEED}")), *discs, *_flash(launch))
 
 
 def _base(backing: Backing) -> dict[str, Any]:
@@ -177,26 +179,12 @@ def _block(node: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _devices(launch: Launch) -> tuple[str, ...]:
-    forward = f"hostfwd=tcp:127.0.0.1:{launch.ssh_port}-:22"
-    isolation = ",restrict=on" if launch.isolated else ""
     return (
-        *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
-        # As a virtio disk: not every cloud kernel has a driver for a CD-ROM on this machine.
-        *("-device", "virtio-blk-pci,drive=seed"),
-        *("-netdev", f"user,id=net,{forward}{isolation}"),
-        *("-device", f"virtio-net-pci,netdev=net,mac={launch.machine.mac_address},romfile="),
-        *_further_cards(launch),
+        *disks(launch.machine),
+        *cards(launch.machine, ssh_port=launch.ssh_port, isolated=launch.isolated, taps=launch.taps),
         *("-object", "rng-builtin,id=rng"),
         *("-device", "virtio-rng-pci,rng=rng"),
     )
-
-
-def _further_cards(launch: Launch) -> Iterator[str]:
-    """Each on a user network of its own."""
-    isolation = ",restrict=on" if launch.isolated else ""
-    for number, mac in enumerate(launch.machine.more_mac_addresses, 1):
-        yield from ("-netdev", f"user,id=net{number},net=10.0.{number + 2}.0/24{isolation}")
-        yield from ("-device", f"virtio-net-pci,netdev=net{number},mac={mac},romfile=")
 
 
 def _channels(launch: Launch) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from image_library.domain.errors import HypervisorFailed, HypervisorMissing, NotImplementedYet, PortTaken
 from image_library.domain.machine import Accelerator, Condition, Machine
+from image_library.node.adapters.hypervisors.host_bridges import HostBridges
 from image_library.node.adapters.hypervisors.qemu import places
 from image_library.node.adapters.hypervisors.qemu.accelerator import Accelerators
 from image_library.node.adapters.hypervisors.qemu.agent import GuestAgent
@@ -20,12 +21,14 @@ from image_library.node.adapters.hypervisors.qemu.arguments import (
     is_secure,
     needs_uefi,
 )
-from image_library.node.adapters.hypervisors.qemu.equipment import installed
+from image_library.node.adapters.hypervisors.qemu.equipment import bridges_and_levels, installed
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles, find_uefi
 from image_library.node.adapters.hypervisors.qemu.launcher import find_program, greeted, launch, prepare
 from image_library.node.adapters.hypervisors.qemu.monitor import Monitor, MonitorLost
 from image_library.node.adapters.hypervisors.qemu.ports import free_port
 from image_library.node.adapters.hypervisors.qemu.process import VmProcess
+from image_library.node.adapters.hypervisors.qemu.processors import judge_processor
+from image_library.node.adapters.hypervisors.qemu.taps import taps_for
 from image_library.node.adapters.hypervisors.qemu.tpm import find_tpm, tpm_beside, tpm_gone
 from image_library.node.adapters.store.disk import translated
 from image_library.node.ports.vms import VmFolders
@@ -46,6 +49,8 @@ class QemuSettings:
     isolated: bool = False
     # Where qemu is looked for; None: as PATH says.
     search_path: str | None = None
+    # That VMs may be on, by name.
+    bridges: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +78,7 @@ class QemuHypervisor:
         self._folders = folders
         self._settings = settings
         self._accelerators = Accelerators(settings.accelerator)
+        self._bridges = HostBridges(settings.bridges)
         self._guests: dict[str, _Guest] = {}
         self._connecting = asyncio.Lock()
 
@@ -84,10 +90,12 @@ class QemuHypervisor:
         return (await self._accelerators.choose(platform.machine(), program)).value
 
     async def capabilities(self) -> tuple[str, ...]:
-        return await asyncio.to_thread(installed, self._settings.search_path)
+        has = await asyncio.to_thread(installed, self._settings.search_path)
+        return (*has, *await asyncio.to_thread(bridges_and_levels, self._bridges, await self.accelerator()))
 
     async def define(self, machine: Machine) -> None:
-        """There is no list: a machine is its folder."""
+        """There is no list: a machine is its folder. What it can never be given is told now."""
+        self._bridges.judge(machine)
 
     async def forget(self, vm_id: str) -> None:
         """As above."""
@@ -102,7 +110,12 @@ class QemuHypervisor:
             uefi=await _firmware(machine),
             tpm=find_tpm(self._settings.search_path) if machine.tpm else None,
         )
+        judge_processor(machine, parts.accelerator)
+        self._bridges.judge(machine)
         await self._not_running(machine.vm_id)
+        if not machine.forwards_ssh:
+            await self._start(machine, parts, port=0)
+            return 0
         for attempt in range(PORT_TRIES):
             # Between looking and qemu's own binding somebody may be faster: then another one.
             port = await asyncio.to_thread(free_port, 0 if attempt else machine.ssh_port, avoid_ports)
@@ -118,6 +131,7 @@ class QemuHypervisor:
                 await asyncio.to_thread(prepare, folder, parts.uefi)
                 async with AsyncExitStack() as ours:
                     tpm = await ours.enter_async_context(tpm_beside(parts.tpm, path))
+                    taps = await ours.enter_async_context(taps_for(machine))
                     listener = ours.enter_context(places.listening(folder, places.MONITOR))
                     start = Launch(
                         machine=machine,
@@ -127,9 +141,10 @@ class QemuHypervisor:
                         monitor=listener.fileno(),
                         uefi=parts.uefi,
                         tpm=tpm,
+                        taps=taps,
                         isolated=self._settings.isolated,
                     )
-                    handed = (listener.fileno(), *(() if tpm is None else (tpm,)))
+                    handed = (listener.fileno(), *(() if tpm is None else (tpm,)), *taps.values())
                     await launch(parts.program, arguments(start), folder=path, inherited=handed)
                 # Ours is closed now: if qemu ends, nobody answers any more, and that is noticed.
                 self._guests[machine.vm_id] = await _greeted(folder)

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from image_library.domain.errors import HypervisorFailed, PortTaken
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Accelerator, Backing, Firmware, Machine
+from image_library.domain.processors import CpuModel
 from image_library.node.adapters.hypervisors.libvirt.domain_xml import Definition, domain_xml, uuid_of
 from image_library.node.adapters.hypervisors.libvirt.refusals import refusal
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
@@ -43,6 +45,24 @@ CASES = {
         machine=replace(MACHINE, flat=True, more_mac_addresses=("52:54:00:12:34:57",)),
     ),
     "x86_64-secure-tpm": replace(DEFINITION, machine=SECURE, uefi=UEFI),
+    "x86_64-windows-kvm": replace(
+        DEFINITION,
+        machine=replace(
+            MACHINE,
+            guest_os="windows",
+            devices=Devices.EMULATED,
+            drivers=Backing(path="/data/blobs/sha256/cd/cde", format=ImageFormat.RAW),
+        ),
+    ),
+    "x86_64-bridges": replace(
+        DEFINITION,
+        machine=replace(
+            MACHINE,
+            more_mac_addresses=("52:54:00:12:34:57",),
+            bridges=("br0",),
+            cpu_model=CpuModel.V3,
+        ),
+    ),
     "aarch64-tcg": replace(
         DEFINITION,
         machine=ARM,

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from image_library.domain.errors import ProcessorUnfit
+from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Accelerator, Backing, Firmware, Machine
+from image_library.domain.processors import CpuModel
 from image_library.node.adapters.hypervisors.qemu.arguments import Launch, arguments, needs_uefi
 from image_library.node.adapters.hypervisors.qemu.firmware import UefiFiles
+from image_library.node.adapters.hypervisors.qemu.processors import judge_processor, processor
 
 GOLDEN = Path(__file__).parents[5] / "data/qemu"
 MACHINE = Machine(
@@ -27,6 +31,19 @@ LAUNCH = Launch(
 )
 UEFI = UefiFiles(code="/fw/code.fd", variables="/fw/vars.fd")
 ARM = replace(MACHINE, architecture="aarch64", backing=replace(MACHINE.backing, format=ImageFormat.RAW))
+WINDOWS = replace(
+    MACHINE,
+    guest_os="windows",
+    devices=Devices.EMULATED,
+    drivers=Backing(path="/data/blobs/sha256/cd/cde", format=ImageFormat.RAW, digest="sha256:cde"),
+)
+BRIDGED = replace(
+    MACHINE,
+    more_mac_addresses=("52:54:00:12:34:57", "52:54:00:12:34:58"),
+    bridges=("br0", "", "br1"),
+    cpu_model=CpuModel.V3,
+)
+V2 = "qemu64,cx16=on,lahf_lm=on,popcnt=on,pni=on,sse4.1=on,sse4.2=on,ssse3=on,svm=off,enforce"
 CASES = {
     "x86_64-kvm": LAUNCH,
     "x86_64-tcg-isolated": replace(LAUNCH, accelerator=Accelerator.TCG, isolated=True),
@@ -34,6 +51,11 @@ CASES = {
     "x86_64-secure-tpm": replace(
         LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI_SECURE_BOOT, tpm=True), uefi=UEFI, tpm=9
     ),
+    "x86_64-windows-kvm": replace(LAUNCH, machine=WINDOWS),
+    "x86_64-windows-virtio-tcg": replace(
+        LAUNCH, machine=replace(WINDOWS, devices=Devices.VIRTIO), accelerator=Accelerator.TCG
+    ),
+    "x86_64-bridges": replace(LAUNCH, machine=BRIDGED, taps={0: 11, 2: 12}),
     "aarch64-kvm": replace(LAUNCH, machine=ARM, uefi=UEFI),
     "aarch64-tcg": replace(LAUNCH, machine=ARM, uefi=UEFI, accelerator=Accelerator.TCG),
     "aarch64-secure-tpm": replace(
@@ -89,3 +111,38 @@ def test_arm_has_no_bios() -> None:
     assert needs_uefi(ARM)
     assert not needs_uefi(MACHINE)
     assert needs_uefi(replace(MACHINE, firmware=Firmware.UEFI))
+
+
+@pytest.mark.parametrize(
+    ("model", "accelerator", "shown"),
+    [
+        (CpuModel.USUAL, Accelerator.KVM, "host"),
+        (CpuModel.HOST, Accelerator.KVM, "host"),
+        (CpuModel.MAX, Accelerator.KVM, "max"),
+        (CpuModel.MAX, Accelerator.TCG, "max,la57=off"),
+        (CpuModel.V2, Accelerator.TCG, V2),
+    ],
+)
+def test_each_model_is_shown(model: CpuModel, accelerator: Accelerator, shown: str) -> None:
+    assert processor(replace(MACHINE, cpu_model=model), accelerator) == shown
+
+
+def test_a_model_that_cannot_be_shown_is_refused() -> None:
+    with pytest.raises(ProcessorUnfit, match="KVM"):
+        judge_processor(replace(MACHINE, cpu_model=CpuModel.HOST), Accelerator.TCG)
+    with pytest.raises(ProcessorUnfit, match="aarch64"):
+        judge_processor(replace(ARM, cpu_model=CpuModel.V2), Accelerator.KVM)
+    judge_processor(replace(MACHINE, cpu_model=CpuModel.V3), Accelerator.TCG)
+
+
+def test_windows_is_told_of_its_hypervisor_with_kvm_only() -> None:
+    assert "hv_relaxed=on" in processor(WINDOWS, Accelerator.KVM)
+    assert "hv_" not in processor(WINDOWS, Accelerator.TCG)
+    assert "hv_" not in processor(MACHINE, Accelerator.KVM)
+
+
+def test_arm_gives_windows_the_devices_that_it_has() -> None:
+    words = " ".join(arguments(replace(LAUNCH, machine=replace(ARM, guest_os="windows"), uefi=UEFI)))
+    assert "virtio-blk-pci" in words
+    assert "ide-" not in words
+    assert "-rtc base=localtime" in words
