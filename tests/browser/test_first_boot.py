@@ -1,4 +1,4 @@
-"""From the wizard to a guest that has booted, and to its console: a genuine Debian, and nothing but the page."""
+"""From the wizard to a booted guest and its console: a genuine Debian, by nothing but the page."""
 
 from __future__ import annotations
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.guest import Guest, KeyPair
 from tests.support.mirror import Mirror
-from tests.support.processes import environment, run_cli
+from tests.support.processes import environment, processes_of, run_cli
 
 USER_DATA = """#cloud-config
 write_files:
@@ -26,7 +28,14 @@ def test_own_user_data_is_merged_and_a_failing_command_is_named(
     own = tmp_path / "own.yaml"
     own.write_text(USER_DATA)
     options = ["--name", "merged.example.org", "--user", "ada", "--ssh-key", str(ssh_key.public_file)]
-    extra = ["--user-data", str(own), "--run", "echo 'it: ran' > /etc/it-ran", "--run", "exit 3"]
+    extra = [
+        "--user-data",
+        str(own),
+        "--run",
+        "echo 'it: ran' > /etc/it-ran",
+        "--run",
+        "echo the shop is full; exit 3",
+    ]
     env = environment(data_dir, mirror=mirror.base_url)
     done = run_cli(["--json", "launch", "debian-12", *options, *extra], env, timeout=400)
     said = json.loads(done.stdout)
@@ -40,3 +49,33 @@ def test_own_user_data_is_merged_and_a_failing_command_is_named(
     assert guest.run("hostname --fqdn") == "merged.example.org"
     assert guest.run("readlink /etc/localtime").endswith("Europe/Berlin")
     assert guest.run("sudo -n id -u") == "0"
+    told = {failure["module"]: failure["lines"] for failure in said["vm"]["status"]["cloudInitFailures"]}
+    assert "the shop is full" in told["scripts-user"]
+    assert "    the shop is full" in done.stderr.splitlines()
+    assert "    the shop is full" in _words_of(run_cli(["vms", "show", "merged.example.org"], env).stdout)
+    _knows_the_host_by_its_report(said, ssh_key)
+    _keeps_the_token_to_itself(guest, data_dir)
+
+
+def _words_of(shown: str) -> list[str]:
+    return ["    " + line.strip() for line in shown.splitlines()]
+
+
+def _knows_the_host_by_its_report(said: dict[str, Any], ssh_key: KeyPair) -> None:
+    """The command that was printed logs in although no host key was ever accepted."""
+    ssh, *words = said["sshCommand"]
+    assert "StrictHostKeyChecking=yes" in words
+    command = [ssh, "-i", str(ssh_key.private), "-o", "BatchMode=yes", *words, "true"]
+    subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def _keeps_the_token_to_itself(guest: Guest, data_dir: Path) -> None:
+    """It is on the guest's own disk of documents, and nowhere else on the node."""
+    found = guest.run("sudo grep -oE '10.0.2.100/[A-Za-z0-9_-]+' /var/lib/cloud/instance/vendor-data.txt")
+    token = found.strip().rpartition("/")[2].encode()
+    assert len(token) >= 43
+    for name in ("*.db*", "*.log", "*.json", "vms/*/*.log", "ssh/**/*"):
+        for file in data_dir.glob(name):
+            assert not file.is_file() or token not in file.read_bytes(), file
+    for process in processes_of(data_dir):
+        assert token not in Path(f"/proc/{process}/cmdline").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ import pytest
 
 from image_library.domain.errors import HypervisorMissing
 from image_library.domain.guest_hardware import Devices
+from image_library.domain.guest_report import GuestReport, ModuleFailure
 from image_library.domain.machine import Firmware
 from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage
@@ -221,7 +223,44 @@ async def test_a_password_is_hashed_and_shown_to_nobody(door: Door) -> None:
         "user_data": "user-data",
         "meta_data": "meta-data",
         "network_config": "network-config",
+        "vendor_data": "vendor-data",
     }
+
+
+async def test_a_guest_shall_report_to_its_node_unless_its_user_says_otherwise(door: Door) -> None:
+    preview = await door.call("PreviewProvisioning", wish())
+    assert '"url": "http://10.0.2.100/(hidden)"' in preview["vendorData"]
+    made = await door.create()
+    seed = door.node.orders[made["id"]].seed
+    # The token is the node's to make; nobody else ever has it.
+    assert (seed.phone_home, seed.vendor_data) == (True, "")
+    theirs: tuple[Json, ...] = (
+        {"vendorData": "#!/bin/sh\n"},
+        {"phoneHome": {"url": "http://x.example/"}},
+        {"userData": "#cloud-config\nphone_home: {url: 'http://x.example/'}\n"},
+    )
+    for number, own in enumerate(theirs):
+        preview = await door.call("PreviewProvisioning", wish(**own))
+        assert "10.0.2.100" not in json.dumps(preview)
+        made = await door.create(f"own-{number}", **own)
+        assert not door.node.orders[made["id"]].seed.phone_home
+
+
+async def test_what_a_guest_reported_and_what_failed_in_it_reach_the_caller(door: Door) -> None:
+    made = await door.create()
+    guest = GuestReport(instance_id="i-1", hostname="web", host_keys=(KEY,))
+    door.node.say(made["id"], guest=guest, failures=(ModuleFailure(module="ntp", lines=("no server",)),))
+    authorization = {"Authorization": f"Bearer {door.plane.token}"}
+    async with asyncio.timeout(20), VMServiceClient(door.plane.url) as client:
+        async for state in client.watch_vm(pb.WatchVMRequest(vm_id="web"), headers=authorization):
+            if state.status is not None and state.status.guest is not None:
+                break
+    for method in ("GetVM", "ListVMs"):
+        answer = await door.call(method, {"id": "web"} if method == "GetVM" else {})
+        status = answer.get("status") or answer["vms"][0]["status"]
+        (key,) = status["guest"]["hostKeys"]
+        assert (key["line"], key["fingerprint"][:7]) == (KEY, "SHA256:")
+        assert status["cloudInitFailures"] == [{"module": "ntp", "lines": ["no server"]}]
 
 
 async def test_a_config_drive_is_made_when_it_is_asked_for(door: Door) -> None:

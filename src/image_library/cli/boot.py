@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -93,6 +93,22 @@ def follow(library: Library, vm: VirtualMachine, out: Output, *, seconds: float)
         out.note(f"The VM goes on booting. See: limiquantix vms show {plain(vm.name)}")
         raise
     raise Internal(f"The server stopped telling about the VM '{plain(vm.name)}' before it was ready.")
+
+
+def tell_guest(vm: VirtualMachine, out: Output) -> None:
+    """What was said of modules that failed, and by which keys its SSH server is known."""
+    status = vm.status or VmStatus()
+    for line in failure_lines(status):
+        out.note(f"  {line}")
+    for key in status.guest.host_keys if status.guest else ():
+        out.note(f"  {'host key':<12}{key.algorithm} {key.fingerprint}")
+
+
+def failure_lines(status: VmStatus) -> Iterator[str]:
+    """What was said of each module of cloud-init that failed, under its name."""
+    for failure in status.cloud_init_failures:
+        yield f"{failure.module}:"
+        yield from (f"  {line}" for line in failure.lines)
 
 
 def _too_slow(vm: VirtualMachine, stages: Stages, seconds: float) -> BootTimeout:

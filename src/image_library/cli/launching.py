@@ -129,6 +129,7 @@ def _create(
 def _tell(session: Session, vm: VirtualMachine, key: keys.Key, *, waited: bool) -> None:
     """The ssh command, and cloud-init's errors if there are any."""
     trouble = boot.cloud_init_failure(vm) if waited else None
+    boot.tell_guest(vm, session.out)
     words = _ssh_words(session, vm, key)
     document: dict[str, Any] = {"vm": as_json(vm), "ssh": ssh.command_line(words), "sshCommand": words}
     if session.json and trouble is None:
@@ -144,5 +145,6 @@ def _tell(session: Session, vm: VirtualMachine, key: keys.Key, *, waited: bool) 
 def _ssh_words(session: Session, vm: VirtualMachine, key: keys.Key) -> list[str]:
     if vm.status is None or not vm.status.ssh_port:
         return []
+    ssh.pin(session.data_dir, vm)
     identities = [key.identity] if key.identity else []
     return ssh.arguments(ssh.login(vm), session.data_dir, identities)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from image_library.cli.boot import STAGES
+from image_library.cli.boot import STAGES, failure_lines
 from image_library.cli.sizes import shown
 from image_library.cli.words import ago, at, state
+from limiquantix.compute.v1.guest_pb import GuestReport
 from limiquantix.compute.v1.vm_pb import FirmwareType, VirtualMachine, VmSpec, VmStatus
 
 
@@ -80,4 +81,13 @@ def vm_facts(vm: VirtualMachine, node_names: Mapping[str, str]) -> list[tuple[st
         ("created", at(vm.created_at)),
     ]
     warnings = [("warning", warning) for warning in status.warnings]
-    return facts + warnings + [("cloud-init error", error) for error in status.cloud_init_errors]
+    errors = [("cloud-init error", error) for error in status.cloud_init_errors]
+    said = [("", line) for line in failure_lines(status)]
+    return facts + warnings + errors + said + _guest_facts(status.guest)
+
+
+def _guest_facts(guest: GuestReport | None) -> list[tuple[str, str]]:
+    if guest is None:
+        return []
+    keys = [(f"host key {key.algorithm}", key.fingerprint) for key in guest.host_keys]
+    return [("reported as", guest.hostname), ("reported at", at(guest.reported_at)), *keys]

@@ -36,7 +36,7 @@ def list_vms(session: Session) -> None:
 
 @command(app, "show")
 def show_vm(session: Session, vm: VmArgument) -> None:
-    """Show one VM, with cloud-init's errors if there are any."""
+    """Show one VM, with cloud-init's errors and what was said of them, and the host keys that it reported."""
     from image_library.cli import ssh
     from image_library.cli.lookup import node_names, the_vm
     from image_library.cli.vm_views import vm_facts
@@ -46,7 +46,9 @@ def show_vm(session: Session, vm: VmArgument) -> None:
     if session.json:
         _print(session, found)
     else:
-        session.out.facts([*vm_facts(found, node_names(session.library)), ("ssh", ssh.command_line(words))])
+        facts = vm_facts(found, node_names(session.library))
+        known = [("known_hosts", line) for line in ssh.known_hosts(found)]
+        session.out.facts([*facts, *known, ("ssh", ssh.command_line(words))])
 
 
 @command(app, "ssh")
@@ -157,6 +159,7 @@ def _ssh_words(
 
     to = ssh.login(vm)
     ssh.remember(session.data_dir, vm.id, None)
+    ssh.pin(session.data_dir, vm)
     known = identity or ssh.remembered_identity(session.data_dir, vm.id)
     home = places.home(os.environ)
     identities = [known] if known else keys.identities(session.data_dir, home)

@@ -12,17 +12,34 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from image_library.domain.errors import printable
+from image_library.domain.guest_log import without_time
+from image_library.domain.guest_report import DOOR_HOST, ModuleFailure, with_lines
 from image_library.domain.vm import BootStage, CloudInitStatus, VmReport
 
 MAX_ERRORS = 20
 MAX_ADDRESSES = 32
+# What a module wrote before it failed.
+MAX_CONTEXT = 8
 
 # cloud-init's own words, the same since 18.x: cloudinit/cmd/main.py and cloudinit/config/modules.py.
 _RUNNING = re.compile(r"Cloud-init v\. \S+ running '(?P<step>[a-z:-]+)'")
 _FINISHED = re.compile(r"Cloud-init v\. \S+ finished at .*Datasource (?P<source>\w+)")
 _MODULE_FAILED = re.compile(r"Running module (?P<module>[\w-]+) \(.*failed")
 _MODULE_SAID = re.compile(r"\bcc_(?P<module>\w+)\.py\[(?:WARNING|ERROR|CRITICAL)\]: (?P<text>.+)")
-_SCRIPT_FAILED = re.compile(r"Failed running \S*?(?P<script>[\w.-]+) \[(?P<status>-?\d+)\]")
+_SCRIPT_FAILED = re.compile(r"Failed running (?P<folder>\S*?)(?P<script>[\w.-]+) \[(?P<status>-?\d+)\]")
+# Whose scripts lie where: cloudinit/config/cc_scripts_*.py.
+_SCRIPTS = {
+    "/per-boot/": "scripts-per-boot",
+    "/per-instance/": "scripts-per-instance",
+    "/per-once/": "scripts-per-once",
+    "/vendor/": "scripts-vendor",
+}
+# cloud-init's own output, as systemd hands it on to the console.
+_OUTPUT = re.compile(r"cloud-init\[\d+\]: (?P<text>.+)")
+# A guest that could not report to us, or not every key, has not failed.
+_NO_FAILURE = re.compile(
+    rf"cc_phone_home\.py\[\w+\]: (.*http://{re.escape(DOOR_HOST)}/|Requested key \w+ from 'post')"
+)
 _BAD_SEED = re.compile(
     r"\[(?:WARNING|ERROR|CRITICAL)\]: "
     r"(?P<text>Failed loading yaml blob|Unhandled non-multipart|.*failed schema .*)"
@@ -38,6 +55,7 @@ class AgentFacts:
 
     addresses: tuple[str, ...] = ()
     cloud_init_errors: tuple[str, ...] | None = None
+    failures: tuple[ModuleFailure, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +71,9 @@ class BootProgress:
     # One entry a failure: "MODULE: what it said".
     errors: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    failures: tuple[ModuleFailure, ...] = ()
+    # The last lines of the output of cloud-init's step.
+    context: tuple[str, ...] = ()
     trouble: str = ""
     # Nothing was heard of cloud-init for so long that this guest is not expected to tell.
     unheard: bool = False
@@ -84,6 +105,7 @@ class BootProgress:
             ssh=report.stage in {BootStage.SSH, BootStage.DONE},
             cloud_init=report.cloud_init,
             errors=report.cloud_init_errors,
+            failures=report.failures,
             addresses=report.ip_addresses,
             trouble=report.error_message,
         )
@@ -101,6 +123,8 @@ class BootProgress:
             networked=self.networked or bool(facts.addresses),
             addresses=_joined(self.addresses, facts.addresses)[:MAX_ADDRESSES],
         )
+        for failure in facts.failures:
+            told = told._with_lines(failure.module, failure.lines)
         if facts.cloud_init_errors is None:
             return told
         return told._ended(facts.cloud_init_errors)
@@ -119,7 +143,21 @@ class BootProgress:
             return self._interface(found["card"], found["address"])
         if found := _PANIC.search(text):
             return replace(self, trouble=printable(f"The guest's kernel panicked{found['text']}."))
-        return self._failure(text)
+        return self._failure(text)._after(text)
+
+    def _after(self, text: str) -> BootProgress:
+        """With the line as something that may explain what comes next."""
+        if not (found := _OUTPUT.search(text)):
+            return self
+        return replace(self, context=(*self.context, without_time(found["text"]))[-MAX_CONTEXT:])
+
+    def _with_lines(self, module: str, lines: Iterable[str]) -> BootProgress:
+        return replace(self, failures=with_lines(self.failures, module, lines))
+
+    def _explained(self, module: str, text: str) -> BootProgress:
+        found = _OUTPUT.search(text)
+        said = without_time(found["text"] if found else text)
+        return self._with_lines(module, (*self.context, said))
 
     def _running(self, step: str) -> BootProgress:
         """The local step runs before there is a network, the other ones after it."""
@@ -128,6 +166,7 @@ class BootProgress:
             networked=self.networked or step != "init-local",
             configuring=self.configuring or step.startswith("modules"),
             cloud_init=self.cloud_init if self.finished else CloudInitStatus.RUNNING,
+            context=(),
         )
 
     def _interface(self, card: str, address: str) -> BootProgress:
@@ -137,15 +176,21 @@ class BootProgress:
         return replace(self, networked=True, addresses=addresses)
 
     def _failure(self, text: str) -> BootProgress:
+        if _NO_FAILURE.search(text):
+            return self
         if found := _MODULE_SAID.search(text):
             module = found["module"].replace("_", "-")
-            return self._with_error(f"{module}: {printable(found['text'].strip(), 200)}")
+            told = self._explained(module, text)
+            return told._with_error(f"{module}: {printable(found['text'].strip(), 200)}")
         if found := _MODULE_FAILED.search(text):
             module = found["module"].replace("_", "-")
             known = any(error.startswith(f"{module}: ") for error in self.errors)
-            return self if known else self._with_error(f"{module}: the module failed")
+            told = self._explained(module, text)
+            return told if known else told._with_error(f"{module}: the module failed")
         if found := _SCRIPT_FAILED.search(text):
-            return self._with_error(f"{found['script']}: it ended with status {found['status']}")
+            modules = (module for part, module in _SCRIPTS.items() if part in found["folder"])
+            told = self._explained(next(modules, "scripts-user"), text)
+            return told._with_error(f"{found['script']}: it ended with status {found['status']}")
         if found := _BAD_SEED.search(text):
             return self._with_error(f"user-data: {printable(found['text'].strip(), 200)}")
         return self

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from image_library.domain.errors import InvalidRequest, printable
+from image_library.domain.guest_door import DoorLock
 from image_library.domain.guest_hardware import Devices, GuestHardware, hardware_of
 from image_library.domain.image import ImageFormat
 from image_library.domain.processors import CpuModel
@@ -141,6 +142,8 @@ class Machine:
     ssh_port: int = 0
     # It has a disk of its own by now and needs its backing no more.
     flat: bool = False
+    # Its guest has a door to report to.
+    door: bool = False
 
     @property
     def cards(self) -> tuple[NetworkCard, ...]:
@@ -185,6 +188,8 @@ class MachineRecord:
     stopping: bool = False
     # The host's boot in which it was last seen running.
     host_boot_id: str = ""
+    # Of the door that its machine has.
+    lock: DoorLock = DoorLock()
 
     def evolve(self, **changes: Any) -> MachineRecord:
         return replace(self, **changes)

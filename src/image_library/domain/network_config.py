@@ -80,6 +80,8 @@ class Card:
     name: str
     mac_address: str
     addressing: Addressing = Addressing()
+    # Of the node; empty: the card is in a network of its VM's own.
+    bridge: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

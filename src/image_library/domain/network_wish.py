@@ -131,11 +131,10 @@ def bridges_of(wish: NetworkWish) -> tuple[str, ...]:
 
 
 def _card(nic: NicWish, number: int, vm_id: str) -> Card:
-    if nic.bridge:
-        valid_bridge(nic.bridge)
+    bridge = valid_bridge(nic.bridge) if nic.bridge else ""
     own = mac_for(f"{vm_id}/{number}" if number else vm_id)
     mac = valid_mac(nic.mac_address) if nic.mac_address else own
-    return Card(name=f"eth{number}", mac_address=mac, addressing=addressing_of(nic.addressing))
+    return Card(name=f"eth{number}", mac_address=mac, addressing=addressing_of(nic.addressing), bridge=bridge)
 
 
 def _bond(wish: BondWish, cards: tuple[Card, ...]) -> Bond:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from image_library.domain.guest_hardware import Devices
+from image_library.domain.guest_report import GuestReport, ModuleFailure
 from image_library.domain.image import Failure
 from image_library.domain.processors import CpuModel
 
@@ -64,6 +65,8 @@ class SeedDocuments:
     network_config: str = field(default="", repr=False)
     vendor_data: str = field(default="", repr=False)
     datasource: Datasource = Datasource.NOCLOUD
+    # The node shall add vendor-data that makes the guest report to it.
+    phone_home: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,9 @@ class VmReport:
     cloud_init: CloudInitStatus = CloudInitStatus.UNKNOWN
     cloud_init_errors: tuple[str, ...] = ()
     error_message: str = ""
+    failures: tuple[ModuleFailure, ...] = ()
+    # What the guest reported of itself, once it has.
+    guest: GuestReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
-from image_library.node.hypervisors import hypervisor_of
+from image_library.node.hypervisors import doors_of, hypervisor_of
 from image_library.node.ports.vms import Hypervisor
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
@@ -245,12 +245,14 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
     hypervisor, window = hypervisor_of(world.settings, folders)
+    doors = doors_of(world.settings, folders)
     table = JournaledVms(world.journal)
     records = VmRecords(journal=table, changes=world.changes)
     lives = VmLives(
         records=records,
         hypervisor=hypervisor,
         window=window,
+        doors=doors,
         clock=world.clock,
         host_boot_id=boot_id(),
     )
@@ -264,6 +266,7 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
         seeds=SeedIso(),
         holds=world.holds,
         hypervisor=hypervisor,
+        doors=doors is not None,
     )
     vms = Vms(
         records=records,

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from image_library.domain.node import Heartbeat
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.wire.guest_report import (
+    failures_from_wire,
+    failures_to_wire,
+    guest_from_wire,
+    guest_to_wire,
+)
 from image_library.wire.store_health import (
     degradation_from_wire,
     degradation_to_wire,
@@ -66,6 +72,8 @@ def _report_to_wire(report: VmReport) -> VMReport:
         cloud_init_status=report.cloud_init.value,
         cloud_init_errors=list(report.cloud_init_errors),
         error_message=report.error_message,
+        guest=guest_to_wire(report.guest),
+        cloud_init_failures=failures_to_wire(report.failures),
     )
 
 
@@ -81,4 +89,6 @@ def _report_from_wire(message: VMReport) -> VmReport:
         cloud_init=_CLOUD_INIT.get(message.cloud_init_status, CloudInitStatus.UNKNOWN),
         cloud_init_errors=tuple(message.cloud_init_errors),
         error_message=message.error_message,
+        guest=guest_from_wire(message.guest),
+        failures=failures_from_wire(message.cloud_init_failures),
     )

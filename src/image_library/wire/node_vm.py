@@ -20,6 +20,12 @@ from image_library.domain.vm import (
     SeedDocuments,
     VmReport,
 )
+from image_library.wire.guest_report import (
+    failures_from_wire,
+    failures_to_wire,
+    guest_from_wire,
+    guest_to_wire,
+)
 from image_library.wire.times import time_from_wire, time_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 
@@ -76,6 +82,7 @@ def machine_order_to_wire(order: MachineOrder) -> pb.CreateVMOnNodeRequest:
                 network_config=seed.network_config,
                 vendor_data=seed.vendor_data,
                 datasource=seed.datasource.value,
+                phone_home=seed.phone_home,
             ),
         ),
     )
@@ -179,6 +186,7 @@ def _seed(config: pb.CloudInitConfig, vm_id: str) -> SeedDocuments:
         network_config=config.network_config,
         vendor_data=config.vendor_data,
         datasource=_datasource(config.datasource),
+        phone_home=config.phone_home,
     )
 
 
@@ -195,6 +203,8 @@ def vm_report_to_wire(report: VmReport) -> pb.VMStatusResponse:
         cloud_init_status=report.cloud_init.value,
         cloud_init_errors=list(report.cloud_init_errors),
         error_message=report.error_message,
+        guest=guest_to_wire(report.guest),
+        cloud_init_failures=failures_to_wire(report.failures),
     )
 
 
@@ -214,4 +224,6 @@ def vm_report_from_wire(message: pb.VMStatusResponse) -> VmReport:
         cloud_init=statuses.get(message.cloud_init_status, CloudInitStatus.UNKNOWN),
         cloud_init_errors=tuple(message.cloud_init_errors),
         error_message=message.error_message,
+        guest=guest_from_wire(message.guest),
+        failures=failures_from_wire(message.cloud_init_failures),
     )

@@ -11,6 +11,7 @@ from image_library.domain.secret import Secret
 from image_library.domain.vm import PowerState, Vm
 from image_library.domain.vm_batch import Outcome
 from image_library.domain.vm_wish import DiskWish, VmWish
+from image_library.wire.guest_report import failures_to_wire, guest_to_wire
 from image_library.wire.network import network_from_wire
 from image_library.wire.provisioning import (
     datasource_from_wire,
@@ -116,6 +117,8 @@ def _status(vm: Vm) -> vm_pb.VmStatus:
         job_id=vm.job_id,
         warnings=list(vm.warnings),
         profile=vm.profile,
+        guest=guest_to_wire(report.guest),
+        cloud_init_failures=failures_to_wire(report.failures),
     )
     if vm.failure:
         status.error_message = vm.failure.message

@@ -93,6 +93,7 @@ async def node(
             records=records,
             hypervisor=hypervisor,
             window=FakeWindow(),
+            doors=None,
             clock=QuickClock(),
             host_boot_id="boot",
         )

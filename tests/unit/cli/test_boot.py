@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from image_library.cli.boot import Stages, vm_failure
+from image_library.cli.boot import Stages, tell_guest, vm_failure
 from image_library.cli.output import Output
+from image_library.cli.vm_views import vm_facts
 from image_library.domain.errors import BootTimeout, StorageFull
+from limiquantix.compute.v1.guest_pb import GuestReport, ModuleFailure, SshHostKey
 from limiquantix.compute.v1.vm_pb import VirtualMachine, VmStatus
 
 RUNNING = VmStatus.PowerState.RUNNING
@@ -58,3 +60,32 @@ def test_a_stage_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_vm_that_will_not_come_up_is_not_waited_for(status: VmStatus, failure: type | None) -> None:
     found = vm_failure(VirtualMachine(id="1", name="web", status=status))
     assert found is None if failure is None else isinstance(found, failure)
+
+
+def test_what_was_said_of_a_failing_module_and_the_host_keys_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    key = SshHostKey(algorithm="ssh-ed25519", fingerprint="SHA256:abc", line="ssh-ed25519 AAAA")
+    status = VmStatus(
+        cloud_init_failures=[
+            ModuleFailure(module="scripts-user", lines=["the disk is full\x1b[2J", "status 3"])
+        ],
+        guest=GuestReport(hostname="web", host_keys=[key]),
+    )
+    vm = VirtualMachine(name="web", status=status)
+    tell_guest(vm, Output())
+    told = capsys.readouterr().err
+    assert told.splitlines() == [
+        "  scripts-user:",
+        "    the disk is full\\u001b[2J",
+        "    status 3",
+        "  host key    ssh-ed25519 SHA256:abc",
+    ]
+    facts = vm_facts(vm, {})
+    assert ("", "  status 3") in facts
+    assert ("host key ssh-ed25519", "SHA256:abc") in facts
+
+
+def test_nothing_is_told_of_a_guest_that_said_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_guest(VirtualMachine(name="web"), Output())
+    assert capsys.readouterr().err == ""

@@ -10,6 +10,7 @@ import pytest
 from image_library.cli import ssh
 from image_library.cli.places import DataDir
 from image_library.domain.errors import Internal, VmNotRunning
+from limiquantix.compute.v1.guest_pb import GuestReport, SshHostKey
 from limiquantix.compute.v1.vm_pb import VirtualMachine, VmStatus
 
 
@@ -75,6 +76,46 @@ def test_the_key_of_the_launch_is_remembered_and_forgotten(tmp_path: Path) -> No
     assert ssh.remembered_identity(data_dir, "vm-1") == key
     ssh.forget(data_dir, "vm-1")
     assert ssh.remembered_identity(data_dir, "vm-1") is None
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
+
+def reporting(*lines: str, vm_id: str = "vm-1") -> VirtualMachine:
+    keys = [SshHostKey(algorithm="ssh-ed25519", fingerprint="SHA256:x", line=line) for line in lines]
+    return a_vm(vm_id, guest=GuestReport(host_keys=keys))
+
+
+def test_a_guest_that_reported_its_keys_is_known_by_them_from_the_first_login_on(tmp_path: Path) -> None:
+    data_dir = DataDir(tmp_path)
+    ssh.remember(data_dir, "vm-1", None)
+    ssh.pin(data_dir, reporting(KEY))
+    words = ssh.arguments(ssh.login(a_vm()), data_dir)
+    place = tmp_path / "ssh/vms/vm-1/host_keys"
+    assert "StrictHostKeyChecking=yes" in words
+    assert f"UserKnownHostsFile={place}" in words
+    found = subprocess.run(
+        ["ssh-keygen", "-F", "vm-1", "-f", place], capture_output=True, text=True, check=True
+    ).stdout
+    assert KEY in found
+
+
+@pytest.mark.parametrize("lines", [(), ("ssh-ed25519 nonsense",), (f"{KEY}\n* {KEY}",)])
+def test_what_is_no_key_is_not_pinned(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    data_dir = DataDir(tmp_path)
+    ssh.remember(data_dir, "vm-1", None)
+    ssh.pin(data_dir, reporting(*lines))
+    assert "StrictHostKeyChecking=accept-new" in ssh.arguments(ssh.login(a_vm()), data_dir)
+
+
+def test_no_key_is_pinned_outside_the_vms_own_folder(tmp_path: Path) -> None:
+    ssh.pin(DataDir(tmp_path), reporting(KEY, vm_id="../.."))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_for_any_known_hosts_names_address_and_port() -> None:
+    assert ssh.known_hosts(reporting(KEY)) == [f"[127.0.0.1]:40022 {KEY}"]
+    assert ssh.known_hosts(a_vm()) == []
 
 
 def test_forgetting_never_leaves_the_folder(tmp_path: Path) -> None:

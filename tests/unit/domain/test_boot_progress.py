@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from image_library.domain.boot_progress import MAX_ADDRESSES, MAX_ERRORS, AgentFacts, BootProgress, routable
+from image_library.domain.guest_report import ModuleFailure
 from image_library.domain.vm import BootStage, CloudInitStatus, VmReport
 
 CONSOLES = Path(__file__).parents[2] / "data/consoles"
@@ -85,6 +86,71 @@ def test_a_module_that_says_nothing_is_still_named() -> None:
     assert heard("Running module ntp (<module x>) failed").errors == ("ntp: the module failed",)
 
 
+SCRIPT = (
+    "[   79.8] cloud-init[372]: Cloud-init v. 22.4.2 running 'modules:final' at now",
+    "[   80.3] cloud-init[372]: the disk is full",
+    "[   80.4] cloud-init[372]: 2026-01-01 00:00:00,000 - util.py[WARNING]: "
+    "Failed running /var/lib/cloud/instance/scripts/runcmd [3]",
+    "[   80.5] cloud-init[372]: 2026-01-01 00:00:00,000 - cc_scripts_user.py[WARNING]: Failed to run module",
+)
+
+
+def test_a_failure_comes_with_what_was_written_before_it() -> None:
+    (failure,) = heard(*SCRIPT).failures
+    assert failure.module == "scripts-user"
+    assert failure.lines == (
+        "the disk is full",
+        "util.py[WARNING]: Failed running /var/lib/cloud/instance/scripts/runcmd [3]",
+        "cc_scripts_user.py[WARNING]: Failed to run module",
+    )
+
+
+def test_hearing_a_failure_again_changes_nothing() -> None:
+    once = heard(*SCRIPT)
+    assert heard(*SCRIPT, seen=once) == once
+
+
+@pytest.mark.parametrize(
+    ("folder", "module"),
+    [
+        ("/var/lib/cloud/instance/scripts", "scripts-user"),
+        ("/var/lib/cloud/scripts/per-boot", "scripts-per-boot"),
+        ("/var/lib/cloud/scripts/vendor", "scripts-vendor"),
+    ],
+)
+def test_a_script_belongs_to_the_module_whose_folder_it_is_in(folder: str, module: str) -> None:
+    (failure,) = heard(f"util.py[WARNING]: Failed running {folder}/part-001 [1]").failures
+    assert failure.module == module
+
+
+def test_the_agents_lines_come_after_the_consoles() -> None:
+    more = AgentFacts(
+        cloud_init_errors=("scripts_user: RuntimeError",),
+        failures=(ModuleFailure(module="scripts-user", lines=("the disk is full", "Exit code: 3")),),
+    )
+    (failure,) = heard(*SCRIPT).agent_told(more).failures
+    assert failure.lines[0] == "the disk is full"
+    assert failure.lines.count("the disk is full") == 1
+    assert failure.lines[-1] == "Exit code: 3"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Failed to post phone home data to http://10.0.2.100/s3cret in 3 tries",
+        "Requested key pub_key_rsa from 'post' configuration list not available",
+    ],
+)
+def test_a_guest_that_could_not_report_to_us_has_not_failed(said: str) -> None:
+    seen = heard(f"cloud-init[1]: 2026-01-01 00:00:00,000 - cc_phone_home.py[WARNING]: {said}", FINISHED)
+    assert (seen.cloud_init, seen.errors, seen.failures) == (CloudInitStatus.DONE, (), ())
+
+
+def test_a_users_own_phone_home_may_fail() -> None:
+    seen = heard("cc_phone_home.py[WARNING]: Failed to post phone home data to http://x.example/ in 3 tries")
+    assert seen.errors != ()
+
+
 def test_user_data_that_is_no_yaml_is_an_error() -> None:
     assert heard("util.py[WARNING]: Failed loading yaml blob. Invalid format").errors == (
         "user-data: Failed loading yaml blob",
@@ -138,6 +204,11 @@ def test_a_guest_without_a_word_from_cloud_init_arrives_too() -> None:
 def test_goes_on_from_a_journaled_report() -> None:
     report = VmReport(vm_id="a", stage=BootStage.SSH, cloud_init=CloudInitStatus.RUNNING)
     assert BootProgress.so_far(report).stage is BootStage.SSH
+
+
+def test_what_a_journaled_report_knows_of_failures_is_kept() -> None:
+    failures = heard(*SCRIPT).failures
+    assert BootProgress.so_far(VmReport(vm_id="a", failures=failures)).failures == failures
 
 
 @pytest.mark.parametrize(

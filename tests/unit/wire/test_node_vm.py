@@ -11,15 +11,19 @@ from image_library.domain.errors import (
     PathOutside,
 )
 from image_library.domain.guest_hardware import Devices
+from image_library.domain.guest_report import GuestReport, ModuleFailure
 from image_library.domain.machine import DiskOrder, Firmware, MachineOrder
+from image_library.domain.node import Heartbeat
 from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, SeedDocuments, VmReport
+from image_library.wire.heartbeat import heartbeat_from_wire, heartbeat_to_wire
 from image_library.wire.node_vm import (
     machine_order_from_wire,
     machine_order_to_wire,
     vm_report_from_wire,
     vm_report_to_wire,
 )
+from limiquantix.compute.v1.guest_pb import SshHostKey
 from limiquantix.node.v1 import node_daemon_pb as pb
 
 ORDER = MachineOrder(
@@ -32,8 +36,10 @@ ORDER = MachineOrder(
     tpm=True,
     mac_address="52:54:00:00:00:01",
     disk=DiskOrder(path="/p", size_gib=9, backing_digest="sha256:" + "a" * 64, backing_path="/b"),
-    seed=SeedDocuments(user_data="u", meta_data="m", network_config="n", vendor_data="v"),
+    seed=SeedDocuments(user_data="u", meta_data="m", network_config="n", vendor_data="v", phone_home=True),
 )
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+FINGERPRINT = "SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA"
 REPORT = VmReport(
     vm_id="vm-1",
     name="web",
@@ -46,6 +52,10 @@ REPORT = VmReport(
     cloud_init=CloudInitStatus.ERROR,
     cloud_init_errors=("ntp: no",),
     error_message="gone",
+    failures=(ModuleFailure(module="ntp", lines=("no", "server")),),
+    guest=GuestReport(
+        instance_id="i-1", hostname="web", host_keys=(KEY,), reported_at=datetime(2026, 1, 2, tzinfo=UTC)
+    ),
 )
 
 
@@ -88,6 +98,21 @@ def test_firmware_of_a_newer_control_plane_is_refused() -> None:
 def test_a_report_survives_the_wire(report: VmReport) -> None:
     sent = pb.VMStatusResponse.from_binary(vm_report_to_wire(report).to_binary())
     assert vm_report_from_wire(sent) == report
+
+
+def test_a_report_survives_the_heartbeat_too() -> None:
+    (said,) = heartbeat_from_wire(heartbeat_to_wire(Heartbeat(node_id="n", vms=(REPORT,)))).vms
+    assert (said.guest, said.failures) == (REPORT.guest, REPORT.failures)
+
+
+def test_a_host_key_is_shown_with_its_fingerprint_and_one_that_is_none_is_left_out() -> None:
+    sent = vm_report_to_wire(REPORT)
+    assert sent.guest is not None
+    (key,) = sent.guest.host_keys
+    # As ssh-keygen -l prints it.
+    assert (key.algorithm, key.fingerprint) == ("ssh-ed25519", FINGERPRINT)
+    sent.guest.host_keys.append(SshHostKey(line="* ssh-ed25519 AAAA"))
+    assert vm_report_from_wire(sent) == REPORT
 
 
 def test_words_of_a_newer_node_are_not_known() -> None:

@@ -5,6 +5,7 @@ import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { Pending } from '@/components/Edges';
 import { JobProgress } from '@/components/JobProgress';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
+import { Failures, HostKeys } from '@/components/vm/GuestWords';
 import { tip } from '@/components/Tips';
 import { VmActions, VmState } from '@/components/VmParts';
 import { type VirtualMachine as Vm, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
@@ -53,6 +54,7 @@ export default function VirtualMachine(): ReactNode {
       {status?.errorMessage && <ErrorNote error={`${status.errorMessage} ${status.errorRemedy}`} title={status.errorCode} />}
       {status?.warnings.map((warning) => <Alert key={warning} color="orange" variant="light" title={words.warnings}>{warning}</Alert>)}
       {status && status.cloudInitErrors.length > 0 && <ErrorNote error={status.cloudInitErrors.join('\n')} title={words.cloudInitErrors} />}
+      {status && <Failures status={status} />}
       {status?.stage && (status.state === State.PROVISIONING || status.state === State.RUNNING) && <Boot vm={vm} />}
       <Login vm={vm} />
       <Card withBorder component="section" aria-label={words.facts}>
@@ -109,6 +111,7 @@ function Login({ vm: { status } }: { vm: Vm }): ReactNode {
           )}
         </CopyButton>
       </Group>
+      <HostKeys status={status} />
     </Card>
   );
 }

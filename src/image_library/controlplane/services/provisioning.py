@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from image_library.controlplane.ports.vms import Documents
 from image_library.domain.cloud_init import (
     HEADER,
+    HIDDEN,
     GuestIdentity,
     Provisioning,
     hostname_from,
@@ -21,6 +22,7 @@ from image_library.domain.cloud_init import (
     without_secrets,
 )
 from image_library.domain.errors import InvalidUserData
+from image_library.domain.guest_door import reports_home, with_door
 from image_library.domain.network_config import Network, network_document
 from image_library.domain.network_data import network_data
 from image_library.domain.os_info import GuestTraits
@@ -79,7 +81,11 @@ class SeedRenderer:
             user_data = self._user_data(identity, asked.user_data)
         drive = guest.datasource is Datasource.CONFIG_DRIVE
         make = self._config_drive if drive else self._nocloud
-        return Seed(documents=make(asked, guest, hostname, user_data), user=user, identity=identity)
+        documents = make(asked, guest, hostname, user_data)
+        if not asked.network_config and reports_home(documents, guest.network):
+            # Only the node makes the token, and only its digest stays there.
+            documents = with_door(documents, HIDDEN) if hide_secrets else replace(documents, phone_home=True)
+        return Seed(documents=documents, user=user, identity=identity)
 
     def _user_data(self, identity: GuestIdentity, theirs: str) -> str:
         ours = user_data_document(identity)

@@ -6,7 +6,9 @@ import json
 from datetime import datetime
 from typing import Any
 
+from image_library.domain.guest_door import DoorLock
 from image_library.domain.guest_hardware import Devices
+from image_library.domain.guest_report import GuestReport, ModuleFailure
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.processors import CpuModel
@@ -43,13 +45,16 @@ def dump_record(record: MachineRecord) -> str:
     parts: Json = {"backing": _backing(machine.backing), "drivers": drivers}
     raw: Json = {
         **vars(record),
+        "lock": vars(record.lock),
         "machine": {**vars(machine), "firmware": machine.firmware.value, **parts},
         "report": {
             **vars(report),
             "state": report.state.value,
             "stage": report.stage.value,
             "cloud_init": report.cloud_init.value,
-            "started_at": report.started_at.isoformat() if report.started_at else None,
+            "started_at": _text_of(report.started_at),
+            "failures": [vars(failure) for failure in report.failures],
+            "guest": _guest_out(report.guest),
         },
     }
     return json.dumps(raw)
@@ -61,7 +66,12 @@ def _backing(backing: Backing) -> Json:
 
 def load_record(text: str) -> MachineRecord:
     raw: Json = json.loads(text)
-    changed: Json = {"machine": _machine(raw["machine"]), "report": _report(raw["report"])}
+    changed: Json = {
+        "machine": _machine(raw["machine"]),
+        "report": _report(raw["report"]),
+        # Records of older versions have none.
+        "lock": DoorLock(**raw.get("lock", {})),
+    }
     return MachineRecord(**{**raw, **changed})
 
 
@@ -84,13 +94,34 @@ def _backing_from(raw: Json) -> Backing:
 
 
 def _report(raw: Json) -> VmReport:
-    started: str | None = raw["started_at"]
+    failures: list[Json] = raw.get("failures", [])
     changed: Json = {
         "state": PowerState(raw["state"]),
         "stage": BootStage(raw["stage"]),
         "cloud_init": CloudInitStatus(raw["cloud_init"]),
-        "started_at": datetime.fromisoformat(started) if started else None,
+        "started_at": _time_of(raw["started_at"]),
         "ip_addresses": tuple(raw["ip_addresses"]),
         "cloud_init_errors": tuple(raw["cloud_init_errors"]),
+        "failures": tuple(ModuleFailure(module=f["module"], lines=tuple(f["lines"])) for f in failures),
+        "guest": _guest_in(raw.get("guest")),
     }
     return VmReport(**{**raw, **changed})
+
+
+def _guest_out(guest: GuestReport | None) -> Json | None:
+    return {**vars(guest), "reported_at": _text_of(guest.reported_at)} if guest else None
+
+
+def _guest_in(raw: Json | None) -> GuestReport | None:
+    if raw is None:
+        return None
+    changed: Json = {"host_keys": tuple(raw["host_keys"]), "reported_at": _time_of(raw["reported_at"])}
+    return GuestReport(**{**raw, **changed})
+
+
+def _text_of(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _time_of(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -175,6 +175,16 @@ class GuestLines(Protocol):
         ...
 
 
+class GuestDoors(Protocol):
+    async def open(self, vm_id: str) -> ConsoleLine:
+        """The node's end of what its guest posts, of all its connections one after the other.
+
+        Raises:
+            ConsoleMissing: the VM has no door, or its process is gone.
+        """
+        ...
+
+
 class GuestWindow(Protocol):
     """What can be seen of a guest from outside, without logging in."""
 

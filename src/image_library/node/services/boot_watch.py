@@ -82,6 +82,7 @@ class BootWatch:
             ip_addresses=seen.addresses,
             **self._login(seen),
             error_message=seen.trouble,
+            failures=seen.failures,
         )
 
     def _login(self, seen: BootProgress) -> dict[str, object]:
@@ -149,12 +150,14 @@ class BootWatch:
             await self._see(BootProgress.ssh_answered)
 
     async def _expect_a_word(self) -> None:
-        """Counts from SSH's first answer, or from cloud-init's last sign of life."""
+        """Until a guest that is silent elsewhere has reported, which comes last; or for long enough."""
         since = self._clock.monotonic()
         while not self._over:
             if self._progress.cloud_init is not CloudInitStatus.UNKNOWN:
                 return
-            if self._clock.monotonic() - since > UNHEARD_SECONDS:
+            record = self._records.find(self._vm_id)
+            reported = record is not None and record.report.guest is not None
+            if reported or self._clock.monotonic() - since > UNHEARD_SECONDS:
                 await self._see(BootProgress.stayed_unheard)
                 return
             await self._clock.sleep(SSH_SECONDS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import structlog
 
@@ -17,6 +19,7 @@ from image_library.domain.errors import (
     UnsupportedFeature,
     printable,
 )
+from image_library.domain.guest_door import TOKEN_BYTES, DoorLock, with_door
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import (
     GIB,
@@ -31,7 +34,8 @@ from image_library.domain.machine import (
     valid_mac,
     valid_size,
 )
-from image_library.domain.vm import BootStage, PowerState, VmReport
+from image_library.domain.secret import Secret
+from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
 from image_library.node.ports.vms import (
     DiskMaker,
     Hypervisor,
@@ -60,6 +64,7 @@ class ProvisionVm:
         seeds: SeedWriter,
         holds: ImageHolds,
         hypervisor: Hypervisor,
+        doors: bool,
     ) -> None:
         self._journal = journal
         self._images = images
@@ -69,6 +74,7 @@ class ProvisionVm:
         self._seeds = seeds
         self._holds = holds
         self._hypervisor = hypervisor
+        self._doors = doors
 
     async def make(self, order: MachineOrder) -> MachineRecord:
         """The VM's journal record, once its disk, its seed and the record itself are on disk.
@@ -87,8 +93,10 @@ class ProvisionVm:
 
     async def _made(self, order: MachineOrder, machine: Machine) -> MachineRecord:
         backing = machine.backing
+        seed, lock = self._seed(order, machine)
+        machine = replace(machine, door=bool(lock.token_digest))
         report = VmReport(vm_id=order.vm_id, name=order.name, state=PowerState.STOPPED, stage=BootStage.DISK)
-        record = MachineRecord(machine=machine, report=report)
+        record = MachineRecord(machine=machine, report=report, lock=lock)
         async with self._folder(order.vm_id) as folder:
             await self._disks.create_overlay(
                 f"{folder}/{OVERLAY_DISK}",
@@ -96,11 +104,18 @@ class ProvisionVm:
                 backing_format=backing.format,
                 size_bytes=machine.disk_bytes,
             )
-            await self._seeds.write(folder, order.seed)
+            await self._seeds.write(folder, seed)
             await self._hypervisor.define(machine)
             await self._journal.save(record)
         log.info("vm_made", vm_id=order.vm_id, digest=backing.digest, disk_bytes=machine.disk_bytes)
         return record
+
+    def _seed(self, order: MachineOrder, machine: Machine) -> tuple[SeedDocuments, DoorLock]:
+        """What goes on its disk of documents: with a new token where its guest shall report."""
+        if not (self._doors and order.seed.phone_home and not machine.cards[0].bridge):
+            return order.seed, DoorLock()
+        token = Secret(secrets.token_urlsafe(TOKEN_BYTES))
+        return with_door(order.seed, token), DoorLock.of(token)
 
     @asynccontextmanager
     async def _folder(self, vm_id: str) -> AsyncGenerator[str]:

@@ -14,8 +14,9 @@ from image_library.domain.errors import LibraryError
 from image_library.domain.machine import Condition, MachineRecord
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState
 from image_library.node.ports.clock import Clock
-from image_library.node.ports.vms import GuestWindow, Hypervisor
+from image_library.node.ports.vms import GuestDoors, GuestWindow, Hypervisor
 from image_library.node.services.boot_watch import BootWatch
+from image_library.node.services.guest_door import GuestDoor
 from image_library.node.services.vm_records import VmRecords
 
 log = structlog.get_logger()
@@ -48,12 +49,14 @@ class VmLives:
         records: VmRecords,
         hypervisor: Hypervisor,
         window: GuestWindow,
+        doors: GuestDoors | None,
         clock: Clock,
         host_boot_id: str,
     ) -> None:
         self._records = records
         self._hypervisor = hypervisor
         self._window = window
+        self._doors = doors
         self._clock = clock
         self.host_boot_id = host_boot_id
         # Weak: a lock lasts as long as somebody holds it or waits for it.
@@ -69,8 +72,8 @@ class VmLives:
             await self.unfollow(vm_id)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def follow(self, record: MachineRecord) -> None:
-        """Watches a VM that runs, until it is unfollowed or ends."""
+    def follow(self, record: MachineRecord, *, again: bool = False) -> None:
+        """Watches a VM that runs, until it is unfollowed or ends. ``again``: somebody did before."""
         vm_id = record.machine.vm_id
         tasks = [
             asyncio.create_task(self._follow_power(vm_id)),
@@ -78,6 +81,9 @@ class VmLives:
         ]
         if record.report.stage is not BootStage.DONE:
             tasks.append(asyncio.create_task(self._follow_boot(record)))
+        if self._doors is not None and record.machine.door:
+            door = GuestDoor(vm_id, doors=self._doors, records=self._records, clock=self._clock)
+            tasks.append(asyncio.create_task(self._serve(door, vm_id, again=again)))
         self._followers[vm_id] = tasks
 
     async def unfollow(self, vm_id: str) -> None:
@@ -129,6 +135,12 @@ class VmLives:
         except Exception:
             log.exception("boot_watch_failed", vm_id=record.machine.vm_id)
 
+    async def _serve(self, door: GuestDoor, vm_id: str, *, again: bool) -> None:
+        try:
+            await door.run(again=again)
+        except Exception:
+            log.exception("guest_door_failed", vm_id=vm_id)
+
     async def _trim_console(self, vm_id: str) -> None:
         """A guest may write on its console for years; the host's disk is not its to fill."""
         while True:
@@ -170,7 +182,7 @@ class VmLives:
                 await self._hypervisor.end(vm_id)
             elif condition in _STATES:
                 await self._records.report(vm_id, state=_STATES[condition])
-                self.follow(self._records.get(vm_id))
+                self.follow(self._records.get(vm_id), again=True)
             elif condition is Condition.SHUT_DOWN:
                 await self.settle_stopped(vm_id)
             elif record.report.state in OPEN:
@@ -178,7 +190,7 @@ class VmLives:
         except LibraryError as error:
             log.warning("vm_not_found_again", vm_id=vm_id, error=str(error))
             await self._records.report(vm_id, state=PowerState.UNKNOWN, error_message=str(error))
-            self.follow(record)
+            self.follow(record, again=True)
 
     async def _lost(self, record: MachineRecord) -> None:
         """Its process is gone: because we ended it, because the host went down, or by itself."""

@@ -101,9 +101,11 @@ class Vms:
                 started_at=self._clock.now(),
                 ssh_host=LOOPBACK if port else "",
                 ssh_port=port,
+                guest=record.report.guest,
             )
             machine = replace(record.machine, ssh_port=port)
-            started = MachineRecord(machine=machine, report=report, host_boot_id=self._lives.host_boot_id)
+            boot = self._lives.host_boot_id
+            started = MachineRecord(machine=machine, report=report, host_boot_id=boot, lock=record.lock)
             try:
                 await self._records.put(started)
             except LibraryError:

@@ -16,7 +16,7 @@ from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
 from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
-from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors, QemuLines
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
@@ -59,6 +59,7 @@ def order(
     memory_mib: int = 64,
     cores: int = 1,
     user_data: str = "",
+    phone_home: bool = False,
     firmware: Firmware = Firmware.BIOS,
     tpm: bool = False,
 ) -> MachineOrder:
@@ -71,7 +72,7 @@ def order(
         firmware=firmware,
         tpm=tpm,
         disk=DiskOrder(backing_digest=DIGEST),
-        seed=SeedDocuments(user_data=user_data, meta_data=f"instance-id: i-{vm_id}\n"),
+        seed=SeedDocuments(user_data=user_data, meta_data=f"instance-id: i-{vm_id}\n", phone_home=phone_home),
     )
 
 
@@ -94,10 +95,12 @@ class Daemon:
         images = KnownImages(image)
         records = VmRecords(journal=vms, changes=Changes())
         self.hypervisor, self.window = _driver(self._folders, settings)
+        doors = None if isinstance(settings, LibvirtSettings) else QemuDoors(self._folders)
         lives = VmLives(
             records=records,
             hypervisor=self.hypervisor,
             window=self.window,
+            doors=doors,
             clock=clock,
             host_boot_id="boot",
         )
@@ -119,6 +122,7 @@ class Daemon:
                 seeds=SeedIso(),
                 holds=ImageHolds(),
                 hypervisor=self.hypervisor,
+                doors=doors is not None,
             ),
             folders=self._folders,
             hypervisor=self.hypervisor,

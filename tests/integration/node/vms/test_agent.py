@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from image_library.domain.boot_progress import AgentFacts
+from image_library.domain.guest_report import ModuleFailure
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from tests.fakes.hypervisor import MemoryFolders
 
@@ -43,6 +44,7 @@ class Agent:
         self.may_read_files = True
         self.late = b""
         self.commands: list[str] = []
+        self._opened, self._at = b"", 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(self.late)
@@ -65,8 +67,14 @@ class Agent:
             return {"error": {"class": "CommandNotFound", "desc": f"Command {command} has been disabled"}}
         if command == "guest-file-open" and arguments["path"] not in self.files:
             return {"error": {"class": "GenericError", "desc": "No such file or directory"}}
+        if command == "guest-file-open":
+            self._opened = self.files[arguments["path"]].encode()
+            self._at = 0
+        if command == "guest-file-seek":
+            self._at = len(self._opened) if arguments["whence"] == "end" else arguments["offset"]
+            return {"return": {"position": self._at, "eof": False}}
         if command == "guest-file-read":
-            content = self.files["/run/cloud-init/result.json"].encode()
+            content = self._opened[self._at : self._at + arguments["count"]]
             return {"return": {"count": len(content), "buf-b64": base64.b64encode(content).decode()}}
         return {"return": 1000}
 
@@ -94,7 +102,27 @@ async def test_tells_cloud_inits_errors_by_module(agent: Agent, window: QemuWind
     facts = await window.agent("vm-1")
     assert facts is not None
     assert facts.cloud_init_errors == ("scripts-user: RuntimeError('Runparts: 1 failures')", "odd")
-    assert agent.commands[-1] == "guest-file-close"
+    assert facts.failures == ()
+    assert "guest-file-close" in agent.commands
+
+
+async def test_tells_a_failed_modules_lines_from_the_end_of_the_log(agent: Agent, window: QemuWindow) -> None:
+    errors = ["('scripts_user', RuntimeError('Runparts: 1 failures'))"]
+    agent.files["/run/cloud-init/result.json"] = json.dumps({"v1": {"errors": errors}})
+    at = "2026-01-01 00:00:00,000 - "
+    noise = f"{at}cc_scripts_user.py[WARNING]: from long ago\n" + "x" * (1 << 20)
+    last = f"\n{at}cc_scripts_user.py[WARNING]: Failed to run module\n{at}cc_ntp.py[WARNING]: not asked for\n"
+    agent.files["/var/log/cloud-init.log"] = noise + last
+    facts = await window.agent("vm-1")
+    assert facts is not None
+    lines = ("cc_scripts_user.py[WARNING]: Failed to run module",)
+    assert facts.failures == (ModuleFailure(module="scripts-user", lines=lines),)
+
+
+async def test_without_errors_the_log_is_not_read(agent: Agent, window: QemuWindow) -> None:
+    agent.files["/run/cloud-init/result.json"] = json.dumps({"v1": {"errors": []}})
+    await window.agent("vm-1")
+    assert agent.commands.count("guest-file-open") == 1
 
 
 async def test_a_distribution_that_forbids_reading_files_still_tells_addresses(

@@ -1,11 +1,13 @@
 """The genuine Debian image, booted by the services: each stage is seen, and the guest leaves when asked."""
 
+import asyncio
+from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
 
 from image_library.domain.image import ImageFormat
-from image_library.domain.vm import BootStage, CloudInitStatus, PowerState
+from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
 from tests.integration.node.vms.conftest import StartDaemon
 from tests.integration.node.vms.daemon import TCG, Driven, image_at, order
@@ -15,7 +17,7 @@ VIRTUAL_SIZE = 751828992
 USER_DATA = """#cloud-config
 hostname: vm-1
 runcmd:
-  - "exit 3"
+  - "echo the disk of the shop is full; exit 3"
 """
 
 
@@ -31,7 +33,7 @@ async def test_a_real_guest_is_seen_arriving_and_leaving(
         settings = LibvirtSettings(uri=libvirtd.uri, accelerator="tcg", isolated=True)
     image = image_at(debian_image, ImageFormat.QCOW2, VIRTUAL_SIZE)
     daemon = await start_daemon(image=image, settings=settings)
-    await daemon.vms.create(order(memory_mib=512, cores=2, user_data=USER_DATA))
+    await daemon.vms.create(order(memory_mib=512, cores=2, user_data=USER_DATA, phone_home=True))
     await daemon.vms.start("vm-1")
     network = await daemon.until_stage("vm-1", BootStage.NETWORK, seconds=200)
     assert network.cloud_init is CloudInitStatus.RUNNING
@@ -39,7 +41,30 @@ async def test_a_real_guest_is_seen_arriving_and_leaving(
     assert "10.0.2.15" in done.ip_addresses
     assert done.cloud_init is CloudInitStatus.ERROR
     assert [error.split(":")[0] for error in done.cloud_init_errors] == ["scripts-user"]
+    assert [failure.module for failure in done.failures] == ["scripts-user"], done.failures
+    (failure,) = done.failures
+    # The command's own words from the console, cloud-init's from its log, through the agent.
+    assert "the disk of the shop is full" in failure.lines, failure
+    assert any("RuntimeError" in line for line in failure.lines), failure
     assert await daemon.window.ssh_answers(done.ssh_port)
+    await _reported_home(done, has_door=driver == "qemu")
     await daemon.vms.stop("vm-1", seconds=60)
     assert daemon.vms.status("vm-1").state is PowerState.STOPPED
     assert b"Power down" in await daemon.until_console("vm-1", b"Power down", seconds=5)
+
+
+async def _reported_home(done: VmReport, *, has_door: bool) -> None:
+    """cloud-init itself posts to the door, and what it says of its SSH server is what that server shows."""
+    if not has_door:
+        assert done.guest is None
+        return
+    guest = done.guest
+    assert guest is not None
+    assert (guest.instance_id, guest.hostname) == ("i-vm-1", "vm-1")
+    scan = await asyncio.create_subprocess_exec(
+        "ssh-keyscan", "-T", "120", "-p", str(done.ssh_port), "127.0.0.1", stdout=PIPE, stderr=DEVNULL
+    )
+    shown, _ = await scan.communicate()
+    found = {line.partition(" ")[2] for line in shown.decode().splitlines()}
+    assert found
+    assert found == set(guest.host_keys)

@@ -52,7 +52,8 @@ def a_disc(**changes: Any) -> Image:
 
 
 def asked(**changes: Any) -> Any:
-    return a_wish(**{"disk": DiskWish(image="image-1"), **changes})
+    facts: dict[str, Any] = {"disk": DiskWish(image="image-1"), **changes}
+    return a_wish(**facts)
 
 
 def on_bridges(*names: str) -> NetworkWish:

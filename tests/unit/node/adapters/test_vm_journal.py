@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from image_library.domain.guest_door import DoorLock
 from image_library.domain.guest_hardware import Devices
+from image_library.domain.guest_report import GuestReport, ModuleFailure
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.processors import CpuModel
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
 from image_library.node.adapters.journal import JournalDatabase
-from image_library.node.adapters.vm_journal import JournaledVms, dump_record
+from image_library.node.adapters.vm_journal import JournaledVms, dump_record, load_record
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 RECORD = MachineRecord(
     machine=Machine(
         vm_id="vm-1",
@@ -25,6 +28,7 @@ RECORD = MachineRecord(
         disk_bytes=10 << 30,
         backing=Backing(path="/x,y", format=ImageFormat.RAW, digest="sha256:" + "a" * 64),
         ssh_port=40001,
+        door=True,
     ),
     report=VmReport(
         vm_id="vm-1",
@@ -38,9 +42,14 @@ RECORD = MachineRecord(
         cloud_init=CloudInitStatus.ERROR,
         cloud_init_errors=("ntp: no",),
         error_message="…",
+        failures=(ModuleFailure(module="ntp", lines=("no", "server")),),
+        guest=GuestReport(
+            instance_id="i-1", hostname="web", host_keys=(KEY,), reported_at=datetime(2026, 1, 2, tzinfo=UTC)
+        ),
     ),
     stopping=True,
     host_boot_id="boot",
+    lock=DoorLock(token_digest="a" * 64, report_digest="b" * 64),
 )
 
 
@@ -94,3 +103,17 @@ async def test_removing_forgets_it(journal: JournalDatabase) -> None:
     await vms.remove("vm-1")
     await vms.remove("vm-1")
     assert await vms.all() == ()
+
+
+def test_a_record_of_an_older_version_has_neither_door_nor_report() -> None:
+    raw = json.loads(dump_record(RECORD))
+    for part, name in (
+        (raw, "lock"),
+        (raw["machine"], "door"),
+        (raw["report"], "guest"),
+        (raw["report"], "failures"),
+    ):
+        del part[name]
+    old = load_record(json.dumps(raw))
+    assert (old.lock, old.machine.door) == (DoorLock(), False)
+    assert (old.report.guest, old.report.failures) == (None, ())

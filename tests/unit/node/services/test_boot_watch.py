@@ -4,6 +4,7 @@ import pytest
 
 from image_library.domain.boot_progress import AgentFacts
 from image_library.domain.changes import Changes
+from image_library.domain.guest_report import GuestReport
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
@@ -78,6 +79,23 @@ async def test_a_guest_with_a_silent_console_is_tried_by_ssh(watching: Watching)
     report = await watching.run()
     assert (report.stage, report.cloud_init) == (BootStage.DONE, CloudInitStatus.UNKNOWN)
     assert watching.clock.monotonic() > UNHEARD_SECONDS
+
+
+async def test_a_silent_guest_that_has_reported_is_not_waited_for(watching: Watching) -> None:
+    watching.records.adopt(RECORD.with_report(guest=GuestReport(instance_id="i-1")))
+    watching.window.ssh = True
+    report = await watching.run()
+    assert (report.stage, report.cloud_init) == (BootStage.DONE, CloudInitStatus.UNKNOWN)
+    assert watching.clock.monotonic() < UNHEARD_SECONDS / 2
+    assert report.guest is not None
+
+
+async def test_the_lines_of_a_failing_module_are_in_its_report(watching: Watching) -> None:
+    said = b"cloud-init[1]: the disk is full\nutil.py[WARNING]: Failed running /x/scripts/runcmd [3]\n"
+    watching.window.text["vm-1"] = RUNNING + said + FINISHED
+    watching.window.ssh = True
+    (failure,) = (await watching.run()).failures
+    assert "the disk is full" in failure.lines
 
 
 async def test_gives_up_on_a_guest_that_never_arrives(watching: Watching) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -18,8 +19,10 @@ from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import GIB, Backing, DiskOrder, Firmware, MachineOrder, mac_for
 from image_library.domain.os_info import OsInfo
+from image_library.domain.secret import Secret
 from image_library.domain.store import ImageFacts, LocalFile
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.node.adapters.vm_journal import dump_record
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from tests.fakes.hypervisor import (
@@ -58,7 +61,7 @@ ORDER = MachineOrder(
 
 
 class House:
-    def __init__(self) -> None:
+    def __init__(self, *, doors: bool = True) -> None:
         self.journal = MemoryVmJournal()
         self.folders = MemoryFolders()
         self.disks = FakeDisks()
@@ -75,6 +78,7 @@ class House:
             seeds=self.seeds,
             holds=self.holds,
             hypervisor=self.hypervisor,
+            doors=doors,
         )
 
     @property
@@ -253,3 +257,31 @@ async def test_a_hypervisor_that_refuses_leaves_nothing(house: House) -> None:
     with pytest.raises(HypervisorFailed):
         await house.provision.make(ORDER)
     assert house.is_empty
+
+
+REPORTING = replace(ORDER, seed=replace(ORDER.seed, phone_home=True))
+
+
+async def test_a_guest_that_shall_report_gets_a_token_of_which_only_the_digest_is_kept() -> None:
+    house = House()
+    one = await house.provision.make(REPORTING)
+    other = await house.provision.make(replace(REPORTING, vm_id="vm-2"))
+    urls = [json.loads(s.vendor_data.partition("\n")[2])["phone_home"]["url"] for _, s in house.seeds.written]
+    tokens = [Secret(url.removeprefix("http://10.0.2.100/")) for url in urls]
+    assert len(tokens[0].reveal()) >= 43
+    assert one.machine.door
+    assert one.lock.fits(tokens[0])
+    assert other.lock.fits(tokens[1])
+    assert not one.lock.fits(tokens[1])
+    assert tokens[0].reveal() not in dump_record(one)
+
+
+@pytest.mark.parametrize(("doors", "order"), [(False, REPORTING), (True, ORDER)])
+async def test_without_a_door_or_the_wish_for_one_the_documents_stay_as_they_are(
+    doors: bool, order: MachineOrder
+) -> None:
+    house = House(doors=doors)
+    record = await house.provision.make(order)
+    assert house.seeds.written[0][1].vendor_data == ""
+    assert not record.machine.door
+    assert not record.lock.fits(Secret(""))

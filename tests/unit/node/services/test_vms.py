@@ -65,11 +65,13 @@ class Daemon:
             seeds=FakeSeeds(),
             holds=ImageHolds(),
             hypervisor=disk.hypervisor,
+            doors=False,
         )
         lives = VmLives(
             records=self.records,
             hypervisor=disk.hypervisor,
             window=disk.window,
+            doors=None,
             clock=self.clock,
             host_boot_id=boot_id,
         )

@@ -202,7 +202,13 @@ def _channels(launch: Launch) -> tuple[str, ...]:
         *("-device", f"virtserialport,chardev=agent,name={GUEST_AGENT_PORT}"),
         *("-chardev", f"socket,id=monitor,fd={launch.monitor},server=on,wait=off"),
         *("-mon", "chardev=monitor,mode=control"),
+        *_door(launch.machine),
     )
+
+
+def _door(machine: Machine) -> tuple[str, ...]:
+    """One stream for all connections of the guest, since a program for each of them may not be started."""
+    return ("-chardev", f"socket,id=door,path={places.DOOR},server=on,wait=off") if machine.door else ()
 
 
 def _tpm(launch: Launch) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from image_library.domain.guest_door import DOOR_PORT
 from image_library.domain.guest_hardware import Disc, Disk
+from image_library.domain.guest_report import DOOR_HOST
 from image_library.domain.machine import Machine
 
 # With -blockdev's names; the first disk starts the machine.
@@ -16,6 +18,8 @@ _DISCS = {
     Disc.DISK: "virtio-blk-pci,drive={name}",
     Disc.SATA_CDROM: "ide-cd,bus=ide.{port},drive={name}",
 }
+# The guest's way to report to its node.
+_DOOR = f",guestfwd=tcp:{DOOR_HOST}:{DOOR_PORT}-chardev:door"
 # The port of each disc, where they have ports.
 _PORTS = {"seed": 1, "drivers": 2}
 
@@ -41,6 +45,7 @@ def cards(machine: Machine, *, ssh_port: int, isolated: bool, taps: Mapping[int,
         else:
             own = f",net=10.0.{card.number + 2}.0/24" if card.number else ""
             ssh = f",hostfwd=tcp:127.0.0.1:{ssh_port}-:22" if card.takes_ssh else ""
-            way = f"user,id={name}{own}{ssh}{isolation}"
+            door = "" if card.number or not machine.door else _DOOR
+            way = f"user,id={name}{own}{ssh}{door}{isolation}"
         yield from ("-netdev", way)
         yield from ("-device", f"{machine.hardware.card},netdev={name},mac={card.mac_address},romfile=")

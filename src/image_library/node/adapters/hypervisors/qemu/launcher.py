@@ -55,7 +55,7 @@ def prepare(folder: int, uefi: UefiFiles | None) -> None:
         StorageFull, StorageIo, StoreNotWritable
     """
     with disk_errors("making the VM's folder ready"):
-        for name in (places.MONITOR, places.AGENT, places.SERIAL_SOCKET, places.PID):
+        for name in (places.MONITOR, places.AGENT, places.SERIAL_SOCKET, places.DOOR, places.PID):
             places.removed(folder, name)
         with suppress(FileNotFoundError):
             os.rename(places.SERIAL, places.SERIAL_BEFORE, src_dir_fd=folder, dst_dir_fd=folder)

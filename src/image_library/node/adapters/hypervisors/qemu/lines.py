@@ -23,14 +23,28 @@ class QemuLines:
         self._folders = folders
 
     async def open(self, vm_id: str, kind: ConsoleKind) -> QemuLine:
-        try:
-            with places.opened(self._folders.path(vm_id)) as folder:
-                peer = places.connected(folder, _SOCKETS[kind])
-        except OSError as error:
-            raise ConsoleMissing(f"The VM has no {kind.value} console that answers.") from error
-        reader, writer = await asyncio.open_unix_connection(sock=peer, limit=LARGEST_FRAME)
-        writer.transport.set_write_buffer_limits(high=_MOST_WAITING)
-        return QemuLine(reader, writer)
+        return await _line(self._folders, vm_id, _SOCKETS[kind], f"{kind.value} console")
+
+
+class QemuDoors:
+    """Implements ``ports.vms.GuestDoors``."""
+
+    def __init__(self, folders: VmFolders) -> None:
+        self._folders = folders
+
+    async def open(self, vm_id: str) -> QemuLine:
+        return await _line(self._folders, vm_id, places.DOOR, "door")
+
+
+async def _line(folders: VmFolders, vm_id: str, name: str, what: str) -> QemuLine:
+    try:
+        with places.opened(folders.path(vm_id)) as folder:
+            peer = places.connected(folder, name)
+    except OSError as error:
+        raise ConsoleMissing(f"The VM has no {what} that answers.") from error
+    reader, writer = await asyncio.open_unix_connection(sock=peer, limit=LARGEST_FRAME)
+    writer.transport.set_write_buffer_limits(high=_MOST_WAITING)
+    return QemuLine(reader, writer)
 
 
 class QemuLine:

@@ -17,6 +17,8 @@ MONITOR = "qmp.sock"
 AGENT = "agent.sock"
 SERIAL_SOCKET = "serial.sock"
 DISPLAY = "display.sock"
+# Where a guest's requests to its node come out.
+DOOR = "door.sock"
 UEFI_VARIABLES = "uefi-vars.fd"
 TPM_LOG = "tpm.log"
 

@@ -47,6 +47,7 @@ V2 = "qemu64,cx16=on,lahf_lm=on,popcnt=on,pni=on,sse4.1=on,sse4.2=on,ssse3=on,sv
 CASES = {
     "x86_64-kvm": LAUNCH,
     "x86_64-tcg-isolated": replace(LAUNCH, accelerator=Accelerator.TCG, isolated=True),
+    "x86_64-door": replace(LAUNCH, machine=replace(MACHINE, door=True), isolated=True),
     "x86_64-uefi": replace(LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI), uefi=UEFI),
     "x86_64-secure-tpm": replace(
         LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI_SECURE_BOOT, tpm=True), uefi=UEFI, tpm=9
