@@ -95,7 +95,7 @@ async def run_node(
 ) -> AsyncGenerator[NodeHandle]:
     """Serve in the running loop from when the block is entered until it is left.
 
-    Every start is a recovery: downloads go on, VMs are found again. ``environment`` names the proxies.
+    Every start is a recovery: VMs are found again, then jobs go on. ``environment`` names the proxies.
 
     Raises:
         InvalidSettings, ListenDenied, PortTaken, DataDirBusy, StoreNotWritable, StoreChanged,
@@ -110,7 +110,6 @@ async def run_node(
         stack.push_async_callback(vm_parts.vms.close)
         stack.push_async_callback(downloads.close)
         scan = _scan(world)
-        # A capture that goes on needs to know the VMs.
         await vm_parts.vms.recover()
         await downloads.recover()
         registration = await _registration(world, vm_parts.hypervisor)

@@ -58,11 +58,7 @@ class NodeDaemon(
         InfoCalls.__init__(self, registration=registration, store=store)
         PublisherCalls.__init__(self, publishers=publishers)
         UpkeepCalls.__init__(self, downloads=downloads, garbage=garbage, health=health)
+        own = registration.architecture
         VmCalls.__init__(
-            self,
-            vms=vms,
-            streams=streams,
-            flattening=flattening,
-            capture=capture,
-            architecture=registration.architecture,
+            self, vms=vms, streams=streams, flattening=flattening, capture=capture, architecture=own
         )
