@@ -51,3 +51,22 @@ def test_the_palette_keeps_the_focus(person: Visitor, key: str) -> None:
     for _ in range(4):
         page.keyboard.press(key)
         assert page.evaluate(INSIDE)
+
+
+def test_what_uses_an_image_is_a_way_to_it_by_keyboard(person: Visitor, program: Program) -> None:
+    image, _ = an_image_with_a_vm(program)
+    page = person.page
+    expect(page.get_by_role("article", name="Debian 12").get_by_text("Verified")).to_be_visible()
+    person.go(f"/storage/images/{image}")
+    # Said as a whole, and each user as a link with its name and state.
+    link = page.get_by_role("group", name="debian-12 is used by 1 VM").get_by_role("link", name="web-1")
+    expect(link).to_be_visible()
+    page.get_by_role("main").focus()
+    for _ in range(40):
+        if link.evaluate("link => link === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    expect(link).to_be_focused()
+    assert link.evaluate("link => link.matches(':focus-visible')")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name="web-1")).to_be_visible()

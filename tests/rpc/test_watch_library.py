@@ -52,14 +52,14 @@ async def test_vms_are_told_to_those_who_name_them(call: Caller, node: FakeNodeD
         made = await call("limiquantix.compute.v1.VMService/CreateVM", wish)
         told = await following(stream)
         assert (told["vm"]["id"], told["vm"]["name"]) == (made["id"], "web")
+        async with aclosing(call.stream(WATCH, {})) as usual:
+            kinds = {kind for said in await up_to_date(usual) for kind in said}
+            assert "node" in kinds
+            assert "vm" not in kinds
         await call("limiquantix.compute.v1.VMService/DeleteVM", {"id": made["id"], "force": True})
         while "removed" not in told:
             told = await following(stream)
         assert told["removed"] == {"kind": "vm", "id": made["id"]}
-    async with aclosing(call.stream(WATCH, {})) as stream:
-        kinds = {kind for said in await up_to_date(stream) for kind in said}
-        assert "node" in kinds
-        assert "vm" not in kinds
 
 
 async def test_an_unknown_kind_is_refused(call: Caller) -> None:

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 # The revision of the newest migration. A test holds it, and these tables, to the migrations.
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData()
 
@@ -182,7 +182,7 @@ vms = Table(
     Column("image_digest", String, nullable=False),
     Column("state", String, nullable=False),
     Column("document", JSON, nullable=False),
-    Column("sequence", BigInteger, nullable=False, index=True),
+    Column("sequence", BigInteger, nullable=False, index=True, server_default="0"),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("driver_image_id", String, nullable=False, index=True, server_default=""),
