@@ -40,6 +40,7 @@ from image_library.node.services.scrub_images import ImageScrub
 from image_library.node.services.store_health import StoreHealth
 from tests.crash.material import EARLY_URL, IMAGE, IMAGE_URL, PUBLISHED, SHA256
 from tests.crash.seams import Hook, HookedDisk, HookedJournal
+from tests.fakes.no_vms import NoVms
 
 _BLOCK = 64 << 10
 
@@ -166,7 +167,12 @@ async def open_bench(
             adoption=AdoptFile(folder=folder, converter=QemuImgImages(jail), **shared),
             gate=health,
             finishing=Finishing(
-                store=store, making=making, holds=ImageHolds(), clock=clock, node_id=identity.node_id
+                store=store,
+                making=making,
+                capturing=NoVms(),
+                holds=ImageHolds(),
+                clock=clock,
+                node_id=identity.node_id,
             ),
             **shared,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,40 @@ def test_the_guest_outlives_the_server(launched: Launched) -> None:
         assert vm["status"]["state"] == "RUNNING"
         assert vm["status"]["sshPort"] == launched.guest.port
     assert launched.guest.run("cat /proc/sys/kernel/random/boot_id") == booted
+
+
+def test_vms_of_a_template_have_identities_of_their_own(launched: Launched, ssh_key: KeyPair) -> None:
+    origin = identity(launched.guest)
+    with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], launched.env):
+        for command in (["vms", "stop", "web"], ["templates", "capture", "web", "--name", "golden"]):
+            done = run_cli(command, launched.env, timeout=200)
+            assert done.returncode == 0, done.stdout + done.stderr
+        wish = ["--json", "launch", "golden", "--memory", "512M", "--ssh-key", str(ssh_key.public_file)]
+        with ThreadPoolExecutor() as both:
+            names = ("one", "two")
+            asked = [both.submit(run_cli, [*wish, "--name", n], launched.env, timeout=400) for n in names]
+            made = [one.result() for one in asked]
+        found: list[list[str]] = []
+        for name, done in zip(names, made, strict=True):
+            assert done.returncode == 0, done.stdout + done.stderr
+            guest = Guest(port=json.loads(done.stdout)["vm"]["status"]["sshPort"], key=ssh_key.private)
+            assert guest.run("hostname") == name
+            found.append(identity(guest))
+        for kinds in zip(origin, *found, strict=True):
+            assert len(set(kinds)) == 3, kinds
+        for name in names:
+            gone = run_cli(["vms", "delete", name, "--force", "--yes"], launched.env, timeout=120)
+            assert gone.returncode == 0, gone.stderr
+        assert run_cli(["images", "delete", "golden", "--yes"], launched.env).returncode == 0
+
+
+def identity(guest: Guest) -> list[str]:
+    """What no two machines share: the machine id, and the SSH host keys."""
+    keys = guest.run("cat /etc/ssh/ssh_host_*_key.pub | cut -d' ' -f1,2").splitlines()
+    machine = guest.run("cat /etc/machine-id")
+    assert len(machine) == 32
+    assert keys
+    return [machine, *keys]
 
 
 def test_it_stops_starts_and_goes_away(launched: Launched) -> None:

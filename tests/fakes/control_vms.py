@@ -32,6 +32,7 @@ from image_library.controlplane.services.windows_answers import AnswerFileRender
 from image_library.domain.catalog import Catalog
 from image_library.domain.changes import Changes
 from image_library.domain.errors import LibraryError, NodeUnreachable, UnknownVm
+from image_library.domain.generalisation import AuditReport
 from image_library.domain.node import Node
 from image_library.domain.trust_policy import TrustPolicy
 from image_library.domain.vm import BootStage, PowerState, Vm, VmReport
@@ -121,6 +122,10 @@ class FakeNodeVms:
         disk = report.disk or DiskReport(size_bytes=1 << 30, base_digest=self.orders[vm_id].image_digest)
         self.say(vm_id, disk=replace(disk, **changes))
         return self.reports[vm_id]
+
+    async def audit(self, node: Node, vm_id: str) -> AuditReport:
+        self._enter("audit", node, vm_id)
+        return AuditReport(findings=())
 
     async def status(self, node: Node, vm_id: str) -> VmReport:
         self._enter("status", node, vm_id)

@@ -48,6 +48,7 @@ from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.store_health import StoreHealth
+from tests.fakes.no_vms import NoVms
 from tests.support.mirror import Mirror
 
 PUBLISHER = "https://cloud.example.org/images"
@@ -170,7 +171,12 @@ async def workbench(
             signatures=OpenPgpSignatures(),
             adoption=adoption,
             finishing=Finishing(
-                store=store, making=making, holds=ImageHolds(), clock=clock, node_id=identity.node_id
+                store=store,
+                making=making,
+                capturing=NoVms(),
+                holds=ImageHolds(),
+                clock=clock,
+                node_id=identity.node_id,
             ),
             **shared,
         )

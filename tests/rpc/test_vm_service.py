@@ -154,7 +154,8 @@ async def test_it_is_stopped_started_and_deleted(door: Door) -> None:
         ({"spec": {"disks": [{"backingFile": "/etc/shadow"}]}}, "invalid_argument", "REQUEST_INVALID"),
         ({"spec": {"disks": [{"image": "golden", "sizeGib": "1"}]}}, "invalid_argument", "DISK_TOO_SMALL"),
         ({"nodeId": "nowhere"}, "not_found", "NODE_UNKNOWN"),
-        ({"templateId": "t"}, "unimplemented", "RPC_UNIMPLEMENTED"),
+        ({"templateId": "t"}, "invalid_argument", "REQUEST_INVALID"),
+        ({"spec": {"template": {"isTemplate": True}}}, "unimplemented", "RPC_UNIMPLEMENTED"),
     ],
 )
 async def test_bad_wishes_are_refused_by_name_and_leave_nothing(
@@ -296,11 +297,6 @@ async def test_a_preview_shows_the_seed_and_makes_nothing(door: Door) -> None:
     assert "local-hostname: web" in preview["metaData"]
     assert "dhcp4: true" in preview["networkConfig"]
     assert await door.call("ListVMs") == {}
-
-
-@pytest.mark.parametrize("method", ["ConvertToTemplate"])
-async def test_what_is_to_come_says_so(door: Door, method: str) -> None:
-    assert await door.refused(method, {}) == ("unimplemented", "RPC_UNIMPLEMENTED")
 
 
 async def test_nobody_without_the_token_gets_in(door: Door) -> None:

@@ -23,6 +23,7 @@ from image_library.cli import (
     nodes,
     profiles,
     serve,
+    templates,
     vms,
     vms_create,
     watch,
@@ -64,6 +65,7 @@ def build() -> typer.Typer:
     app.add_typer(images.app, name="images")
     app.add_typer(catalog.app, name="catalog")
     app.add_typer(vms.app, name="vms")
+    app.add_typer(templates.app, name="templates")
     app.add_typer(profiles.app, name="profiles")
     app.add_typer(nodes.app, name="nodes")
     app.add_typer(jobs.app, name="jobs")

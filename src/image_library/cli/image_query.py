@@ -37,7 +37,7 @@ _WORDS: dict[str, tuple[str, Mapping[str, int]]] = {
     "trust": ("trust_levels", {word: level for level, word in TRUST.items()}),
     "visibility": ("visibilities", {state(seen): seen for seen in ImageSpec.Visibility}),
 }
-_FLAGS = ("in-use", "support-ended", "protected", "deprecated")
+_FLAGS = ("in-use", "support-ended", "protected", "deprecated", "templates")
 _MOMENTS = ("created-after", "created-before")
 _LABEL = "label."
 KEYS = (*_TEXTS, *_WORDS, *_FLAGS, *_MOMENTS, f"{_LABEL}KEY")

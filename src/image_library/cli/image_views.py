@@ -18,7 +18,7 @@ from limiquantix.storage.v1.image_pb import (
     ImageStatus,
     OsInfo,
 )
-from limiquantix.storage.v1.trust_pb import ApplianceHardware, TrustLevel
+from limiquantix.storage.v1.trust_pb import ApplianceHardware, CapturedFrom, ConvertedFrom, TrustLevel
 
 
 def catalog_rows(
@@ -54,6 +54,28 @@ def _here(status: CatalogDownloadStatus | None) -> str:
     if status.status is not CatalogDownloadStatus.Status.READY:
         return "failed"
     return f"yes, newer: {status.newer_release}" if status.newer_release else "yes"
+
+
+def template_rows(images: Iterable[Image]) -> list[Sequence[str]]:
+    """Templates with the VMs that they were captured from."""
+    rows: list[Sequence[str]] = []
+    for image in images:
+        status = image.status or ImageStatus()
+        source = status.converted_from or ConvertedFrom()
+        captured = source.captured or CapturedFrom()
+        left = ", ".join(captured.left)
+        rows.append(
+            (
+                image.name,
+                str(image.version),
+                state(status.phase),
+                shown(status.size_bytes),
+                captured.vm_name,
+                left,
+                at(image.created_at),
+            )
+        )
+    return rows
 
 
 def image_rows(images: Iterable[Image], node_names: Mapping[str, str]) -> list[Sequence[str]]:
@@ -163,12 +185,25 @@ def _lineage(status: ImageStatus) -> list[tuple[str, str]]:
     source = status.converted_from
     if source is None:
         return []
+    if source.captured is not None:
+        return _captured(source, source.captured)
     packing = f", {source.packing}" if source.packing else ""
     proved = f", {trust(source.trust)}" if source.trust is not TrustLevel.UNSPECIFIED else ""
     return [
         ("converted from", f"{source.format}{packing}, {shown(source.size_bytes)}{proved}"),
         ("its digest", source.digest),
         ("its machine", _machine(source.hardware)),
+    ]
+
+
+def _captured(source: ConvertedFrom, captured: CapturedFrom) -> list[tuple[str, str]]:
+    """Of a template: the VM, and the image below its disk, whose trust proves nothing of this one."""
+    left = ", ".join(captured.left)
+    state = "cleaned" if captured.cleaned else "not cleaned"
+    return [
+        ("template of", f"VM {captured.vm_name} ({captured.vm_id}), {state}"),
+        ("not general", left),
+        ("on the image", source.digest),
     ]
 
 

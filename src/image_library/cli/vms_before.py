@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +14,7 @@ from image_library.domain.errors import PreflightFailed
 if TYPE_CHECKING:
     from limiquantix.compute.v1.vm_pb import CreateVMRequest, Finding
 
+FINDING_COLUMNS = ("", "CODE", "FINDING", "WHAT TO DO")
 _COLOURS = {1: "green", 2: "amber", 3: "red"}
 
 
@@ -102,18 +104,17 @@ def preflight(
     if session.json and not red:
         session.out.document(as_json(report))
     elif not session.json:
-        rows = [_row(finding) for finding in report.findings]
-        session.out.table(("", "CODE", "FINDING", "WHAT TO DO"), rows, empty="")
+        session.out.table(FINDING_COLUMNS, finding_rows(report.findings), empty="")
     if red:
         error = PreflightFailed(f"{len(red)} of the findings {'is' if len(red) == 1 else 'are'} red.")
         raise typer.Exit(session.out.error(error, beside=as_json(report)))
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
+def finding_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
+    """What was looked at, with its colour, as rows of ``FINDING_COLUMNS``."""
     from image_library.cli.output import plain
 
-    colour = _COLOURS.get(int(finding.severity), "")
-    return colour, finding.code, plain(finding.message), plain(finding.remedy)
+    return [(_COLOURS.get(int(f.severity), ""), f.code, plain(f.message), plain(f.remedy)) for f in findings]
 
 
 def _request(

@@ -196,7 +196,15 @@ async def _started(stack: AsyncExitStack, world: World, settings: Settings, gate
     await vms.resume()
     consoles = Consoles(records=vm_records, nodes=GrpcNodeConsoles(world.channels), clock=world.clock)
     tls = settings.tls_cert is not None
-    machines = VmHandlers(vms=vms, batches=batches, consoles=consoles, disks=disks, tokens=pages, tls=tls)
+    machines = VmHandlers(
+        vms=vms,
+        batches=batches,
+        captures=parts.captures,
+        consoles=consoles,
+        disks=disks,
+        tokens=pages,
+        tls=tls,
+    )
     run_beside(stack, parts.uploads.watch_expiry(), "upload-expiry")
     access = HttpAccess(auth)
     uploads = UploadHandlers(parts.uploads, access, largest_bytes=settings.max_upload_gib << 30)
@@ -284,6 +292,7 @@ def _image_applications(
             adoptions=parts.adoptions,
             conversions=parts.conversions,
             proofs=proofs,
+            captures=parts.captures,
             refreshes=refreshes,
             placements=parts.placements,
             evictions=parts.evictions,

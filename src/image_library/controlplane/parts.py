@@ -19,6 +19,7 @@ from image_library.controlplane.ports.clock import Clock
 from image_library.controlplane.ports.records import Database
 from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.boot_proofs import BootProofs
+from image_library.controlplane.services.captures import Captures
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.clearing import Clearing
 from image_library.controlplane.services.conversions import Conversions
@@ -97,6 +98,7 @@ class ImageParts:
     garbage: Garbage
     adoptions: Adoptions
     conversions: Conversions
+    captures: Captures
     evictions: Evictions
     checks: ImageChecks
     repairs: Repairs
@@ -149,6 +151,7 @@ def image_parts(world: World, vm_records: VmRecords, settings: Settings) -> Imag
             clock=clock,
         ),
         checks=ImageChecks(database=database, images=images, nodes=GrpcNodeImages(world.channels)),
+        captures=_captures(world, vm_records, runs),
         conversions=Conversions(database=database, images=images, runs=runs, clock=clock, new_id=new_id),
         conductor=conductor,
         evictions=Evictions(database=database, images=images, gateway=gateway, clock=clock),
@@ -225,6 +228,18 @@ def _deletions(world: World, images: ImageService, vm_records: VmRecords) -> Del
         nodes=GrpcNodeVms(world.channels),
         changes=world.changes,
         clock=world.clock,
+    )
+
+
+def _captures(world: World, vm_records: VmRecords, runs: DownloadRuns) -> Captures:
+    return Captures(
+        database=world.database,
+        catalog=world.catalog,
+        vms=vm_records,
+        nodes=GrpcNodeVms(world.channels),
+        runs=runs,
+        clock=world.clock,
+        new_id=new_id,
     )
 
 

@@ -109,6 +109,12 @@ def _ending(job: Job, retried_by: str) -> Iterator[str]:
         yield f"It can be tried again: 'limiquantix jobs retry {job.id}'."
 
 
+_OF_A_VM = {
+    JobState.INSPECTING: "Look what of the VM's own is on its disk.",
+    JobState.CONVERTING: "Copy the disk, clean the copy of that, and make an image of it.",
+}
+
+
 def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
     proof = _proof(order)
     coming = {
@@ -119,6 +125,7 @@ def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
         JobState.PUBLISHING: "Make it durable and list it as ready.",
         JobState.PROVING: "Boot a throw-away VM of it, log in, keep what is seen, and remove the VM.",
     }
+    coming |= _OF_A_VM if order.capture_vm else {}
     yield f"Now: {_NOW[job.state]}"
     way = [state for state in _WAY if state is job.state or state not in _left_out(order)]
     yield from (f"Next: {coming[state]}" for state in way[way.index(job.state) + 1 :])
@@ -127,7 +134,7 @@ def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
 def _left_out(order: DownloadOrder) -> frozenset[JobState]:
     if order.prove:
         return frozenset(_WAY) - {JobState.QUEUED, JobState.PROVING}
-    if order.convert_digest:
+    if order.convert_digest or order.capture_vm:
         return _FETCHED | {JobState.VERIFYING, JobState.PROVING}
     converts = order.wanted is not None and not order.wanted.fits(order.format)
     return frozenset({JobState.PROVING} if converts else {JobState.CONVERTING, JobState.PROVING})

@@ -11,7 +11,7 @@ from typing import Any
 from image_library.domain.boot_proof import BootProof
 from image_library.domain.checksum import Digest
 from image_library.domain.guest_facts import Difference, GuestFacts, compare
-from image_library.domain.lineage import ConvertedFrom
+from image_library.domain.lineage import CapturedFrom, ConvertedFrom
 from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import Evidence, TrustLevel
 
@@ -179,6 +179,11 @@ class Image:
     @property
     def etag(self) -> str:
         return f"{self.id[:8]}-{self.revision}"
+
+    @property
+    def captured(self) -> CapturedFrom | None:
+        """Of a template: the VM that it was made of."""
+        return self.converted_from.captured if self.converted_from else None
 
     def usable_by(self, project_id: str) -> bool:
         """Whether a VM of that project may be made from it."""

@@ -56,7 +56,7 @@ class JobKind(Enum):
         return self is not JobKind.PROVE
 
 
-_REPEATABLE = frozenset({JobKind.DOWNLOAD, JobKind.IMPORT, JobKind.PLACE, JobKind.ADOPT, JobKind.CONVERT})
+_REPEATABLE = frozenset(JobKind) - {JobKind.UPLOAD}
 _ENDED = frozenset({JobState.READY, JobState.FAILED, JobState.CANCELLED})
 
 

@@ -9,8 +9,23 @@ from image_library.domain.trust import TrustLevel
 
 
 @dataclass(frozen=True, kw_only=True)
+class CapturedFrom:
+    """The VM that an image was made of as a template."""
+
+    vm_id: str
+    vm_name: str
+    # Its disk's copy was cleaned of what was the VM's own.
+    cleaned: bool = False
+    # The codes of what was found in the template and is not as it should be; none: it is generalised.
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConvertedFrom:
-    """The file that an image was made of: the publisher's, as it came, or another image. Size in bytes."""
+    """The file that an image was made of: the publisher's, as it came, or another image. Size in bytes.
+
+    Of a template it is the image below the captured VM's disk; without a digest there is none.
+    """
 
     # Such as "vmdk".
     format: str
@@ -27,3 +42,4 @@ class ConvertedFrom:
     trust: TrustLevel | None = None
     # Of an appliance (OVA): the machine that it describes.
     hardware: Hardware | None = None
+    captured: CapturedFrom | None = None

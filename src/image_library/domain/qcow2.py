@@ -7,7 +7,7 @@ no more than a bounded part.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from image_library.domain.disk_formats.reading import (
     MAX_TABLE_READ,
@@ -176,6 +176,12 @@ def is_unclosed(beginning: bytes) -> bool:
         return False
     (version,) = struct.unpack_from(">I", beginning, 4)
     return version >= 3 and bool(_V3.unpack_from(beginning, _V2.size)[0] & _DIRTY)
+
+
+def without_backing(header: Qcow2Header) -> Qcow2Header:
+    """The header of one of our own overlays: what is below it is known otherwise, and not believed of it."""
+    kept = {kind: place for kind, place in header.extensions.items() if kind != _BACKING_FORMAT}
+    return replace(header, backing_file="", extensions=kept)
 
 
 def check(

@@ -97,6 +97,11 @@ class DownloadOrder:
     adopt_path: str = ""
     # "sha256:HEX": an image on the node that the new one is to be made of; the URL is empty then.
     convert_digest: str = ""
+    # The id of a VM of the node whose disk the new image is to be made of; the URL is empty then.
+    capture_vm: str = ""
+    # Whether the copy is cleaned of what is that VM's own, and whether it is captured whatever is left.
+    capture_clean: bool = True
+    capture_force: bool = False
     # What it is to become; None: what it is. In both cases it is unpacked where it is packed.
     wanted: Shape | None = None
     # Nothing is fetched: the image ("sha256:HEX" in the machine's disk) is to be booted.

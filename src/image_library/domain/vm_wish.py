@@ -89,7 +89,10 @@ def judge(wish: VmWish) -> DiskWish:
     """
     valid_name(wish.name)
     if wish.from_template:
-        raise NotImplementedYet("VMs from templates are not made by this version.")
+        raise NotImplementedYet(
+            "No VM is made as a template.",
+            remedy="Make it, stop it, and capture it: 'limiquantix templates capture'.",
+        )
     if len(wish.description) > LONGEST_DESCRIPTION:
         raise InvalidRequest(
             f"The description has more than {LONGEST_DESCRIPTION} characters.", field="description"

@@ -20,6 +20,7 @@ from image_library.domain.store_health import ScrubState
 from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.grpc_server import Tls, serving
+from image_library.node.adapters.guest_cleaner import E2fsCleaner
 from image_library.node.adapters.guest_login import SshLogin
 from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
@@ -28,6 +29,7 @@ from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges, QemuIm
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.store.part_records import boot_id
 from image_library.node.adapters.unpacking import JailedUnpacker
+from image_library.node.adapters.vm_disks import JailedVmDisks
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.background import in_background
@@ -38,6 +40,7 @@ from image_library.node.hypervisors import doors_of, driver_of
 from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
+from image_library.node.services.capture_vm import CaptureVm
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
@@ -81,6 +84,9 @@ class NodeHandle:
 @dataclass(frozen=True, kw_only=True)
 class _VmParts:
     vms: Vms
+    records: VmRecords
+    lives: VmLives
+    folders: VmFolderTree
     streams: VmStreams
     consoles: Consoles
     disks: VmDisks
@@ -97,7 +103,7 @@ async def run_node(
 ) -> AsyncGenerator[NodeHandle]:
     """Serve in the running loop from when the block is entered until it is left.
 
-    Every start is a recovery: downloads go on, VMs are found again. ``environment`` names the proxies.
+    Every start is a recovery: VMs are found again, then jobs go on. ``environment`` names the proxies.
 
     Raises:
         InvalidSettings, ListenDenied, PortTaken, DataDirBusy, StoreNotWritable, StoreChanged,
@@ -106,13 +112,15 @@ async def run_node(
     settings = settings.checked()
     async with AsyncExitStack() as stack:
         world = await open_world(stack, settings)
-        downloads, publishers = await _sources(stack, world, environment or os.environ)
         vm_parts = _vms(stack, world)
+        capture = _capture(world, vm_parts)
+        downloads, publishers = await _sources(stack, world, capture, environment or os.environ)
         stack.push_async_callback(vm_parts.vms.close)
         stack.push_async_callback(downloads.close)
         stack.push_async_callback(vm_parts.proofs.close)
         scan = _scan(world)
-        await asyncio.gather(downloads.recover(), vm_parts.vms.recover())
+        await vm_parts.vms.recover()
+        await downloads.recover()
         registration = await _registration(world, vm_parts.hypervisor)
         uploads = Uploads(store=world.store, gate=world.health)
         reading = ImageReading(store=world.store, holds=world.holds)
@@ -128,6 +136,7 @@ async def run_node(
             garbage=_garbage(world, vm_parts, downloads),
             disks=vm_parts.disks,
             tasks=vm_parts.tasks,
+            capture=capture,
             reading=reading,
             health=world.health,
             scrub=scrub,
@@ -179,7 +188,7 @@ def _removal(world: World, vms: Vms) -> ImageRemoval:
 
 
 async def _sources(
-    stack: AsyncExitStack, world: World, environment: Mapping[str, str]
+    stack: AsyncExitStack, world: World, capture: CaptureVm, environment: Mapping[str, str]
 ) -> tuple[Downloads, AskPublisher]:
     """Those who fetch from publishers: images, and what is said of them."""
     fetchers = open_fetchers(stack, world.settings, clock=world.clock, environment=environment)
@@ -194,7 +203,14 @@ async def _sources(
         signatures=signatures,
         clock=world.clock,
         changes=world.changes,
-        finishing=_finishing(world),
+        finishing=Finishing(
+            store=world.store,
+            making=_making(world),
+            capturing=capture,
+            holds=world.holds,
+            clock=world.clock,
+            node_id=world.identity.node_id,
+        ),
         gate=world.health,
         adoption=AdoptFile(
             store=world.store,
@@ -214,21 +230,26 @@ def _converter(world: World) -> QemuImgImages:
     return QemuImgImages(world.jail, max_virtual_size=world.settings.max_virtual_size)
 
 
-def _finishing(world: World) -> Finishing:
-    most = world.settings.max_virtual_size
-    making = ImageMaking(
+def _making(world: World) -> ImageMaking:
+    return ImageMaking(
         store=world.store,
         inspector=world.inspector,
         unpacker=JailedUnpacker(world.jail),
         converter=_converter(world),
-        max_virtual_size=most,
+        max_virtual_size=world.settings.max_virtual_size,
     )
-    return Finishing(
+
+
+def _capture(world: World, vm_parts: _VmParts) -> CaptureVm:
+    return CaptureVm(
+        records=vm_parts.records,
+        lives=vm_parts.lives,
+        folders=vm_parts.folders,
+        disks=JailedVmDisks(world.jail),
+        cleaner=E2fsCleaner(world.jail),
         store=world.store,
-        making=making,
+        making=_making(world),
         holds=world.holds,
-        clock=world.clock,
-        node_id=world.identity.node_id,
     )
 
 
@@ -274,6 +295,9 @@ def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
     return _VmParts(
         vms=vms,
         proofs=_proofs(world, (vms, records), folders, hypervisor, window),
+        records=records,
+        lives=lives,
+        folders=folders,
         streams=VmStreams(records=records, window=window, clock=world.clock),
         consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
         disks=VmDisks(

@@ -9,6 +9,7 @@ from image_library.domain.conversion import SAME, Shape, wished_shape
 from image_library.domain.errors import InvalidRequest, PathOutside, UrlNotAllowed, printable
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
+from image_library.domain.machine import valid_vm_id
 from image_library.domain.progress import Progress, Tries
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
@@ -54,6 +55,8 @@ _STATES = {
 _FOLDER = "cloud-images"
 _FORMATS = {"": ImageFormat.QCOW2} | {f.value: f for f in ImageFormat}
 _ALGORITHMS = ("sha256", "sha512")
+# Where the bytes come from; one of them must be said.
+_SOURCES = ("url", "library_digest", "received", "convert_digest", "capture_vm")
 
 
 def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
@@ -76,6 +79,9 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         target_format=order.wanted.format.value if order.wanted else "",
         target_compression=order.wanted.compression.value if order.wanted else "",
         convert_digest=order.convert_digest,
+        capture_vm=order.capture_vm,
+        capture_as_it_is=not order.capture_clean,
+        capture_force=order.capture_force,
     )
 
 
@@ -88,7 +94,7 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
     for field in ("job_id", "image_id"):
         if not getattr(message, field):
             raise InvalidRequest(f"The field {field} is empty.", field=field)
-    if not message.url and not (message.library_digest or message.received or message.convert_digest):
+    if not any(getattr(message, source) for source in _SOURCES):
         raise UrlNotAllowed("There is no URL.", field="url")
     if message.target_dir.rstrip("/") not in ("", _FOLDER):
         raise PathOutside(f"Images go to '{_FOLDER}', nowhere else.", field="target_dir")
@@ -111,6 +117,9 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         library_digest=message.library_digest,
         received=message.received,
         convert_digest=_of_another(message),
+        capture_vm=_captured(message),
+        capture_clean=not message.capture_as_it_is,
+        capture_force=message.capture_force,
         wanted=_wanted(message),
     )
 
@@ -125,6 +134,14 @@ def _of_another(message: DownloadImageOnNodeRequest) -> str:
     if not message.target_format or not message.unverified:
         raise InvalidRequest("Of what is converted nothing is proved.", field="convert_digest")
     return str(parse_digest(message.convert_digest, algorithm="sha256"))
+
+
+def _captured(message: DownloadImageOnNodeRequest) -> str:
+    if not message.capture_vm:
+        return ""
+    if not message.target_format or not message.unverified:
+        raise InvalidRequest("Of a template nothing is proved.", field="capture_vm")
+    return valid_vm_id(message.capture_vm)
 
 
 def adoption_from_wire(message: AdoptFileRequest) -> DownloadOrder:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from image_library.domain.guest_facts import tidy
 from image_library.domain.hardware import Hardware
-from image_library.domain.lineage import ConvertedFrom
+from image_library.domain.lineage import CapturedFrom, ConvertedFrom
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.wire.enums import known
 from image_library.wire.times import time_from_wire, time_to_wire
 from limiquantix.storage.v1 import trust_pb
 
 _LEVELS = {level.value: level for level in TrustLevel}
+# There are far fewer marks than this.
+_MOST_LEFT = 64
 
 
 def trust_to_wire(level: TrustLevel) -> trust_pb.TrustLevel:
@@ -72,12 +74,13 @@ def source_to_wire(source: ConvertedFrom | None) -> trust_pb.ConvertedFrom | Non
         shape=source.shape,
         trust=trust_to_wire(source.trust) if source.trust else trust_pb.TrustLevel.UNSPECIFIED,
         hardware=_hardware_to_wire(source.hardware),
+        captured=_captured_to_wire(source.captured),
     )
 
 
 def source_from_wire(message: trust_pb.ConvertedFrom | None) -> ConvertedFrom | None:
     """What a node says that an image was made of; texts are made fit for messages and tables."""
-    if message is None or not message.digest:
+    if message is None or not (message.digest or message.captured):
         return None
     return ConvertedFrom(
         format=tidy(message.format),
@@ -88,6 +91,26 @@ def source_from_wire(message: trust_pb.ConvertedFrom | None) -> ConvertedFrom | 
         shape=tidy(message.shape),
         trust=_LEVELS.get(int(message.trust)),
         hardware=_hardware_from_wire(message.hardware),
+        captured=_captured_from_wire(message.captured),
+    )
+
+
+def _captured_to_wire(captured: CapturedFrom | None) -> trust_pb.CapturedFrom | None:
+    if captured is None:
+        return None
+    return trust_pb.CapturedFrom(
+        vm_id=captured.vm_id, vm_name=captured.vm_name, cleaned=captured.cleaned, left=list(captured.left)
+    )
+
+
+def _captured_from_wire(message: trust_pb.CapturedFrom | None) -> CapturedFrom | None:
+    if message is None:
+        return None
+    return CapturedFrom(
+        vm_id=tidy(message.vm_id),
+        vm_name=tidy(message.vm_name),
+        cleaned=message.cleaned,
+        left=tuple(tidy(code) for code in message.left[:_MOST_LEFT]),
     )
 
 

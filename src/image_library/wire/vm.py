@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from image_library.domain.bridges import network_id_of
+from image_library.domain.errors import InvalidRequest
+from image_library.domain.job import Job
 from image_library.domain.secret import Secret
 from image_library.domain.vm import PowerState, Vm
 from image_library.domain.vm_batch import Outcome
@@ -50,6 +54,15 @@ def vm_to_wire(vm: Vm) -> vm_pb.VirtualMachine:
         updated_at=time_to_wire(vm.updated_at),
         is_managed=True,
     )
+
+
+def template_to_wire(vm: Vm, job: Job) -> vm_pb.VirtualMachine:
+    """The VM, and the job that makes a template of it; the VM itself stays one."""
+    message = vm_to_wire(vm)
+    if message.spec is not None and message.status is not None:
+        message.spec.template = vm_pb.TemplateConfig(source_template_id=job.image_id)
+        message.status.job_id = job.id
+    return message
 
 
 def created_to_wire(outcome: Outcome) -> vm_pb.CreatedVM:
@@ -140,7 +153,7 @@ def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
         labels=dict(request.labels),
         cores=spec.cpu.cores if spec.cpu else 0,
         memory_mib=spec.memory.size_mib if spec.memory else 0,
-        disks=tuple(map(_disk, spec.disks)),
+        disks=_disks(spec, request.template_id or template.source_template_id),
         network=network_from_wire(spec),
         firmware=_FIRMWARE_BACK.get(spec.firmware, "") or ("bios" if spec.bios_only else ""),
         tpm=spec.tpm,
@@ -155,9 +168,23 @@ def wish_from_wire(request: vm_pb.CreateVMRequest) -> VmWish:
         profile=request.profile,
         parameters=dict(request.parameters),
         secret_parameters={name: Secret(text) for name, text in request.secret_parameters.items()},
-        from_template=bool(request.template_id or template.source_template_id or template.is_template),
+        from_template=template.is_template,
         windows=windows_from_wire(method.value) if method and method.field == "sysprep" else None,
     )
+
+
+def _disks(spec: vm_pb.VmSpec, template: str) -> tuple[DiskWish, ...]:
+    """The disks; one that names no image is built on the template, where one is named.
+
+    Raises:
+        InvalidRequest: both are named.
+    """
+    disks = tuple(map(_disk, spec.disks))
+    if not template:
+        return disks
+    if any(disk.image or disk.backing_file for disk in disks) or len(disks) > 1:
+        raise InvalidRequest("Both a template and an image are named.", field="template_id")
+    return (replace(disks[0], image=template) if disks else DiskWish(image=template),)
 
 
 def _disk(disk: vm_pb.DiskDevice) -> DiskWish:

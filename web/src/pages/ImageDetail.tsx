@@ -70,6 +70,7 @@ function Head({ image }: { image: Image }): ReactNode {
           <Title order={1} size="h2" style={{ overflowWrap: 'anywhere' }}>{image.name}</Title>
           {ready ? <TrustBadge level={image.status?.trust} verified evidence={image.status?.evidence} /> : <Badge variant="light" tt="none">{text.images.phase[image.status?.phase ?? 0]}</Badge>}
           {ready && <BootMark status={image.status} />}
+          {image.status?.convertedFrom?.captured && <Badge variant="default" tt="none">{text.images.template}</Badge>}
           {image.protected && <Badge variant="default" tt="none">{text.images.protected}</Badge>}
           {image.deprecation?.deprecated && <Badge color="orange" variant="light" tt="none">{text.images.deprecated}</Badge>}
         </Group>

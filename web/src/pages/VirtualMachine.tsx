@@ -1,11 +1,12 @@
 import { Alert, Button, Card, Code, CopyButton, Group, Stack, Stepper, Text, Title } from '@mantine/core';
-import { IconCopy, IconDeviceDesktop, IconTerminal2 } from '@tabler/icons-react';
+import { IconCopy, IconDeviceDesktop, IconTemplate, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense } from 'react';
+import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { Pending } from '@/components/Edges';
 import { JobProgress } from '@/components/JobProgress';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
 import { Failures, HostKeys } from '@/components/vm/GuestWords';
+import { tip } from '@/components/Tips';
 import { VmActions, VmState } from '@/components/VmParts';
 import { type VirtualMachine as Vm, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { formatMoment } from '@/hooks/format';
@@ -13,10 +14,12 @@ import { isLive } from '@/hooks/jobs';
 import { formatImageSize, useImportStatus } from '@/hooks/useImages';
 import { useNodes, useVm } from '@/hooks/useMachines';
 import { Thumbnail } from '@/pages/vm/Thumbnail';
+import { captureText } from '@/text/capture';
 import { text } from '@/text/en';
 import { imageText } from '@/text/image';
 
 const DiskCard = lazy(() => import('@/pages/vm/DiskCard'));
+const CaptureDialog = lazy(() => import('@/pages/vm/CaptureDialog'));
 const words = text.vms;
 const STAGES = Object.keys(words.stages);
 const MIB = 1024n ** 2n;
@@ -47,6 +50,7 @@ export default function VirtualMachine(): ReactNode {
         <Group gap="xs" align="flex-start">
           <Button size="xs" variant="default" leftSection={<IconTerminal2 size={14} aria-hidden />} renderRoot={(props) => <Link to="/vms/$vmId/console" params={{ vmId: vm.id }} {...props} />}>{words.console}</Button>
           <Button size="xs" variant="default" leftSection={<IconDeviceDesktop size={14} aria-hidden />} renderRoot={(props) => <Link to="/vms/$vmId/display" params={{ vmId: vm.id }} {...props} />}>{words.display}</Button>
+          <Capture vm={vm} />
           <VmActions vm={vm} deleted={() => void go({ to: '/vms' })} />
         </Group>
       </Group>
@@ -62,6 +66,20 @@ export default function VirtualMachine(): ReactNode {
       </Card>
       {status?.stage !== 'image' && <Suspense fallback={<Pending />}><DiskCard vm={vm} /></Suspense>}
     </Stack>
+  );
+}
+
+function Capture({ vm }: { vm: Vm }): ReactNode {
+  const [open, setOpen] = useState(false);
+  const state = vm.status?.state;
+  const atRest = state === State.STOPPED || state === State.CRASHED;
+  return (
+    <>
+      <span {...(atRest ? {} : tip(captureText.stopFirst))}>
+        <Button size="xs" variant="default" leftSection={<IconTemplate size={14} aria-hidden />} disabled={!atRest} onClick={() => setOpen(true)}>{captureText.open}</Button>
+      </span>
+      <Suspense>{open && <CaptureDialog vm={vm} close={() => setOpen(false)} />}</Suspense>
+    </>
   );
 }
 

@@ -172,6 +172,7 @@ export const text = {
     phase: ['Unknown', 'Waiting', 'Downloading', 'Converting', 'Ready', 'Failed', 'Deleting', 'Extracting', 'Parsing'],
     protected: 'Protected',
     deprecated: 'Deprecated',
+    template: 'Template',
   },
   trust: {
     verified: 'Verified',

@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator
 
 from image_library.controlplane.adapters.node_channels import NodeChannels, translated
 from image_library.controlplane.ports.vms import ConsolePiece
+from image_library.domain.generalisation import AuditReport
 from image_library.domain.machine import order_of
 from image_library.domain.node import Node
 from image_library.domain.vm import Vm, VmReport
 from image_library.domain.vm_disk import DiskTaskKind
+from image_library.wire.audit import audit_from_wire
 from image_library.wire.node_vm import machine_order_to_wire, vm_report_from_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
 
@@ -18,6 +20,8 @@ STATUS_SECONDS = 10
 MAKE_SECONDS = 120
 # A whole disk is copied; the node itself ends what takes longer than this.
 FLATTEN_SECONDS = 5 * 3600
+# All names of a guest's disk are looked at; the node itself gives up a little sooner.
+AUDIT_SECONDS = 150
 # What a node takes beyond the guest's own time to stop.
 EXTRA_STOP_SECONDS = 30
 
@@ -100,6 +104,14 @@ class GrpcNodeVms:
         with translated(node.agent_endpoint):
             said = await client.delete_snapshot(request, metadata=metadata, timeout=MAKE_SECONDS)
         return vm_report_from_wire(said)
+
+    async def audit(self, node: Node, vm_id: str) -> AuditReport:
+        client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata
+        with translated(node.agent_endpoint):
+            said = await client.audit_vm(
+                pb.VMIdRequest(vm_id=vm_id), metadata=metadata, timeout=AUDIT_SECONDS
+            )
+        return audit_from_wire(said)
 
     async def status(self, node: Node, vm_id: str) -> VmReport:
         client, metadata = self._channels.client(node.agent_endpoint), self._channels.metadata

@@ -27,7 +27,7 @@ _PLAIN = (
     *("project_id", "name", "name_prefix", "name_contains", "search", "distribution", "os_version"),
     *("architecture", "node_id", "catalog_id", "usable_by_project", "all_versions", "hidden_too"),
 )
-_YES_OR_NO = ("in_use", "protected", "deprecated")
+_YES_OR_NO = ("in_use", "protected", "deprecated", "templates")
 
 
 def image_filter(request: pb.ListImagesRequest) -> ImageFilter:

@@ -10,6 +10,7 @@ from protobuf.wkt import Empty
 from image_library.controlplane.handlers.image_messages import ImageMessages
 from image_library.controlplane.handlers.image_services import ImageServices
 from image_library.controlplane.handlers.once import key_of
+from image_library.controlplane.services.captures import CaptureWish
 from image_library.controlplane.services.conversions import ConversionWish
 from image_library.controlplane.services.deletions import ImageDeletion
 from image_library.wire.garbage import garbage_to_wire
@@ -49,6 +50,17 @@ class LifecycleHandlers:
 
     async def adopt_image(self, request: pb.AdoptImageRequest, ctx: Context, /) -> pb.ImportStatus:
         return job_to_wire(await self._services.adoptions.start(request.image, key=key_of(ctx)))
+
+    async def capture_template(self, request: pb.CaptureTemplateRequest, ctx: Context, /) -> pb.ImportStatus:
+        wish = CaptureWish(
+            vm=request.vm_id,
+            name=request.name,
+            description=request.description,
+            clean=not request.as_it_is,
+            force=request.force,
+            compression=request.compression,
+        )
+        return job_to_wire(await self._services.captures.start(wish, key=key_of(ctx)))
 
     async def convert_image(self, request: pb.ConvertImageRequest, ctx: Context, /) -> pb.ImportStatus:
         wish = ConversionWish(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from image_library.controlplane.services.adoptions import Adoptions
 from image_library.controlplane.services.boot_proofs import BootProofs
+from image_library.controlplane.services.captures import Captures
 from image_library.controlplane.services.catalog import CatalogService
 from image_library.controlplane.services.catalog_updates import CatalogUpdates
 from image_library.controlplane.services.conversions import Conversions
@@ -41,6 +42,7 @@ class ImageServices:
     adoptions: Adoptions
     conversions: Conversions
     proofs: BootProofs
+    captures: Captures
     placements: Placements
     evictions: Evictions
     checks: ImageChecks

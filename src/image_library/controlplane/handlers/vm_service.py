@@ -12,17 +12,25 @@ from protobuf.wkt import Empty
 from image_library.controlplane.handlers.once import key_of
 from image_library.controlplane.handlers.vm_disks import VmDiskHandlers
 from image_library.controlplane.ports.vms import VmFilter
+from image_library.controlplane.services.captures import Captures, CaptureWish
 from image_library.controlplane.services.consoles import Consoles
 from image_library.controlplane.services.vm_batches import VmBatches
 from image_library.controlplane.services.vm_disks import VmDiskService
 from image_library.controlplane.services.vms import Deletion, VmService
 from image_library.domain.paging import Page
 from image_library.domain.vm import PowerState, Vm
+from image_library.wire.audit import audit_to_wire
 from image_library.wire.console_info import console_to_wire, kind_asked, screenshot_to_wire
 from image_library.wire.paging import PageTokens
 from image_library.wire.preflight import preflight_to_wire
 from image_library.wire.provisioning import preview_to_wire
-from image_library.wire.vm import created_to_wire, states_from_wire, vm_to_wire, wish_from_wire
+from image_library.wire.vm import (
+    created_to_wire,
+    states_from_wire,
+    template_to_wire,
+    vm_to_wire,
+    wish_from_wire,
+)
 from limiquantix.compute.v1 import vm_connect
 from limiquantix.compute.v1 import vm_pb as pb
 
@@ -37,6 +45,7 @@ class VmHandlers(VmDiskHandlers, vm_connect.VMService):
         *,
         vms: VmService,
         batches: VmBatches,
+        captures: Captures,
         consoles: Consoles,
         disks: VmDiskService,
         tokens: PageTokens,
@@ -44,6 +53,7 @@ class VmHandlers(VmDiskHandlers, vm_connect.VMService):
     ) -> None:
         self._vms = vms
         self._batches = batches
+        self._captures = captures
         self._consoles = consoles
         self._disks = disks
         self._tls = tls
@@ -86,6 +96,15 @@ class VmHandlers(VmDiskHandlers, vm_connect.VMService):
 
     async def reboot_vm(self, request: pb.RebootVMRequest, ctx: Context, /) -> pb.VirtualMachine:
         return vm_to_wire(await self._vms.reboot(request.id, force=request.force))
+
+    async def preflight_capture(self, request: pb.PreflightCaptureRequest, ctx: Context, /) -> pb.AuditReport:
+        return audit_to_wire(await self._captures.audit(request.vm_id))
+
+    async def convert_to_template(
+        self, request: pb.ConvertToTemplateRequest, ctx: Context, /
+    ) -> pb.VirtualMachine:
+        job = await self._captures.start(CaptureWish(vm=request.vm_id), key=key_of(ctx))
+        return template_to_wire(await self._vms.get(request.vm_id), job)
 
     async def get_console(self, request: pb.GetConsoleRequest, ctx: Context, /) -> pb.ConsoleInfo:
         invitation = await self._consoles.invite(request.vm_id, kind_asked(request.console_type))

@@ -46,6 +46,8 @@ class ImageFilter:
     in_use: bool | None = None
     protected: bool | None = None
     deprecated: bool | None = None
+    # Captured from VMs, or not.
+    templates: bool | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     # Images that this project may use.

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from image_library.domain.generalisation import AuditReport
 from image_library.domain.node import Node
 from image_library.domain.paging import Page, PageRequest
 from image_library.domain.preflight import Problem
@@ -114,6 +115,10 @@ class NodeVms(Protocol):
     async def cancel_disk_task(self, node: Node, vm_id: str) -> VmReport: ...
 
     async def delete_snapshot(self, node: Node, vm_id: str, name: str) -> VmReport: ...
+
+    async def audit(self, node: Node, vm_id: str) -> AuditReport:
+        """What of the VM's own is on its disk."""
+        ...
 
     async def status(self, node: Node, vm_id: str) -> VmReport: ...
 

@@ -105,7 +105,8 @@ def _measured(published: PublishedImage) -> bool:
     """Whether the evidence says no more than what the bytes' own digest is."""
     proof = published.evidence
     digest = f"{proof.algorithm}:{proof.actual}"
-    came = published.converted_from.digest if published.converted_from else published.digest
+    made_of = published.converted_from
+    came = made_of.digest if made_of and not made_of.captured else published.digest
     return proof.level is TrustLevel.UNVERIFIED and not proof.expected and digest == came
 
 

@@ -7,6 +7,7 @@
     ├── fetching           AddressDenied, SourceUnreachable, SourceRefused, ...
     ├── trust              DigestMismatch, ChecksumMissing, ...
     ├── image content      NotAnImage, FormatMismatch, UnsafeBackingFile, ...
+    ├── templates          NotGeneralised, CannotClean, CleaningFailed
     ├── storage            StorageFull, StoreNotWritable, StoreChanged, ...
     ├── hypervisor         HypervisorMissing, HypervisorFailed, ...
     └── service            Unauthenticated, NodeUnreachable, PortTaken, ...
@@ -16,6 +17,7 @@ remedy; an instance carries one sentence that names the thing. Class docstrings 
 ``docs/errors.md``.
 """
 
+from image_library.domain.errors.capture import CannotClean, CleanerMissing, CleaningFailed, NotGeneralised
 from image_library.domain.errors.consoles import ConsoleIdle, ConsoleMissing, ConsolesFull, ConsoleTicket
 from image_library.domain.errors.content import (
     AmbiguousFormat,
@@ -188,10 +190,13 @@ __all__ = [
     "BootUnproved",
     "BridgeDenied",
     "BridgeMissing",
+    "CannotClean",
     "CatalogRollback",
     "CatalogStale",
     "CatalogUnsigned",
     "ChecksumMissing",
+    "CleanerMissing",
+    "CleaningFailed",
     "CloudInitFailed",
     "ConsoleIdle",
     "ConsoleMissing",
@@ -258,6 +263,7 @@ __all__ = [
     "NodeDuplicate",
     "NodeUnreachable",
     "NotAnImage",
+    "NotGeneralised",
     "NotImplementedYet",
     "OriginDenied",
     "OutputOnlyField",

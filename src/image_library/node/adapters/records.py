@@ -12,7 +12,7 @@ from image_library.domain.guest_facts import GuestFacts
 from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
-from image_library.domain.lineage import ConvertedFrom
+from image_library.domain.lineage import CapturedFrom, ConvertedFrom
 from image_library.domain.progress import Progress
 from image_library.domain.signature import SignatureKind, SignatureSource, SigningKey
 from image_library.domain.store import Download, DownloadOrder, ImageFacts, PublishedImage
@@ -135,6 +135,7 @@ def _source(source: ConvertedFrom | None) -> Json | None:
         **vars(source),
         "trust": source.trust.name.lower() if source.trust else None,
         "hardware": vars(source.hardware) if source.hardware else None,
+        "captured": vars(source.captured) if source.captured else None,
     }
 
 
@@ -145,8 +146,16 @@ def _load_source(raw: Json | None) -> ConvertedFrom | None:
         **raw,
         "trust": TrustLevel[raw["trust"].upper()] if raw["trust"] else None,
         "hardware": _load_hardware(raw.get("hardware")),
+        "captured": _load_captured(raw.get("captured")),
     }
     return ConvertedFrom(**known)
+
+
+def _load_captured(raw: Json | None) -> CapturedFrom | None:
+    if not raw:
+        return None
+    known: Json = {**raw, "left": tuple(raw["left"])}
+    return CapturedFrom(**known)
 
 
 def _load_hardware(raw: Json | None) -> Hardware | None:

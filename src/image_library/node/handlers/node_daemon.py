@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from image_library.domain.node import Registration
+from image_library.node.handlers.captures import CaptureCalls
 from image_library.node.handlers.consoles import ConsoleCalls
 from image_library.node.handlers.disks import DiskCalls
 from image_library.node.handlers.downloads import DownloadCalls
@@ -15,6 +16,7 @@ from image_library.node.handlers.uploads import UploadCalls
 from image_library.node.handlers.vms import VmCalls
 from image_library.node.ports.storage import ImageStore
 from image_library.node.services.ask_publisher import AskPublisher
+from image_library.node.services.capture_vm import CaptureVm
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
@@ -33,6 +35,7 @@ from image_library.node.services.vms import Vms
 
 
 class NodeDaemon(
+    CaptureCalls,
     ConsoleCalls,
     DiskCalls,
     DownloadCalls,
@@ -57,6 +60,7 @@ class NodeDaemon(
         health: StoreHealth,
         disks: VmDisks,
         tasks: DiskTasks,
+        capture: CaptureVm,
         reading: ImageReading,
         scrub: ImageScrub,
         publishers: AskPublisher,
@@ -66,6 +70,7 @@ class NodeDaemon(
         displays: Displays,
         proofs: BootProofs,
     ) -> None:
+        CaptureCalls.__init__(self, capture=capture)
         DiskCalls.__init__(self, disks=disks, tasks=tasks, vms=vms)
         ConsoleCalls.__init__(self, consoles=consoles, displays=displays)
         DownloadCalls.__init__(self, downloads=downloads, uploads=uploads, proofs=proofs)

@@ -228,8 +228,8 @@ class Downloads:
             return self._completed(flight, image, proof)
 
         async with self._shown(flight):
-            if flight.order.convert_digest:
-                image = await self._finishing.of_another(
+            if flight.order.convert_digest or flight.order.capture_vm:
+                image = await self._finishing.of_here(
                     flight.order, key=flight.key, watch=watch, complete=complete
                 )
                 self._announce(flight, image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Protocol
 
@@ -52,10 +53,26 @@ class Watch(MakingWatch, Protocol):
         ...
 
 
+class Capturing(Protocol):
+    def making(
+        self, order: DownloadOrder, *, key: str, watch: MakingWatch
+    ) -> AbstractAsyncContextManager[Made]:
+        """The image that a VM's disk becomes, for as long as the block lasts. See ``CaptureVm.making``."""
+        ...
+
+
 class Finishing:
     def __init__(
-        self, *, store: ImageStore, making: ImageMaking, holds: ImageHolds, clock: Clock, node_id: str
+        self,
+        *,
+        store: ImageStore,
+        making: ImageMaking,
+        capturing: Capturing,
+        holds: ImageHolds,
+        clock: Clock,
+        node_id: str,
     ) -> None:
+        self._capturing = capturing
         self._store = store
         self._making = making
         self._holds = holds
@@ -87,6 +104,38 @@ class Finishing:
         if made.output is not None:
             await _drop(part)
         return image
+
+    async def of_here(
+        self, order: DownloadOrder, *, key: str, watch: Watch, complete: Complete
+    ) -> PublishedImage:
+        """An image that is made of what this node has: of a VM's disk, or of another image.
+
+        Raises:
+            The errors of ``of_vm`` and ``of_another``.
+        """
+        make = self.of_vm if order.capture_vm else self.of_another
+        return await make(order, key=key, watch=watch, complete=complete)
+
+    async def of_vm(
+        self, order: DownloadOrder, *, key: str, watch: Watch, complete: Complete
+    ) -> PublishedImage:
+        """A VM's disk as a template, published as an image that nobody vouches for.
+
+        Raises:
+            The errors of ``CaptureVm.making`` and of publishing.
+        """
+        async with self._capturing.making(order, key=key, watch=watch) as made:
+            assert made.converted_from is not None
+            assert made.converted_from.captured is not None
+            proof = Evidence(
+                level=TrustLevel.UNVERIFIED,
+                algorithm="sha256",
+                actual=made.digests.sha256,
+                source=f"captured from VM {made.converted_from.captured.vm_name}",
+                verified_at=self._clock.now(),
+                node_id=self._node_id,
+            )
+            return await self._publish(order, None, made, proof, watch=watch, complete=complete)
 
     async def of_another(
         self, order: DownloadOrder, *, key: str, watch: Watch, complete: Complete

@@ -23,6 +23,9 @@ def version_key(order: DownloadOrder) -> str:
     if order.convert_digest:
         made = f"convert\0{order.convert_digest}\0{order.wanted}"
         return hashlib.sha256(made.encode()).hexdigest()[:32]
+    if order.capture_vm:
+        # Each is of its own moment.
+        return hashlib.sha256(f"capture\0{order.capture_vm}\0{order.job_id}".encode()).hexdigest()[:32]
     proof = (order.checksum_algorithm, order.checksum_url, order.digest, order.digest_source)
     if order.signature:
         proof += (order.signature.url, *(key.fingerprint for key in order.signature.keys))

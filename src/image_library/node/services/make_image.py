@@ -56,12 +56,12 @@ class Watch(Protocol):
 class Given:
     """What an image is made of, and what is known of it."""
 
-    source: Part | Blob
+    source: Part | Blob | Output
     digests: PartDigests
     # For messages.
     name: str
     declared: ImageFormat
-    # Of another image of this node, where it is one: its facts, and how far it was proved.
+    # Of what this node knows already: its facts, which nobody guesses from its bytes, and its trust.
     facts: ImageFacts | None = None
     trust: TrustLevel | None = None
 
@@ -139,7 +139,8 @@ class ImageMaking:
         await watch.entered(JobState.INSPECTING)
         async with AsyncExitStack() as stack:
             attempt = _Attempt(given=given, wanted=wanted, key=key, watch=watch, stack=stack)
-            attempt.packing = packing_of(await given.source.read(0, MAGIC_BYTES))
+            if given.facts is None:
+                attempt.packing = packing_of(await given.source.read(0, MAGIC_BYTES))
             if attempt.packing is not None:
                 await self._unpack(attempt, attempt.packing)
             facts = inside = await self._judged(attempt, given.name, given.declared)

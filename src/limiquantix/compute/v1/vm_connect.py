@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import vm_pb
-from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import AuditReport, CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightCaptureRequest, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -63,6 +63,9 @@ class VMService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def convert_to_template(self, request: ConvertToTemplateRequest, ctx: RequestContext[ConvertToTemplateRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def get_console(self, request: GetConsoleRequest, ctx: RequestContext[GetConsoleRequest, ConsoleInfo], /) -> ConsoleInfo:
@@ -150,6 +153,12 @@ class VMService(Protocol):
     async def get_screenshot(self, request: GetScreenshotRequest, ctx: RequestContext[GetScreenshotRequest, Screenshot], /) -> Screenshot:
         """
         What the display of a VM that runs shows at this moment.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def preflight_capture(self, request: PreflightCaptureRequest, ctx: RequestContext[PreflightCaptureRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -424,6 +433,17 @@ class VMServiceASGIApplication(ConnectASGIApplication[VMService]):
                     ),
                     function=svc.get_screenshot,
                 ),
+                "/limiquantix.compute.v1.VMService/PreflightCapture": Endpoint.unary(
+                    method=MethodInfo(
+                        name="PreflightCapture",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=PreflightCaptureRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.preflight_capture,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -594,6 +614,9 @@ class VMServiceClient(ConnectClient):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return await self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -950,6 +973,29 @@ class VMServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PreflightCapture",
+                service_name="limiquantix.compute.v1.VMService",
+                input=PreflightCaptureRequest,
+                output=AuditReport,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class VMServiceSync(Protocol):
     def create_vm(self, request: CreateVMRequest, ctx: RequestContext[CreateVMRequest, VirtualMachine], /) -> VirtualMachine:
@@ -983,6 +1029,9 @@ class VMServiceSync(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def convert_to_template(self, request: ConvertToTemplateRequest, ctx: RequestContext[ConvertToTemplateRequest, VirtualMachine], /) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def get_console(self, request: GetConsoleRequest, ctx: RequestContext[GetConsoleRequest, ConsoleInfo], /) -> ConsoleInfo:
@@ -1070,6 +1119,12 @@ class VMServiceSync(Protocol):
     def get_screenshot(self, request: GetScreenshotRequest, ctx: RequestContext[GetScreenshotRequest, Screenshot], /) -> Screenshot:
         """
         What the display of a VM that runs shows at this moment.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def preflight_capture(self, request: PreflightCaptureRequest, ctx: RequestContext[PreflightCaptureRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1342,6 +1397,17 @@ class VMServiceWSGIApplication(ConnectWSGIApplication):
                     ),
                     function=service.get_screenshot,
                 ),
+                "/limiquantix.compute.v1.VMService/PreflightCapture": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="PreflightCapture",
+                        service_name="limiquantix.compute.v1.VMService",
+                        input=PreflightCaptureRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.preflight_capture,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -1512,6 +1578,9 @@ class VMServiceClientSync(ConnectClientSync):
         headers: Headers | Mapping[str, str] | None = None, 
         timeout_ms: int | None = None,
     ) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return self.execute_unary(
             request=request,
             method=MethodInfo(
@@ -1862,6 +1931,29 @@ class VMServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.compute.v1.VMService",
                 input=GetScreenshotRequest,
                 output=Screenshot,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PreflightCapture",
+                service_name="limiquantix.compute.v1.VMService",
+                input=PreflightCaptureRequest,
+                output=AuditReport,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .vm_pb import CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
+from .vm_pb import AuditReport, CancelDiskTaskRequest, ConsoleInfo, ConsoleOutput, ConvertToTemplateRequest, CreateSnapshotRequest, CreateVMRequest, CreateVMsRequest, CreateVMsResponse, DeleteSnapshotRequest, DeleteVMRequest, FlattenDiskRequest, GetConsoleRequest, GetScreenshotRequest, GetVMRequest, GrowDiskRequest, ListSnapshotsRequest, ListSnapshotsResponse, ListVMsRequest, ListVMsResponse, PreflightCaptureRequest, PreflightReport, ProvisioningPreview, ReadConsoleRequest, RebaseVMRequest, RebaseVMResponse, RebootVMRequest, RevertToSnapshotRequest, Screenshot, StartVMRequest, StopVMRequest, VirtualMachine, WatchVMRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -68,6 +68,9 @@ class VMServiceService:
         raise NotImplementedError("Method not implemented!")
 
     async def convert_to_template(self, request: ConvertToTemplateRequest, context: aio.ServicerContext) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -190,6 +193,14 @@ class VMServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def preflight_capture(self, request: PreflightCaptureRequest, context: aio.ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -307,6 +318,11 @@ class VMServiceService:
                 self.get_screenshot,
                 request_deserializer=GetScreenshotRequest.from_binary,
                 response_serializer=Screenshot.to_binary,
+            ),
+            "PreflightCapture": unary_unary_rpc_method_handler(
+                self.preflight_capture,
+                request_deserializer=PreflightCaptureRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -433,6 +449,11 @@ class VMServiceClient:
             request_serializer=GetScreenshotRequest.to_binary,
             response_deserializer=Screenshot.from_binary,
         )
+        self._preflight_capture = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/PreflightCapture",
+            request_serializer=PreflightCaptureRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
+        )
 
     def create_vm(
         self,
@@ -537,6 +558,9 @@ class VMServiceClient:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[ConvertToTemplateRequest, VirtualMachine]:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return self._convert_to_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def get_console(
@@ -762,6 +786,21 @@ class VMServiceClient:
         """
         return self._get_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[PreflightCaptureRequest, AuditReport]:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return self._preflight_capture(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class VMServiceServiceSync:
     def create_vm(self, request: CreateVMRequest, context: ServicerContext) -> VirtualMachine:
@@ -809,6 +848,9 @@ class VMServiceServiceSync:
         raise NotImplementedError("Method not implemented!")
 
     def convert_to_template(self, request: ConvertToTemplateRequest, context: ServicerContext) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -931,6 +973,14 @@ class VMServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def preflight_capture(self, request: PreflightCaptureRequest, context: ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1048,6 +1098,11 @@ class VMServiceServiceSync:
                 self.get_screenshot,
                 request_deserializer=GetScreenshotRequest.from_binary,
                 response_serializer=Screenshot.to_binary,
+            ),
+            "PreflightCapture": unary_unary_rpc_method_handler(
+                self.preflight_capture,
+                request_deserializer=PreflightCaptureRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
             ),
         }
         generic_handler = method_handlers_generic_handler(
@@ -1174,6 +1229,11 @@ class VMServiceClientSync:
             request_serializer=GetScreenshotRequest.to_binary,
             response_deserializer=Screenshot.from_binary,
         )
+        self._preflight_capture = channel.unary_unary(
+            "/limiquantix.compute.v1.VMService/PreflightCapture",
+            request_serializer=PreflightCaptureRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
+        )
 
     def create_vm(
         self,
@@ -1278,6 +1338,9 @@ class VMServiceClientSync:
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> VirtualMachine:
+        """
+        ImageService.CaptureTemplate under the name NAME-template; status.job_id of the answer is its job. The VM stays.
+        """
         return self._convert_to_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def get_console(
@@ -1502,3 +1565,18 @@ class VMServiceClientSync:
         What the display of a VM that runs shows at this moment.
         """
         return self._get_screenshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def preflight_capture(
+        self,
+        request: PreflightCaptureRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk: its identity, keys, histories. Nothing is changed.
+        """
+        return self._preflight_capture(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

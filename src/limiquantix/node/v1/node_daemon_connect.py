@@ -20,6 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import node_daemon_pb
+from ...compute.v1.vm_pb import AuditReport
 from ...storage.v1.image_pb import ScanLocalImagesRequest
 from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ProveBootRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
@@ -157,6 +158,12 @@ class NodeDaemonService(Protocol):
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def delete_snapshot(self, request: DeleteSnapshotOnNodeRequest, ctx: RequestContext[DeleteSnapshotOnNodeRequest, VMStatusResponse], /) -> VMStatusResponse:
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def audit_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def resume_store(self, request: Empty, ctx: RequestContext[Empty, Empty], /) -> Empty:
@@ -506,6 +513,17 @@ class NodeDaemonServiceASGIApplication(ConnectASGIApplication[NodeDaemonService]
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.delete_snapshot,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AuditVM": Endpoint.unary(
+                    method=MethodInfo(
+                        name="AuditVM",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.audit_vm,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ResumeStore": Endpoint.unary(
                     method=MethodInfo(
@@ -1182,6 +1200,29 @@ class NodeDaemonServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AuditVM",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=AuditReport,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def resume_store(
         self,
         request: Empty,
@@ -1535,6 +1576,12 @@ class NodeDaemonServiceSync(Protocol):
     def delete_snapshot(self, request: DeleteSnapshotOnNodeRequest, ctx: RequestContext[DeleteSnapshotOnNodeRequest, VMStatusResponse], /) -> VMStatusResponse:
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
+    def audit_vm(self, request: VMIdRequest, ctx: RequestContext[VMIdRequest, AuditReport], /) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
     def resume_store(self, request: Empty, ctx: RequestContext[Empty, Empty], /) -> Empty:
         """
         Begins to write to a degraded store again, if it can be written.
@@ -1880,6 +1927,17 @@ class NodeDaemonServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.delete_snapshot,
+                ),
+                "/limiquantix.node.v1.NodeDaemonService/AuditVM": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="AuditVM",
+                        service_name="limiquantix.node.v1.NodeDaemonService",
+                        input=VMIdRequest,
+                        output=AuditReport,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.audit_vm,
                 ),
                 "/limiquantix.node.v1.NodeDaemonService/ResumeStore": EndpointSync.unary(
                     method=MethodInfo(
@@ -2550,6 +2608,29 @@ class NodeDaemonServiceClientSync(ConnectClientSync):
                 service_name="limiquantix.node.v1.NodeDaemonService",
                 input=DeleteSnapshotOnNodeRequest,
                 output=VMStatusResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="AuditVM",
+                service_name="limiquantix.node.v1.NodeDaemonService",
+                input=VMIdRequest,
+                output=AuditReport,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,
             ),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, stream_stream_rpc_method_handler, stream_unary_rpc_method_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
+from ...compute.v1.vm_pb import AuditReport
 from ...storage.v1.image_pb import ScanLocalImagesRequest
 from .node_daemon_pb import AdoptFileRequest, AskPublisherRequest, AskPublisherResponse, BeginDiskTaskRequest, CancelDownloadRequest, CollectGarbageOnNodeRequest, CollectGarbageOnNodeResponse, ConsoleChunk, ConsoleInput, ConsoleOutput, CreateVMOnNodeRequest, CreateVMOnNodeResponse, DeleteSnapshotOnNodeRequest, DownloadImageOnNodeRequest, DownloadProgress, GetDownloadStatusRequest, GetNodeInfoResponse, GrowDiskOnNodeRequest, HealthCheckResponse, ImageChunk, ListVMsOnNodeResponse, OpenUploadRequest, ProveBootRequest, ReadConsoleOnNodeRequest, ReadImageRequest, ReadSmallFileRequest, ReadSmallFileResponse, RemoveImageRequest, ScreenshotOnNode, StopVMRequest, UploadChunk, UploadState, VMIdRequest, VMStatusResponse, VerifyImageOnNodeRequest, VerifyProgress
 
@@ -196,6 +197,14 @@ class NodeDaemonServiceService:
         raise NotImplementedError("Method not implemented!")
 
     async def delete_snapshot(self, request: DeleteSnapshotOnNodeRequest, context: aio.ServicerContext) -> VMStatusResponse:
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    async def audit_vm(self, request: VMIdRequest, context: aio.ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
@@ -403,6 +412,11 @@ class NodeDaemonServiceService:
                 request_deserializer=DeleteSnapshotOnNodeRequest.from_binary,
                 response_serializer=VMStatusResponse.to_binary,
             ),
+            "AuditVM": unary_unary_rpc_method_handler(
+                self.audit_vm,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
+            ),
             "ResumeStore": unary_unary_rpc_method_handler(
                 self.resume_store,
                 request_deserializer=Empty.from_binary,
@@ -590,6 +604,11 @@ class NodeDaemonServiceClient:
             "/limiquantix.node.v1.NodeDaemonService/DeleteSnapshot",
             request_serializer=DeleteSnapshotOnNodeRequest.to_binary,
             response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._audit_vm = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AuditVM",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
         )
         self._resume_store = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
@@ -990,6 +1009,21 @@ class NodeDaemonServiceClient:
     ) -> aio.UnaryUnaryCall[DeleteSnapshotOnNodeRequest, VMStatusResponse]:
         return self._delete_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[VMIdRequest, AuditReport]:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return self._audit_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
     def resume_store(
         self,
         request: Empty,
@@ -1313,6 +1347,14 @@ class NodeDaemonServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def audit_vm(self, request: VMIdRequest, context: ServicerContext) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def resume_store(self, request: Empty, context: ServicerContext) -> Empty:
         """
         Begins to write to a degraded store again, if it can be written.
@@ -1516,6 +1558,11 @@ class NodeDaemonServiceServiceSync:
                 request_deserializer=DeleteSnapshotOnNodeRequest.from_binary,
                 response_serializer=VMStatusResponse.to_binary,
             ),
+            "AuditVM": unary_unary_rpc_method_handler(
+                self.audit_vm,
+                request_deserializer=VMIdRequest.from_binary,
+                response_serializer=AuditReport.to_binary,
+            ),
             "ResumeStore": unary_unary_rpc_method_handler(
                 self.resume_store,
                 request_deserializer=Empty.from_binary,
@@ -1703,6 +1750,11 @@ class NodeDaemonServiceClientSync:
             "/limiquantix.node.v1.NodeDaemonService/DeleteSnapshot",
             request_serializer=DeleteSnapshotOnNodeRequest.to_binary,
             response_deserializer=VMStatusResponse.from_binary,
+        )
+        self._audit_vm = channel.unary_unary(
+            "/limiquantix.node.v1.NodeDaemonService/AuditVM",
+            request_serializer=VMIdRequest.to_binary,
+            response_deserializer=AuditReport.from_binary,
         )
         self._resume_store = channel.unary_unary(
             "/limiquantix.node.v1.NodeDaemonService/ResumeStore",
@@ -2102,6 +2154,21 @@ class NodeDaemonServiceClientSync:
         compression: Compression | None = None,
     ) -> VMStatusResponse:
         return self._delete_snapshot(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def audit_vm(
+        self,
+        request: VMIdRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> AuditReport:
+        """
+        What of the VM's own is on its disk. Nothing is changed.
+        """
+        return self._audit_vm(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
     def resume_store(
         self,

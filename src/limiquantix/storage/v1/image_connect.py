@@ -20,7 +20,7 @@ from protobuf import DescService
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
 from . import image_pb
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, ProveImageRequest, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CaptureTemplateRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, ProveImageRequest, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -167,6 +167,12 @@ class ImageService(Protocol):
     async def prove_image(self, request: ProveImageRequest, ctx: RequestContext[ProveImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Boots a throw-away VM of the image, logs in, and keeps what came of it as evidence. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def capture_template(self, request: CaptureTemplateRequest, ctx: RequestContext[CaptureTemplateRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -484,6 +490,17 @@ class ImageServiceASGIApplication(ConnectASGIApplication[ImageService]):
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.prove_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/CaptureTemplate": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CaptureTemplate",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=CaptureTemplateRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.capture_template,
                 ),
             },
             interceptors=interceptors,
@@ -1096,6 +1113,29 @@ class ImageServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CaptureTemplate",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=CaptureTemplateRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class ImageServiceSync(Protocol):
     """
@@ -1233,6 +1273,12 @@ class ImageServiceSync(Protocol):
     def prove_image(self, request: ProveImageRequest, ctx: RequestContext[ProveImageRequest, ImportStatus], /) -> ImportStatus:
         """
         Boots a throw-away VM of the image, logs in, and keeps what came of it as evidence. The job that does it.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def capture_template(self, request: CaptureTemplateRequest, ctx: RequestContext[CaptureTemplateRequest, ImportStatus], /) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1548,6 +1594,17 @@ class ImageServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.prove_image,
+                ),
+                "/limiquantix.storage.v1.ImageService/CaptureTemplate": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CaptureTemplate",
+                        service_name="limiquantix.storage.v1.ImageService",
+                        input=CaptureTemplateRequest,
+                        output=ImportStatus,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.capture_template,
                 ),
             },
             interceptors=interceptors,
@@ -2153,6 +2210,29 @@ class ImageServiceClientSync(ConnectClientSync):
                 name="ProveImage",
                 service_name="limiquantix.storage.v1.ImageService",
                 input=ProveImageRequest,
+                output=ImportStatus,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CaptureTemplate",
+                service_name="limiquantix.storage.v1.ImageService",
+                input=CaptureTemplateRequest,
                 output=ImportStatus,
                 idempotency_level=IdempotencyLevel.UNKNOWN,
                 stream_type=StreamType.UNARY,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode, method_handlers_generic_handler, unary_stream_rpc_method_handler, unary_unary_rpc_method_handler
 from protobuf.wkt.google.protobuf.empty_pb import Empty
 
-from .image_pb import AdoptImageRequest, CancelImportRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, ProveImageRequest, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
+from .image_pb import AdoptImageRequest, CancelImportRequest, CaptureTemplateRequest, CatalogState, CollectGarbageRequest, CollectGarbageResponse, ConvertImageRequest, CreateImageRequest, DeleteImageRequest, DownloadImageRequest, DownloadImageResponse, EvictImageRequest, EvictImageResponse, ExplainJobRequest, GetCatalogDownloadStatusRequest, GetCatalogDownloadStatusResponse, GetImageCatalogRequest, GetImageCatalogResponse, GetImageRequest, GetImageUsageRequest, GetImportStatusRequest, Image, ImageUsage, ImportImageRequest, ImportImageResponse, ImportStatus, JobExplanation, LibraryChange, ListImagesRequest, ListImagesResponse, ListJobsRequest, ListJobsResponse, PlaceImageRequest, PlaceImageResponse, ProveImageRequest, RefreshCatalogRequest, RefreshImagesRequest, RefreshImagesResponse, RetryImportRequest, ScanLocalImagesRequest, ScanLocalImagesResponse, UpdateImageRequest, VerifyImageProgress, VerifyImageRequest, WatchLibraryRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -215,6 +215,14 @@ class ImageServiceService:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    async def capture_template(self, request: CaptureTemplateRequest, context: aio.ServicerContext) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: aio.Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -351,6 +359,11 @@ class ImageServiceService:
             "ProveImage": unary_unary_rpc_method_handler(
                 self.prove_image,
                 request_deserializer=ProveImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "CaptureTemplate": unary_unary_rpc_method_handler(
+                self.capture_template,
+                request_deserializer=CaptureTemplateRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
             ),
         }
@@ -499,6 +512,11 @@ class ImageServiceClient:
         self._prove_image = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/ProveImage",
             request_serializer=ProveImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._capture_template = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/CaptureTemplate",
+            request_serializer=CaptureTemplateRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
         )
 
@@ -880,6 +898,21 @@ class ImageServiceClient:
         """
         return self._prove_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
+    def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        timeout: float | None = None,
+        metadata: aio.Metadata | Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> aio.UnaryUnaryCall[CaptureTemplateRequest, ImportStatus]:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return self._capture_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
 
 class ImageServiceServiceSync:
     """
@@ -1074,6 +1107,14 @@ class ImageServiceServiceSync:
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
+    def capture_template(self, request: CaptureTemplateRequest, context: ServicerContext) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        context.set_code(StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
     def add_to_server(self, server: Server) -> None:
         """Register this service's RPC handlers with a grpc server."""
         rpc_method_handlers = {
@@ -1210,6 +1251,11 @@ class ImageServiceServiceSync:
             "ProveImage": unary_unary_rpc_method_handler(
                 self.prove_image,
                 request_deserializer=ProveImageRequest.from_binary,
+                response_serializer=ImportStatus.to_binary,
+            ),
+            "CaptureTemplate": unary_unary_rpc_method_handler(
+                self.capture_template,
+                request_deserializer=CaptureTemplateRequest.from_binary,
                 response_serializer=ImportStatus.to_binary,
             ),
         }
@@ -1358,6 +1404,11 @@ class ImageServiceClientSync:
         self._prove_image = channel.unary_unary(
             "/limiquantix.storage.v1.ImageService/ProveImage",
             request_serializer=ProveImageRequest.to_binary,
+            response_deserializer=ImportStatus.from_binary,
+        )
+        self._capture_template = channel.unary_unary(
+            "/limiquantix.storage.v1.ImageService/CaptureTemplate",
+            request_serializer=CaptureTemplateRequest.to_binary,
             response_deserializer=ImportStatus.from_binary,
         )
 
@@ -1738,3 +1789,18 @@ class ImageServiceClientSync:
         Boots a throw-away VM of the image, logs in, and keeps what came of it as evidence. The job that does it.
         """
         return self._prove_image(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
+
+    def capture_template(
+        self,
+        request: CaptureTemplateRequest,
+        *,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str | bytes], ...] | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> ImportStatus:
+        """
+        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        """
+        return self._capture_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -1,10 +1,11 @@
 import { Alert, Text } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { inGroups, provedBy } from '@/components/TrustBadge';
 import { type Image, ImageSpec_Format } from '@/gen/limiquantix/storage/v1/image_pb';
-import { TrustLevel } from '@/gen/limiquantix/storage/v1/trust_pb';
+import { type CapturedFrom, type ConvertedFrom, TrustLevel } from '@/gen/limiquantix/storage/v1/trust_pb';
 import { formatMoment } from '@/hooks/format';
-import { formatImageSize } from '@/hooks/useImages';
+import { formatImageSize, useImages } from '@/hooks/useImages';
 import { useNodes } from '@/hooks/useMachines';
 import { text } from '@/text/en';
 import { imageText } from '@/text/image';
@@ -109,10 +110,32 @@ export function Evidence({ image }: { image: Image }): ReactNode {
   );
 }
 
+/** Of a template: the VM, the image below its disk, and whether anything of the VM's own is left in it. */
+function Template({ image, source, captured }: { image: Image; source: ConvertedFrom; captured: CapturedFrom }): ReactNode {
+  const { images } = useImages();
+  const base = images.find(({ status }) => source.digest !== '' && status?.digest === source.digest);
+  return (
+    <>
+      <Text size="sm" mb="sm">{words.templateHint}</Text>
+      <Facts
+        facts={[
+          [words.templateVm, <Link key="vm" to="/vms/$vmId" params={{ vmId: captured.vmId }}>{captured.vmName}</Link>],
+          [words.templateBase, base && <Link key="base" to="/storage/images/$imageId" params={{ imageId: base.id }}>{words.named(base.name, base.version)}</Link>],
+          [words.templateBaseDigest, source.digest && <code key="source">{source.digest}</code>],
+          [words.sourceTrust, source.trust === TrustLevel.UNSPECIFIED ? '' : text.trust.level[source.trust]],
+          [words.templateCleaned, captured.cleaned ? words.yes : words.no],
+          [words.templateLeft, image.status?.digest && (captured.left.join(', ') || words.templateNothing)],
+        ]}
+      />
+    </>
+  );
+}
+
 /** The file that this one was made of, where what is stored is not what came. */
 export function Conversion({ image }: { image: Image }): ReactNode {
   const source = image.status?.convertedFrom;
   if (!source) return null;
+  if (source.captured) return <Template image={image} source={source} captured={source.captured} />;
   const ofImage = source.trust !== TrustLevel.UNSPECIFIED;
   return (
     <>

@@ -19,6 +19,7 @@ export const ImageCells = memo(
         <span role="cell" className="named">
           <DistroLogo distribution={row.distribution} size={22} />
           <span className="clip">{name}</span>
+          {status?.convertedFrom?.captured && <Badge size="xs" variant="default" tt="none">{text.images.template}</Badge>}
         </span>
         <span role="cell" className="clip">{[row.distribution, image.spec?.os?.version].filter(Boolean).join(' ') || text.unknown}</span>
         <span role="cell" className="numbers">{image.version || text.unknown}</span>

@@ -15,6 +15,8 @@ from image_library.domain.image import Visibility
 
 _IMAGES = tables.images
 _PLACEMENTS = tables.placements
+# In an image's document; there in templates only.
+_CAPTURED = ("converted_from", "captured", "vm_id")
 
 
 def placed(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -86,6 +88,9 @@ def _related(wanted: ImageFilter) -> list[ColumnElement[bool]]:
         found.append(placed(_PLACEMENTS.c.node_id == wanted.node_id))
     if wanted.pool_id:
         found.append(placed(_PLACEMENTS.c.pool_id == wanted.pool_id))
+    if wanted.templates is not None:
+        captured = _IMAGES.c.document[_CAPTURED].as_string().is_not(None)
+        found.append(captured if wanted.templates else ~captured)
     if wanted.in_use is not None:
         used = or_(
             exists().where(of_its_own(_IMAGES.c.id)),

@@ -30,6 +30,7 @@ def _equal(image: Image, wanted: ImageFilter) -> bool:
         all(asked in ("", value) for asked, value in pairs)
         and wanted.protected in (None, image.protected)
         and wanted.deprecated in (None, image.deprecation is not None)
+        and wanted.templates in (None, image.captured is not None)
     )
 
 

@@ -22,13 +22,21 @@ _MOST_KEPT = 8 << 20
 
 
 class Qcow2Disk:
-    """Raises the domain's errors for a header that is not plain, safe and whole."""
+    """Raises the domain's errors for a header that is not plain, safe and whole.
 
-    def __init__(self, file: Blocks, *, max_virtual_size: int = qcow2.MAX_VIRTUAL_SIZE) -> None:
+    ``backing``: the disk below, as the caller knows it; what the header says of one is not heeded then.
+    """
+
+    def __init__(
+        self, file: Blocks, *, max_virtual_size: int = qcow2.MAX_VIRTUAL_SIZE, backing: Blocks | None = None
+    ) -> None:
         beginning = file.read(0, min(qcow2.HEADER_BYTES, file.size))
         header = qcow2.read_header(beginning, name="it")
+        if backing is not None:
+            header = qcow2.without_backing(header)
         qcow2.check(header, name="it", file_size=file.size, max_virtual_size=max_virtual_size)
         self._file = file
+        self._backing = backing
         self.size = header.virtual_size
         self._l1_offset = header.l1_offset
         self._bits = header.cluster_bits
@@ -57,11 +65,22 @@ class Qcow2Disk:
         if entry & _COMPRESSED:
             return self._unpacked(entry)[inside : inside + length]
         host = entry & _OFFSET
+        zeros = bool(self._zero_flag and entry & _ZERO)
         if self._extended:
-            allocated = bitmap >> (inside * _SUBCLUSTERS >> self._bits) & 1
+            part = inside * _SUBCLUSTERS >> self._bits
+            allocated, zeros = bitmap >> part & 1, bool(bitmap >> (part + _SUBCLUSTERS) & 1)
         else:
-            allocated = host and not (self._zero_flag and entry & _ZERO)
-        return self._file.read(host + inside, length) if allocated else bytes(length)
+            allocated = host and not zeros
+        if allocated:
+            return self._file.read(host + inside, length)
+        return bytes(length) if zeros else self._below(offset, length)
+
+    def _below(self, offset: int, length: int) -> bytes:
+        """What the disk below shows there; zeros behind its end."""
+        if self._backing is None:
+            return bytes(length)
+        there = max(0, min(length, self._backing.size - offset))
+        return (self._backing.read(offset, there) if there else b"") + bytes(length - there)
 
     def _entry(self, cluster: int) -> tuple[int, int]:
         """The second-level entry of a cluster and, where there are subclusters, which of them are there."""

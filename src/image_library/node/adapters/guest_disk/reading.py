@@ -53,12 +53,14 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class _Volume:
+class Volume:
+    """A part of a disk, or the whole, and the file system that it holds by its mark."""
+
     blocks: Blocks
     kind: str
 
 
-class _Questions:
+class Questions:
     """Asked one by one, so that what cannot be answered takes nothing else with it."""
 
     def __init__(self) -> None:
@@ -87,7 +89,7 @@ class _Questions:
 
 def read_facts(descriptor: int, image_format: ImageFormat) -> GuestFacts:
     """What the open image holds. Never raises for what it holds."""
-    questions = _Questions()
+    questions = Questions()
     facts = questions.ask(lambda: _facts(_disk(descriptor, image_format), questions), GuestFacts())
     return replace(facts, reason=questions.reason())
 
@@ -97,23 +99,23 @@ def _disk(descriptor: int, image_format: ImageFormat) -> Blocks:
     return Qcow2Disk(file) if image_format is ImageFormat.QCOW2 else file
 
 
-def _facts(disk: Blocks, questions: _Questions) -> GuestFacts:
+def _facts(disk: Blocks, questions: Questions) -> GuestFacts:
     table = questions.ask(lambda: read_table(disk), Table(partitions=(), boot_code=False))
     parts = [Slice(disk, part.start, part.size) for part in table.partitions]
     volumes = [
-        _Volume(blocks, kind)
+        Volume(blocks, kind)
         for blocks in (*parts, disk)
         if (kind := questions.ask(partial(kind_of, blocks), ""))
     ]
     firmware = questions.ask(lambda: tuple(_firmware(table, volumes, questions)), ())
-    root = _root(volumes, questions)
+    root = root_in(volumes, questions)
     if root is None:
         _explain(volumes, questions)
         return GuestFacts(firmware=firmware)
-    return replace(_facts_of(root, questions), firmware=firmware)
+    return replace(_facts_of(root[1], questions), firmware=firmware)
 
 
-def _explain(volumes: list[_Volume], questions: _Questions) -> None:
+def _explain(volumes: list[Volume], questions: Questions) -> None:
     foreign = sorted({volume.kind for volume in volumes if not is_read(volume.kind)})
     if foreign:
         questions.unanswered.append(f"it holds {' and '.join(foreign)}, which is not read")
@@ -121,28 +123,29 @@ def _explain(volumes: list[_Volume], questions: _Questions) -> None:
         questions.unanswered.append("no operating system was found in it (no os-release)")
 
 
-def _firmware(table: Table, volumes: list[_Volume], questions: _Questions) -> Iterator[str]:
+def _firmware(table: Table, volumes: list[Volume], questions: Questions) -> Iterator[str]:
     # A disk without partitions: its file system tells whether the first sector's code can be a boot loader.
     if table.boot_code and (table.partitions or (volumes and volumes[-1].kind in _LEAVE_ROOM)):
         yield "bios"
     for volume in volumes:
         if volume.kind == "vfat":
-            trees = questions.ask(lambda: _trees(volume), [])  # noqa: B023
-            if any(tree.file(f"/EFI/BOOT/{loader}") for tree in trees for loader in _LOADERS):
+            held = questions.ask(lambda: trees(volume), [])  # noqa: B023
+            if any(tree.file(f"/EFI/BOOT/{loader}") for tree in held for loader in _LOADERS):
                 yield "uefi"
                 return
 
 
-def _trees(volume: _Volume) -> list[Tree]:
+def trees(volume: Volume) -> list[Tree]:
+    """Raises Unreadable, and what unpacking damaged structures raises."""
     return [Tree(files) for files in opened(volume.blocks, volume.kind)]
 
 
-def _root(volumes: list[_Volume], questions: _Questions) -> Tree | None:
-    """The first file system that an operating system was installed into."""
+def root_in(volumes: list[Volume], questions: Questions) -> tuple[Volume, Tree] | None:
+    """The first file system that an operating system was installed into, and where it lies."""
     for volume in volumes:
-        for tree in questions.ask(partial(_trees, volume), []) if is_read(volume.kind) else []:
+        for tree in questions.ask(partial(trees, volume), []) if is_read(volume.kind) else []:
             if questions.ask(partial(_first_file, tree, _OS_RELEASE), ""):
-                return tree
+                return volume, tree
     return None
 
 
@@ -150,10 +153,10 @@ def _first_file(tree: Tree, paths: tuple[str, ...]) -> str:
     return next((path for path in paths if tree.file(path)), "")
 
 
-def _facts_of(root: Tree, questions: _Questions) -> GuestFacts:
+def _facts_of(root: Tree, questions: Questions) -> GuestFacts:
     release = questions.ask(lambda: parse_os_release(_os_release(root)), {})
     config = merged(questions.ask(lambda: read_cloud_config(root), []))
-    cloud_init = questions.ask(lambda: _has_cloud_init(root), False)
+    cloud_init = questions.ask(lambda: has_cloud_init(root), False)
     return GuestFacts(
         distribution=tidy(release.get("ID", "")),
         version=tidy(release.get("VERSION_ID", "")),
@@ -176,5 +179,6 @@ def _architecture(root: Tree) -> str:
     return next((found for path in _PROGRAMS if (found := machine_of(root.begin(path, 20)))), "")
 
 
-def _has_cloud_init(root: Tree) -> bool:
+def has_cloud_init(root: Tree) -> bool:
+    """Whether it is there and not switched off."""
     return bool(_first_file(root, _CLOUD_INIT)) and root.find(_CLOUD_INIT_OFF) is None

@@ -90,7 +90,8 @@ class PublishedRecords:
 
 def _save_source(connection: sqlite3.Connection, image: PublishedImage) -> None:
     source = image.converted_from
-    if source is None:
+    # A template holds another disk than the image below it.
+    if source is None or source.captured is not None:
         return
     names = [source.digest, *([f"sha512:{source.sha512}"] if source.sha512 else [])]
     connection.executemany(

@@ -97,6 +97,12 @@ class Tree:
             waiting = _parts(target) + waiting
         return folders[-1]
 
+    def there(self, path: str) -> Node | None:
+        """The node at an absolute path itself, also where it is a link."""
+        folder, _, name = path.rpartition("/")
+        found = self.find(folder)
+        return self._child(found, name) if found is not None and name else None
+
     def _child(self, folder: Node, name: str) -> Node | None:
         if folder.kind is not Kind.FOLDER:
             return None

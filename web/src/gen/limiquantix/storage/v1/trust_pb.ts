@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file limiquantix/storage/v1/trust.proto.
  */
 export const file_limiquantix_storage_v1_trust: GenFile = /*@__PURE__*/
-  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAki4wEKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEjsKCGhhcmR3YXJlGAggASgLMikubGltaXF1YW50aXguc3RvcmFnZS52MS5BcHBsaWFuY2VIYXJkd2FyZSKMAQoRQXBwbGlhbmNlSGFyZHdhcmUSDAoEY3B1cxgBIAEoDRISCgptZW1vcnlfbWliGAIgASgEEhAKCGZpcm13YXJlGAMgASgJEhsKE2Rpc2tfY2FwYWNpdHlfYnl0ZXMYBCABKAQSDwoHb3NfdHlwZRgFIAEoCRIVCg1uZXR3b3JrX2NhcmRzGAYgASgNIvADCglCb290UHJvb2YSDwoHb3V0Y29tZRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSLQoJcHJvdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZqb2JfaWQYBCABKAkSDwoHbm9kZV9pZBgFIAEoCRISCgpoeXBlcnZpc29yGAYgASgJEhMKC2FjY2VsZXJhdG9yGAcgASgJEhAKCGZpcm13YXJlGAggASgJEg8KB3Byb2ZpbGUYCSABKAkSFAoMbG9naW5fbWV0aG9kGAogASgJEhIKCmxvZ2luX3VzZXIYCyABKAkSNQoGc3RhZ2VzGAwgAygLMiUubGltaXF1YW50aXguc3RvcmFnZS52MS5Cb290U3RhZ2VUaW1lEjAKBWZhY3RzGA0gASgLMiEubGltaXF1YW50aXguc3RvcmFnZS52MS5Cb290RmFjdHMSFAoMZmFpbGVkX3N0YWdlGA4gASgJEhUKDWZhaWxlZF9tb2R1bGUYDyABKAkSEgoKZXJyb3JfY29kZRgQIAEoCRIVCg1lcnJvcl9tZXNzYWdlGBEgASgJEhQKDGVycm9yX3JlbWVkeRgSIAEoCRIQCgh1bnByb3ZlZBgTIAEoCRITCgtzZXJpYWxfdGFpbBgUIAEoCSIvCg1Cb290U3RhZ2VUaW1lEg0KBXN0YWdlGAEgASgJEg8KB3NlY29uZHMYAiABKAEifgoJQm9vdEZhY3RzEhIKCm9zX3JlbGVhc2UYASABKAkSDgoGa2VybmVsGAIgASgJEhIKCmNsb3VkX2luaXQYAyABKAkSEgoKZGF0YXNvdXJjZRgEIAEoCRIWCg5ob3N0X2tleV90eXBlcxgFIAMoCRINCgVhZ2VudBgGIAEoCCqPAQoKVHJ1c3RMZXZlbBIbChdUUlVTVF9MRVZFTF9VTlNQRUNJRklFRBAAEhoKFlRSVVNUX0xFVkVMX1VOVkVSSUZJRUQQARIYChRUUlVTVF9MRVZFTF9DSEVDS1NVTRACEhYKElRSVVNUX0xFVkVMX1BJTk5FRBADEhYKElRSVVNUX0xFVkVMX1NJR05FRBAEYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiJsaW1pcXVhbnRpeC9zdG9yYWdlL3YxL3RydXN0LnByb3RvEhZsaW1pcXVhbnRpeC5zdG9yYWdlLnYxIvUBCg1UcnVzdEV2aWRlbmNlEjEKBWxldmVsGAEgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEhEKCWFsZ29yaXRobRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDgoGc291cmNlGAUgASgJEhcKD2tleV9maW5nZXJwcmludBgGIAEoCRIvCgt2ZXJpZmllZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbm9kZV9pZBgIIAEoCRIRCglrZXlfb3duZXIYZCABKAkinAIKDUNvbnZlcnRlZEZyb20SDgoGZm9ybWF0GAEgASgJEg8KB3BhY2tpbmcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhIKCnNpemVfYnl0ZXMYBCABKAQSDgoGc2hhNTEyGAUgASgJEg0KBXNoYXBlGAYgASgJEjEKBXRydXN0GAcgASgOMiIubGltaXF1YW50aXguc3RvcmFnZS52MS5UcnVzdExldmVsEjsKCGhhcmR3YXJlGAggASgLMikubGltaXF1YW50aXguc3RvcmFnZS52MS5BcHBsaWFuY2VIYXJkd2FyZRI3CghjYXB0dXJlZBjSASABKAsyJC5saW1pcXVhbnRpeC5zdG9yYWdlLnYxLkNhcHR1cmVkRnJvbSJNCgxDYXB0dXJlZEZyb20SDQoFdm1faWQYASABKAkSDwoHdm1fbmFtZRgCIAEoCRIPCgdjbGVhbmVkGAMgASgIEgwKBGxlZnQYBCADKAkijAEKEUFwcGxpYW5jZUhhcmR3YXJlEgwKBGNwdXMYASABKA0SEgoKbWVtb3J5X21pYhgCIAEoBBIQCghmaXJtd2FyZRgDIAEoCRIbChNkaXNrX2NhcGFjaXR5X2J5dGVzGAQgASgEEg8KB29zX3R5cGUYBSABKAkSFQoNbmV0d29ya19jYXJkcxgGIAEoDSLwAwoJQm9vdFByb29mEg8KB291dGNvbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEi0KCXByb3ZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGam9iX2lkGAQgASgJEg8KB25vZGVfaWQYBSABKAkSEgoKaHlwZXJ2aXNvchgGIAEoCRITCgthY2NlbGVyYXRvchgHIAEoCRIQCghmaXJtd2FyZRgIIAEoCRIPCgdwcm9maWxlGAkgASgJEhQKDGxvZ2luX21ldGhvZBgKIAEoCRISCgpsb2dpbl91c2VyGAsgASgJEjUKBnN0YWdlcxgMIAMoCzIlLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuQm9vdFN0YWdlVGltZRIwCgVmYWN0cxgNIAEoCzIhLmxpbWlxdWFudGl4LnN0b3JhZ2UudjEuQm9vdEZhY3RzEhQKDGZhaWxlZF9zdGFnZRgOIAEoCRIVCg1mYWlsZWRfbW9kdWxlGA8gASgJEhIKCmVycm9yX2NvZGUYECABKAkSFQoNZXJyb3JfbWVzc2FnZRgRIAEoCRIUCgxlcnJvcl9yZW1lZHkYEiABKAkSEAoIdW5wcm92ZWQYEyABKAkSEwoLc2VyaWFsX3RhaWwYFCABKAkiLwoNQm9vdFN0YWdlVGltZRINCgVzdGFnZRgBIAEoCRIPCgdzZWNvbmRzGAIgASgBIn4KCUJvb3RGYWN0cxISCgpvc19yZWxlYXNlGAEgASgJEg4KBmtlcm5lbBgCIAEoCRISCgpjbG91ZF9pbml0GAMgASgJEhIKCmRhdGFzb3VyY2UYBCABKAkSFgoOaG9zdF9rZXlfdHlwZXMYBSADKAkSDQoFYWdlbnQYBiABKAgqjwEKClRydXN0TGV2ZWwSGwoXVFJVU1RfTEVWRUxfVU5TUEVDSUZJRUQQABIaChZUUlVTVF9MRVZFTF9VTlZFUklGSUVEEAESGAoUVFJVU1RfTEVWRUxfQ0hFQ0tTVU0QAhIWChJUUlVTVF9MRVZFTF9QSU5ORUQQAxIWChJUUlVTVF9MRVZFTF9TSUdORUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * What was compared with what, stored with the image in the same step that made it READY.
@@ -144,6 +144,14 @@ export type ConvertedFrom = Message<"limiquantix.storage.v1.ConvertedFrom"> & {
    * @generated from field: limiquantix.storage.v1.ApplianceHardware hardware = 8;
    */
   hardware?: ApplianceHardware | undefined;
+
+  /**
+   * Of a template: the VM that it was captured from. The other fields tell of the image below its disk; without
+   * a digest there is none.
+   *
+   * @generated from field: limiquantix.storage.v1.CapturedFrom captured = 210;
+   */
+  captured?: CapturedFrom | undefined;
 };
 
 /**
@@ -152,6 +160,42 @@ export type ConvertedFrom = Message<"limiquantix.storage.v1.ConvertedFrom"> & {
  */
 export const ConvertedFromSchema: GenMessage<ConvertedFrom> = /*@__PURE__*/
   messageDesc(file_limiquantix_storage_v1_trust, 1);
+
+/**
+ * @generated from message limiquantix.storage.v1.CapturedFrom
+ */
+export type CapturedFrom = Message<"limiquantix.storage.v1.CapturedFrom"> & {
+  /**
+   * @generated from field: string vm_id = 1;
+   */
+  vmId: string;
+
+  /**
+   * @generated from field: string vm_name = 2;
+   */
+  vmName: string;
+
+  /**
+   * The copy of its disk was cleaned of what was the VM's own.
+   *
+   * @generated from field: bool cleaned = 3;
+   */
+  cleaned: boolean;
+
+  /**
+   * Codes of what was found in the template and is not as it should be; none: it is generalised.
+   *
+   * @generated from field: repeated string left = 4;
+   */
+  left: string[];
+};
+
+/**
+ * Describes the message limiquantix.storage.v1.CapturedFrom.
+ * Use `create(CapturedFromSchema)` to create a new message.
+ */
+export const CapturedFromSchema: GenMessage<CapturedFrom> = /*@__PURE__*/
+  messageDesc(file_limiquantix_storage_v1_trust, 2);
 
 /**
  * Zero or empty where the appliance says nothing.
@@ -199,7 +243,7 @@ export type ApplianceHardware = Message<"limiquantix.storage.v1.ApplianceHardwar
  * Use `create(ApplianceHardwareSchema)` to create a new message.
  */
 export const ApplianceHardwareSchema: GenMessage<ApplianceHardware> = /*@__PURE__*/
-  messageDesc(file_limiquantix_storage_v1_trust, 2);
+  messageDesc(file_limiquantix_storage_v1_trust, 3);
 
 /**
  * What came of booting a throw-away VM of an image: evidence about the bytes with this digest.
@@ -329,7 +373,7 @@ export type BootProof = Message<"limiquantix.storage.v1.BootProof"> & {
  * Use `create(BootProofSchema)` to create a new message.
  */
 export const BootProofSchema: GenMessage<BootProof> = /*@__PURE__*/
-  messageDesc(file_limiquantix_storage_v1_trust, 3);
+  messageDesc(file_limiquantix_storage_v1_trust, 4);
 
 /**
  * @generated from message limiquantix.storage.v1.BootStageTime
@@ -355,7 +399,7 @@ export type BootStageTime = Message<"limiquantix.storage.v1.BootStageTime"> & {
  * Use `create(BootStageTimeSchema)` to create a new message.
  */
 export const BootStageTimeSchema: GenMessage<BootStageTime> = /*@__PURE__*/
-  messageDesc(file_limiquantix_storage_v1_trust, 4);
+  messageDesc(file_limiquantix_storage_v1_trust, 5);
 
 /**
  * What was found in the guest.
@@ -407,7 +451,7 @@ export type BootFacts = Message<"limiquantix.storage.v1.BootFacts"> & {
  * Use `create(BootFactsSchema)` to create a new message.
  */
 export const BootFactsSchema: GenMessage<BootFacts> = /*@__PURE__*/
-  messageDesc(file_limiquantix_storage_v1_trust, 5);
+  messageDesc(file_limiquantix_storage_v1_trust, 6);
 
 /**
  * How far an image's bytes were proved to be the publisher's. Higher proves more.

@@ -1,0 +1,6 @@
+"""What makes a guest this one guest and must not go into a template: what, where, and what becomes of it."""
+
+from image_library.domain.generalisation.audit import AuditReport, GuestAudit, Trace, reported
+from image_library.domain.generalisation.marks import ANYTHING, MARKS, Action, Mark
+
+__all__ = ["ANYTHING", "MARKS", "Action", "AuditReport", "GuestAudit", "Mark", "Trace", "reported"]

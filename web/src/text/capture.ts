@@ -1,0 +1,21 @@
+/** The words of making a template of a VM. */
+export const captureText = {
+  open: 'Capture as template',
+  title: (name: string) => `Capture ${name} as a template`,
+  stopFirst: 'Only a stopped VM is captured.',
+  intro: 'A new image is made of a copy of its disk; the VM stays as it is, and keeps what is its own.',
+  findings: 'What is its own',
+  looking: 'Looking through its disk',
+  nothing: 'Nothing of this VM’s own was found.',
+  severity: ['', 'As it should be', 'To know', 'Its own'],
+  clean: 'Clean the copy',
+  cleanHint: 'Identity, keys, histories, logs and tokens are removed from the template.',
+  cannotClean: (system: string) => `Its file system (${system}) cannot be cleaned from outside. Run 'sudo cloud-init clean --machine-id --logs' in the guest and stop it, or capture it as it is.`,
+  unknown: 'unknown',
+  force: 'Capture it although VMs of it would share what is marked red',
+  name: 'Name',
+  nameHint: 'A template that has this name gets its next version.',
+  description: 'Description',
+  start: 'Capture',
+  goesOn: 'It goes on when you close this. The job is among the jobs.',
+};
