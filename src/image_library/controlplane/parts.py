@@ -259,28 +259,7 @@ def vm_services(
     database, clock, changes = world.database, world.clock, world.changes
     nodes = GrpcNodeVms(world.channels)
     followers = VmFollowers(database=database, records=records, nodes=nodes, changes=changes, clock=clock)
-    orders = VmOrders(
-        database=database,
-        records=records,
-        sources=VmSources(
-            database=database,
-            catalog=world.catalog,
-            names=parts.images,
-            downloads=parts.downloads,
-            adoptions=parts.adoptions,
-        ),
-        trust=trust,
-        profiles=profiles,
-        seeds=VmSeeds(
-            renderer=SeedRenderer(YamlDocuments()),
-            answers=AnswerFileRenderer(XmlAnswerFiles()),
-            new_salt=new_salt,
-        ),
-        discs=DriverDiscs(database=database, names=parts.images),
-        preflight=_preflight(world),
-        clock=clock,
-        new_id=new_id,
-    )
+    orders = _orders(world, records, parts, profiles, trust)
     launches = VmLaunches(
         database=database,
         records=records,
@@ -312,6 +291,33 @@ def vm_services(
         database=database, images=parts.images, orders=orders, runs=parts.runs, clock=clock, new_id=new_id
     )
     return vms, VmBatches(orders=orders, vms=vms), disks, proofs
+
+
+def _orders(
+    world: World, records: VmRecords, parts: ImageParts, profiles: ProfileService, trust: TrustPolicy
+) -> VmOrders:
+    return VmOrders(
+        database=world.database,
+        records=records,
+        sources=VmSources(
+            database=world.database,
+            catalog=world.catalog,
+            names=parts.images,
+            downloads=parts.downloads,
+            adoptions=parts.adoptions,
+        ),
+        trust=trust,
+        profiles=profiles,
+        seeds=VmSeeds(
+            renderer=SeedRenderer(YamlDocuments()),
+            answers=AnswerFileRenderer(XmlAnswerFiles()),
+            new_salt=new_salt,
+        ),
+        discs=DriverDiscs(database=world.database, names=parts.images),
+        preflight=_preflight(world),
+        clock=world.clock,
+        new_id=new_id,
+    )
 
 
 def _preflight(world: World) -> VmPreflight:

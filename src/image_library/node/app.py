@@ -21,50 +21,33 @@ from image_library.node.adapters.control_plane import ConnectControlPlane
 from image_library.node.adapters.download_records import DownloadRecords
 from image_library.node.adapters.grpc_server import Tls, serving
 from image_library.node.adapters.guest_cleaner import E2fsCleaner
-from image_library.node.adapters.guest_login import SshLogin
-from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
 from image_library.node.adapters.inventory_numbers import InventoryNumbers
 from image_library.node.adapters.openpgp.checker import OpenPgpSignatures
-from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges, QemuImgImages
-from image_library.node.adapters.seed_iso import SeedIso
-from image_library.node.adapters.store.part_records import boot_id
+from image_library.node.adapters.qemu_img import QemuImgImages
 from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.adapters.vm_disks import JailedVmDisks
-from image_library.node.adapters.vm_folders import VmFolderTree
-from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
-from image_library.node.hypervisors import doors_of, driver_of
-from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
+from image_library.node.ports.vms import Hypervisor
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.capture_vm import CaptureVm
 from image_library.node.services.collect_garbage import GarbageCollection
-from image_library.node.services.consoles import Consoles
-from image_library.node.services.disk_tasks import DiskTasks
-from image_library.node.services.displays import Displays
 from image_library.node.services.download_image import Downloads
 from image_library.node.services.finish_image import Finishing
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.presence import INVENTORY, Presence
-from image_library.node.services.proof_attempt import ProofAttempts
-from image_library.node.services.prove_boot import BootProofs
-from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.read_image import ImageReading
 from image_library.node.services.receive_upload import Uploads
 from image_library.node.services.remove_image import ImageRemoval
 from image_library.node.services.scan_images import ImageScan
 from image_library.node.services.scrub_images import ImageScrub
 from image_library.node.services.scrub_manners import MIB
-from image_library.node.services.vm_disks import VmDisks
-from image_library.node.services.vm_leftovers import VmLeftovers
-from image_library.node.services.vm_lives import VmLives
-from image_library.node.services.vm_records import VmRecords
-from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 from image_library.node.settings import Settings
+from image_library.node.vm_parts import VmParts, open_vm_parts
 from image_library.node.world import World, open_world
 
 log = structlog.get_logger()
@@ -79,22 +62,6 @@ class NodeHandle:
     endpoint: str
     # Set once the control plane knows it.
     established: asyncio.Event
-
-
-@dataclass(frozen=True, kw_only=True)
-class _VmParts:
-    vms: Vms
-    records: VmRecords
-    lives: VmLives
-    folders: VmFolderTree
-    streams: VmStreams
-    consoles: Consoles
-    disks: VmDisks
-    tasks: DiskTasks
-    displays: Displays
-    leftovers: VmLeftovers
-    hypervisor: Hypervisor
-    proofs: BootProofs
 
 
 @asynccontextmanager
@@ -112,7 +79,7 @@ async def run_node(
     settings = settings.checked()
     async with AsyncExitStack() as stack:
         world = await open_world(stack, settings)
-        vm_parts = _vms(stack, world)
+        vm_parts = open_vm_parts(stack, world)
         capture = _capture(world, vm_parts)
         downloads, publishers = await _sources(stack, world, capture, environment or os.environ)
         stack.push_async_callback(vm_parts.vms.close)
@@ -166,7 +133,7 @@ async def run_node(
         )
 
 
-def _garbage(world: World, vm_parts: _VmParts, downloads: Downloads) -> GarbageCollection:
+def _garbage(world: World, vm_parts: VmParts, downloads: Downloads) -> GarbageCollection:
     return GarbageCollection(
         sweep=world.store.sweep,
         leftovers=vm_parts.leftovers,
@@ -240,7 +207,7 @@ def _making(world: World) -> ImageMaking:
     )
 
 
-def _capture(world: World, vm_parts: _VmParts) -> CaptureVm:
+def _capture(world: World, vm_parts: VmParts) -> CaptureVm:
     return CaptureVm(
         records=vm_parts.records,
         lives=vm_parts.lives,
@@ -251,94 +218,6 @@ def _capture(world: World, vm_parts: _VmParts) -> CaptureVm:
         making=_making(world),
         holds=world.holds,
     )
-
-
-def _vms(stack: AsyncExitStack, world: World) -> _VmParts:
-    folders = VmFolderTree.open(world.layout.vms)
-    stack.callback(folders.close)
-    driver = driver_of(world.settings, folders)
-    hypervisor, window = driver.hypervisor, driver.window
-    doors = doors_of(world.settings, folders)
-    table = JournaledVms(world.journal)
-    records = VmRecords(journal=table, changes=world.changes)
-    lives = VmLives(
-        records=records,
-        hypervisor=hypervisor,
-        window=window,
-        doors=doors,
-        clock=world.clock,
-        host_boot_id=boot_id(),
-    )
-    disks = QemuImg(world.jail)
-    tasks = DiskTasks(records=records, lives=lives, folders=folders, hypervisor=hypervisor)
-    provision = ProvisionVm(
-        journal=table,
-        images=world.store,
-        files=world.folder,
-        folders=folders,
-        disks=disks,
-        seeds=SeedIso(),
-        holds=world.holds,
-        hypervisor=hypervisor,
-        doors=doors is not None,
-    )
-    vms = Vms(
-        records=records,
-        lives=lives,
-        provision=provision,
-        folders=folders,
-        hypervisor=hypervisor,
-        images=world.store,
-        tasks=tasks,
-        clock=world.clock,
-    )
-    return _VmParts(
-        vms=vms,
-        proofs=_proofs(world, (vms, records), folders, hypervisor, window),
-        records=records,
-        lives=lives,
-        folders=folders,
-        streams=VmStreams(records=records, window=window, clock=world.clock),
-        consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
-        disks=VmDisks(
-            records=records,
-            lives=lives,
-            folders=folders,
-            hypervisor=hypervisor,
-            maker=disks,
-            changer=QemuImgChanges(world.jail),
-            images=world.store,
-            holds=world.holds,
-            tasks=tasks,
-            clock=world.clock,
-        ),
-        tasks=tasks,
-        displays=Displays(records=records, screens=driver.screens, clock=world.clock),
-        leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
-        hypervisor=hypervisor,
-    )
-
-
-def _proofs(
-    world: World,
-    machines: tuple[Vms, VmRecords],
-    folders: VmFolders,
-    hypervisor: Hypervisor,
-    window: GuestWindow,
-) -> BootProofs:
-    vms, records = machines
-    attempts = ProofAttempts(
-        vms=vms,
-        records=records,
-        folders=folders,
-        hypervisor=hypervisor,
-        window=window,
-        login=SshLogin(),
-        clock=world.clock,
-        node_id=world.identity.node_id,
-        hypervisor_name=world.settings.hypervisor,
-    )
-    return BootProofs(attempts=attempts, gate=world.health, changes=world.changes)
 
 
 def _scrub(world: World, others_move: Callable[[], bool]) -> ImageScrub:

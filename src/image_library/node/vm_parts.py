@@ -1,0 +1,133 @@
+"""What a node has for its VMs, put together."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from image_library.node.adapters.guest_login import SshLogin
+from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
+from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges
+from image_library.node.adapters.seed_iso import SeedIso
+from image_library.node.adapters.store.part_records import boot_id
+from image_library.node.adapters.vm_folders import VmFolderTree
+from image_library.node.adapters.vm_journal import JournaledVms
+from image_library.node.hypervisors import doors_of, driver_of
+from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
+from image_library.node.services.consoles import Consoles
+from image_library.node.services.disk_tasks import DiskTasks
+from image_library.node.services.displays import Displays
+from image_library.node.services.proof_attempt import ProofAttempts
+from image_library.node.services.prove_boot import BootProofs
+from image_library.node.services.provision_vm import ProvisionVm
+from image_library.node.services.vm_disks import VmDisks
+from image_library.node.services.vm_leftovers import VmLeftovers
+from image_library.node.services.vm_lives import VmLives
+from image_library.node.services.vm_records import VmRecords
+from image_library.node.services.vm_streams import VmStreams
+from image_library.node.services.vms import Vms
+from image_library.node.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmParts:
+    vms: Vms
+    records: VmRecords
+    lives: VmLives
+    folders: VmFolderTree
+    streams: VmStreams
+    consoles: Consoles
+    disks: VmDisks
+    tasks: DiskTasks
+    displays: Displays
+    leftovers: VmLeftovers
+    hypervisor: Hypervisor
+    proofs: BootProofs
+
+
+def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
+    folders = VmFolderTree.open(world.layout.vms)
+    stack.callback(folders.close)
+    driver = driver_of(world.settings, folders)
+    hypervisor, window = driver.hypervisor, driver.window
+    doors = doors_of(world.settings, folders)
+    table = JournaledVms(world.journal)
+    records = VmRecords(journal=table, changes=world.changes)
+    lives = VmLives(
+        records=records,
+        hypervisor=hypervisor,
+        window=window,
+        doors=doors,
+        clock=world.clock,
+        host_boot_id=boot_id(),
+    )
+    disks = QemuImg(world.jail)
+    tasks = DiskTasks(records=records, lives=lives, folders=folders, hypervisor=hypervisor)
+    provision = ProvisionVm(
+        journal=table,
+        images=world.store,
+        files=world.folder,
+        folders=folders,
+        disks=disks,
+        seeds=SeedIso(),
+        holds=world.holds,
+        hypervisor=hypervisor,
+        doors=doors is not None,
+    )
+    vms = Vms(
+        records=records,
+        lives=lives,
+        provision=provision,
+        folders=folders,
+        hypervisor=hypervisor,
+        images=world.store,
+        tasks=tasks,
+        clock=world.clock,
+    )
+    return VmParts(
+        vms=vms,
+        proofs=_proofs(world, (vms, records), folders, hypervisor, window),
+        records=records,
+        lives=lives,
+        folders=folders,
+        streams=VmStreams(records=records, window=window, clock=world.clock),
+        consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
+        disks=VmDisks(
+            records=records,
+            lives=lives,
+            folders=folders,
+            hypervisor=hypervisor,
+            maker=disks,
+            changer=QemuImgChanges(world.jail),
+            images=world.store,
+            holds=world.holds,
+            tasks=tasks,
+            clock=world.clock,
+        ),
+        tasks=tasks,
+        displays=Displays(records=records, screens=driver.screens, clock=world.clock),
+        leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
+        hypervisor=hypervisor,
+    )
+
+
+def _proofs(
+    world: World,
+    machines: tuple[Vms, VmRecords],
+    folders: VmFolders,
+    hypervisor: Hypervisor,
+    window: GuestWindow,
+) -> BootProofs:
+    vms, records = machines
+    attempts = ProofAttempts(
+        vms=vms,
+        records=records,
+        folders=folders,
+        hypervisor=hypervisor,
+        window=window,
+        login=SshLogin(),
+        clock=world.clock,
+        node_id=world.identity.node_id,
+        hypervisor_name=world.settings.hypervisor,
+    )
+    return BootProofs(attempts=attempts, gate=world.health, changes=world.changes)
