@@ -64,6 +64,18 @@ class NodeHandle:
     established: asyncio.Event
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    machines: VmParts
+    capture: CaptureVm
+    downloads: Downloads
+    publishers: AskPublisher
+    scan: ImageScan
+    uploads: Uploads
+    reading: ImageReading
+    scrub: ImageScrub
+
+
 @asynccontextmanager
 async def run_node(
     settings: Settings, *, environment: Mapping[str, str] | None = None
@@ -79,50 +91,17 @@ async def run_node(
     settings = settings.checked()
     async with AsyncExitStack() as stack:
         world = await open_world(stack, settings)
-        vm_parts = open_vm_parts(stack, world)
-        capture = _capture(world, vm_parts)
-        downloads, publishers = await _sources(stack, world, capture, environment or os.environ)
-        stack.push_async_callback(vm_parts.vms.close)
-        stack.push_async_callback(downloads.close)
-        stack.push_async_callback(vm_parts.proofs.close)
-        scan = _scan(world)
-        await vm_parts.vms.recover()
-        await downloads.recover()
-        registration = await _registration(world, vm_parts.hypervisor)
-        uploads = Uploads(store=world.store, gate=world.health)
-        reading = ImageReading(store=world.store, holds=world.holds)
-        scrub = _scrub(world, lambda: downloads.moving or uploads.moving or reading.moving)
-        stack.push_async_callback(uploads.close)
-        daemon = NodeDaemon(
-            registration=registration,
-            downloads=downloads,
-            uploads=uploads,
-            store=world.store,
-            scan=scan,
-            removal=_removal(world, vm_parts.vms),
-            garbage=_garbage(world, vm_parts, downloads),
-            disks=vm_parts.disks,
-            tasks=vm_parts.tasks,
-            capture=capture,
-            reading=reading,
-            health=world.health,
-            scrub=scrub,
-            publishers=publishers,
-            vms=vm_parts.vms,
-            streams=vm_parts.streams,
-            consoles=vm_parts.consoles,
-            displays=vm_parts.displays,
-            proofs=vm_parts.proofs,
-        )
+        parts = await _opened(stack, world, environment or os.environ)
+        vms, scan, scrub = parts.machines.vms, parts.scan, parts.scrub
+        registration = await _registration(world, parts.machines.hypervisor)
+        daemon = _daemon(world, parts, registration)
         registration = await _serve(stack, settings, daemon, registration)
         scrubs = bool(settings.scrub_rate and settings.scrub_interval)
-        presence = _presence(
-            world, registration, scan, vm_parts.vms, lambda: scrub.state() if scrubs else None
-        )
+        presence = _presence(world, registration, scan, vms, lambda: scrub.state() if scrubs else None)
         await stack.enter_async_context(in_background(presence.run(), "presence"))
         await stack.enter_async_context(in_background(_adopt(scan, world.changes), "adoption"))
         await stack.enter_async_context(in_background(world.health.run(), "store health"))
-        await stack.enter_async_context(in_background(vm_parts.disks.run(), "snapshots"))
+        await stack.enter_async_context(in_background(parts.machines.disks.run(), "snapshots"))
         if scrubs:
             await stack.enter_async_context(in_background(scrub.run(), "scrub"))
         log.info("node_serves", node_id=registration.node_id, endpoint=registration.agent_endpoint)
@@ -131,6 +110,56 @@ async def run_node(
             endpoint=registration.agent_endpoint,
             established=presence.established,
         )
+
+
+async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str, str]) -> _Parts:
+    """All that serves, after it has found out what the last run left."""
+    machines = open_vm_parts(stack, world)
+    capture = _capture(world, machines)
+    downloads, publishers = await _sources(stack, world, capture, environment)
+    stack.push_async_callback(machines.vms.close)
+    stack.push_async_callback(downloads.close)
+    stack.push_async_callback(machines.proofs.close)
+    await machines.vms.recover()
+    await downloads.recover()
+    uploads = Uploads(store=world.store, gate=world.health)
+    stack.push_async_callback(uploads.close)
+    reading = ImageReading(store=world.store, holds=world.holds)
+    return _Parts(
+        machines=machines,
+        capture=capture,
+        downloads=downloads,
+        publishers=publishers,
+        scan=_scan(world),
+        uploads=uploads,
+        reading=reading,
+        scrub=_scrub(world, lambda: downloads.moving or uploads.moving or reading.moving),
+    )
+
+
+def _daemon(world: World, parts: _Parts, registration: Registration) -> NodeDaemon:
+    machines = parts.machines
+    return NodeDaemon(
+        registration=registration,
+        downloads=parts.downloads,
+        uploads=parts.uploads,
+        store=world.store,
+        scan=parts.scan,
+        removal=_removal(world, machines.vms),
+        garbage=_garbage(world, machines, parts.downloads),
+        disks=machines.disks,
+        tasks=machines.tasks,
+        capture=parts.capture,
+        reading=parts.reading,
+        health=world.health,
+        scrub=parts.scrub,
+        publishers=parts.publishers,
+        vms=machines.vms,
+        streams=machines.streams,
+        consoles=machines.consoles,
+        displays=machines.displays,
+        proofs=machines.proofs,
+    )
 
 
 def _garbage(world: World, vm_parts: VmParts, downloads: Downloads) -> GarbageCollection:

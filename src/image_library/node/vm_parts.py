@@ -61,23 +61,21 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         clock=world.clock,
         host_boot_id=boot_id(),
     )
-    disks = QemuImg(world.jail)
     tasks = DiskTasks(records=records, lives=lives, folders=folders, hypervisor=hypervisor)
-    provision = ProvisionVm(
-        journal=table,
-        images=world.store,
-        files=world.folder,
-        folders=folders,
-        disks=disks,
-        seeds=SeedIso(),
-        holds=world.holds,
-        hypervisor=hypervisor,
-        doors=doors is not None,
-    )
     vms = Vms(
         records=records,
         lives=lives,
-        provision=provision,
+        provision=ProvisionVm(
+            journal=table,
+            images=world.store,
+            files=world.folder,
+            folders=folders,
+            disks=QemuImg(world.jail),
+            seeds=SeedIso(),
+            holds=world.holds,
+            hypervisor=hypervisor,
+            doors=doors is not None,
+        ),
         folders=folders,
         hypervisor=hypervisor,
         images=world.store,
@@ -92,22 +90,33 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         folders=folders,
         streams=VmStreams(records=records, window=window, clock=world.clock),
         consoles=Consoles(records=records, window=window, lines=QemuLines(folders), clock=world.clock),
-        disks=VmDisks(
-            records=records,
-            lives=lives,
-            folders=folders,
-            hypervisor=hypervisor,
-            maker=disks,
-            changer=QemuImgChanges(world.jail),
-            images=world.store,
-            holds=world.holds,
-            tasks=tasks,
-            clock=world.clock,
-        ),
+        disks=_disks(world, (records, lives), folders, hypervisor, tasks),
         tasks=tasks,
         displays=Displays(records=records, screens=driver.screens, clock=world.clock),
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
+    )
+
+
+def _disks(
+    world: World,
+    known: tuple[VmRecords, VmLives],
+    folders: VmFolders,
+    hypervisor: Hypervisor,
+    tasks: DiskTasks,
+) -> VmDisks:
+    records, lives = known
+    return VmDisks(
+        records=records,
+        lives=lives,
+        folders=folders,
+        hypervisor=hypervisor,
+        maker=QemuImg(world.jail),
+        changer=QemuImgChanges(world.jail),
+        images=world.store,
+        holds=world.holds,
+        tasks=tasks,
+        clock=world.clock,
     )
 
 
