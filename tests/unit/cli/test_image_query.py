@@ -40,6 +40,7 @@ MEANT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("deprecated=False", {"deprecated": False}),
     ("created-after=2026-01-31", {"created_after": MOMENT}),
     ("created-before=2026-01-31T01:00+01:00", {"created_before": MOMENT}),
+    ("templates=yes", {"templates": True}),
     ("label.KEY=blue=1", {"labels": {"KEY": "blue=1"}}),
 )
 
