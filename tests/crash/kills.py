@@ -117,16 +117,23 @@ class Kills:
         # Those who begin with other seeds begin with other sites.
         rounds = self._seed
         for number in range(count):
+            if number % 4 == 3:
+                self._one(*self._random.choice(self._turns(rounds)), anywhere=True)
+                continue
             if not order:
-                turns = [
-                    (protocol, site)
-                    for protocol in PROTOCOLS
-                    for site in range(len(self._sites[protocol.name]))
-                    if not protocol.slow or site % SLOWLY == rounds % SLOWLY
-                ]
+                turns = self._turns(rounds)
                 order = self._random.sample(turns, len(turns))
                 rounds += 1
-            self._one(*order.pop(), anywhere=number % 4 == 3)
+            self._one(*order.pop(), anywhere=False)
+
+    def _turns(self, rounds: int) -> list[tuple[Protocol, int]]:
+        """Every site, of the slow protocols those whose turn it is."""
+        return [
+            (protocol, site)
+            for protocol in PROTOCOLS
+            for site in range(len(self._sites[protocol.name]))
+            if not protocol.slow or site % SLOWLY == rounds % SLOWLY
+        ]
 
     def _one(self, protocol: Protocol, number: int, *, anywhere: bool) -> None:
         copy(self._folder / protocol.name, self._data)

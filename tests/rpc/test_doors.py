@@ -77,7 +77,6 @@ async def test_a_host_of_the_settings_is_answered(data_dir: Path) -> None:
     [
         "limiquantix.storage.v1.StoragePoolService/CreatePool",
         "limiquantix.storage.v1.VolumeService/ListVolumes",
-        "limiquantix.compute.v1.VMService/RebootVM",
     ],
 )
 async def test_what_is_not_there_yet_says_so(call: Caller, method: str) -> None:
