@@ -172,7 +172,7 @@ async def test_vms_are_named_freed_and_then_the_image_goes(tmp_path: Path) -> No
             made = await call(f"{VMS}/CreateVM", wish)
             usage = await call(f"{IMAGES}/GetImageUsage", {"image": "golden"})
             user = {"id": made["id"], "name": "web", "nodeId": "node-1", "projectId": "default"}
-            assert usage["vms"] == [user | {"state": "running"}]
+            assert usage["vms"] == [user | {"state": "running", "byDisk": True}]
             flatten = {"id": "golden", "cascade": "CASCADE_FLATTEN"}
             for how, code in (({"id": "golden"}, "IMAGE_IN_USE"), (flatten, "VM_RUNNING")):
                 error = await call.refused(f"{IMAGES}/DeleteImage", how)
