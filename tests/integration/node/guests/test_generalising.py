@@ -110,6 +110,15 @@ async def test_cleaning_leaves_nothing_of_it_not_even_deleted_bytes(tmp_path: Pa
     assert inside(image, "cat /var/lib/cloud/seed/nocloud-net/meta-data") == "instance-id: i-0\n"
 
 
+async def test_a_file_system_that_e2fsck_reads_in_threads_is_cleaned(tmp_path: Path) -> None:
+    """From 32 groups of blocks on, with two processors: every real disk, and no other image here."""
+    image = ext(tmp_path / "large.raw", tree(tmp_path / "root", GUEST), mib=320)
+    audit = await DISKS.audit(raw(image))
+    with opened(image) as descriptor:
+        await E2fsCleaner(JAIL).clean(descriptor, audit)
+        assert not (await DISKS.audit_copy(descriptor)).to_clean
+
+
 async def test_names_that_are_commands_are_left_and_told_of(tmp_path: Path) -> None:
     hostile = 'a"\nrm "kept"\n'
     folder = tree(tmp_path / "root", {**SYSTEM, "kept": "kept\n", f"tmp/{hostile}": "x"})
