@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import platform
 import re
-import signal
 import subprocess
 import tempfile
 import time
@@ -172,7 +171,7 @@ async def led(shown: Shown) -> None:
             for right in (False, True):
                 await visit(leading, port, right=right)
     finally:
-        leading.send_signal(signal.SIGINT)
+        leading.terminate()
         await leading.wait()
 
 
