@@ -24,7 +24,7 @@ from tests.support.sizes import LONG, size
 
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("LIMIQUANTIX_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
-KILLS = size(2_000, 26_000)
+KILLS = size(2_000, 24_000)
 CUTS = size(300, 1_000)
 SYNCS = ("sync", "datasync", "sync_directory")
 

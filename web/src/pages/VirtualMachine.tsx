@@ -1,4 +1,4 @@
-import { Alert, Button, Card, Code, CopyButton, Group, Stack, Stepper, Text, Title } from '@mantine/core';
+import { Alert, Button, Card, Code, CopyButton, Group, Skeleton, Stack, Stepper, Text, Title } from '@mantine/core';
 import { IconCopy, IconDeviceDesktop, IconTemplate, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
@@ -64,7 +64,7 @@ export default function VirtualMachine(): ReactNode {
       <Card withBorder component="section" aria-label={words.facts}>
         <Facts vm={vm} />
       </Card>
-      {status?.stage !== 'image' && <Suspense fallback={<Pending />}><DiskCard vm={vm} /></Suspense>}
+      {status?.stage !== 'image' && <Suspense fallback={<Skeleton height={160} />}><DiskCard vm={vm} /></Suspense>}
     </Stack>
   );
 }
