@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,6 +33,8 @@ def test_everything_is_formatted() -> None:
     run("ruff", "format", "--check", "--quiet", "src", "tests", "bench", "scripts")
 
 
+# It reads everything, which takes its time where others work too.
+@pytest.mark.timeout(600)
 def test_the_types_are_right() -> None:
     run("basedpyright", "--level", "error")
 

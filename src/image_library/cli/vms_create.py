@@ -20,7 +20,10 @@ def create_vms(
     image: options.ImageArgument,
     name: options.NameOption = "",
     count: Annotated[
-        int, typer.Option("--count", metavar="N", min=1, max=256, help="So many: NAME-001, NAME-002, ...")
+        int,
+        typer.Option(
+            "--count", metavar="N", min=1, max=256, help="So many: NAME-001, NAME-002, ... One alone is NAME."
+        ),
     ] = 1,
     no_start: Annotated[bool, typer.Option("--no-start", help="Make them, and start none.")] = False,
     cpus: options.CpusOption = 2,

@@ -23,7 +23,7 @@ class Outcome:
 
 
 def names(wish: VmWish, count: int) -> tuple[str, ...]:
-    """NAME-001, NAME-002 and so on.
+    """NAME-001, NAME-002 and so on; one alone has the name itself.
 
     Raises:
         InvalidName, InvalidRequest: there cannot be so many VMs of this wish.
@@ -37,4 +37,6 @@ def names(wish: VmWish, count: int) -> tuple[str, ...]:
             remedy="Leave addresses to DHCP, or make the VMs one by one.",
             field="vm.spec.nics",
         )
+    if count == 1:
+        return (valid_name(wish.name),)
     return tuple(valid_name(f"{wish.name}-{number:03}") for number in range(1, count + 1))

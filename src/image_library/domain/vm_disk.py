@@ -10,6 +10,8 @@ from enum import Enum
 from image_library.domain.errors import DiskShrinks, InvalidRequest, printable
 from image_library.domain.image import Failure
 
+GIB = 1 << 30
+
 # How long the disk is kept that a VM had before it was rebased.
 KEEP_BEFORE_REBASE = timedelta(days=14)
 MOST_SNAPSHOTS = 64
@@ -97,5 +99,6 @@ def judge_growth(now: int, wanted: int) -> None:
     """Raises DiskShrinks where ``wanted`` bytes are fewer than the disk has ``now``."""
     if wanted < now:
         raise DiskShrinks(
-            f"The disk has {now} bytes already, which is more than the {wanted} asked for.", field="size_gib"
+            f"The disk has {now / GIB:g} GiB already, which is more than the {wanted / GIB:g} GiB asked for.",
+            field="size_gib",
         )

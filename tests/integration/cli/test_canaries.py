@@ -85,7 +85,7 @@ def told_by(data_dir: Path) -> list[str]:
 def once_made(name: str, env: dict[str, str]) -> None:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        shown = json.loads(run_cli(["--json", "vms", "show", f"{name}-001"], env).stdout)
+        shown = json.loads(run_cli(["--json", "vms", "show", name], env).stdout)
         if shown.get("vm", shown)["status"]["state"] == "STOPPED":
             return
         time.sleep(0.2)
@@ -134,7 +134,7 @@ def test_a_secret_is_on_its_seed_and_nowhere_else(tmp_path: Path) -> None:
         assert cli("vms", "create", "golden", "--name", "x", "--provisioning", f"{tmp_path}/odd.toml") != 0
         # A name that is taken, after everything was read.
         assert cli("vms", "create", "golden", "--name", "w", "--no-start", "--force", *windows) != 0
-        for words in ("vms list", "vms show w-001", "jobs list", "profiles show appliance"):
+        for words in ("vms list", "vms show w", "jobs list", "profiles show appliance"):
             assert cli("--json", *words.split()) == 0
         with closing(sqlite3.connect(data_dir / "controlplane.db")) as database:
             rows = "\n".join(database.iterdump())

@@ -2506,7 +2506,7 @@ _CreateVMsRequestFields: TypeAlias = Literal["vm", "count"]
 
 class CreateVMsRequest(Message[_CreateVMsRequestFields]):
     """
-    Several VMs that differ in their names only: NAME-001, NAME-002 and so on.
+    Several VMs that differ in their names only: NAME-001, NAME-002 and so on; one alone has the name itself.
 
     ```proto
     message limiquantix.compute.v1.CreateVMsRequest

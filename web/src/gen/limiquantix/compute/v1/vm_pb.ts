@@ -1918,7 +1918,7 @@ export const CreateVMRequestSchema: GenMessage<CreateVMRequest> = /*@__PURE__*/
   messageDesc(file_limiquantix_compute_v1_vm, 36);
 
 /**
- * Several VMs that differ in their names only: NAME-001, NAME-002 and so on.
+ * Several VMs that differ in their names only: NAME-001, NAME-002 and so on; one alone has the name itself.
  *
  * @generated from message limiquantix.compute.v1.CreateVMsRequest
  */
