@@ -125,10 +125,8 @@ async def test_several_vms_are_made_by_one_call_and_refusals_stand_beside_them(d
     assert made[0]["vm"]["status"]["state"] == "STOPPED"
     digests = {one["vm"]["status"]["imageDigest"] for one in made if "vm" in one}
     assert len(digests) == 1
-    alone = (await door.call("CreateVMs", {"vm": wish("m") | {"startOnCreate": False}, "count": 1}))[
-        "results"
-    ]
-    assert [one["name"] for one in alone] == ["m"]
+    alone = await door.call("CreateVMs", asked | {"vm": wish("m"), "count": 1})
+    assert [one["name"] for one in alone["vms"]] == ["m"]
     assert await door.refused("CreateVMs", asked | {"count": 300}) == ("invalid_argument", "REQUEST_INVALID")
 
 
