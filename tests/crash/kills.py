@@ -90,6 +90,7 @@ class Kills:
         self._sites: dict[str, list[str]] = {}
         self._took: dict[str, float] = {}
         self.hit: Counter[str] = Counter()
+        self.tried: Counter[str] = Counter()
         self.failures: list[str] = []
 
     def prepare(self) -> None:
@@ -139,6 +140,7 @@ class Kills:
         copy(self._folder / protocol.name, self._data)
         site = f"{protocol.name} {number} {self._sites[protocol.name][number]}"
         hook = Kill(-1 if anywhere else number)
+        self.tried[f"{protocol.name} anywhere" if anywhere else site] += 1
 
         def walk(pipe: int) -> None:
             asyncio.run(walked(protocol, self._data, hook, lambda name: told(pipe, name)))
@@ -171,7 +173,13 @@ def main(folder: str, count: str, seed: str) -> None:
     begun = time.monotonic()
     kills.run(int(count))
     took = time.monotonic() - begun
-    answer = {"count": int(count), "seconds": took, "hit": kills.hit, "failures": kills.failures[:20]}
+    answer = {
+        "count": int(count),
+        "seconds": took,
+        "hit": kills.hit,
+        "tried": kills.tried,
+        "failures": kills.failures[:20],
+    }
     sys.stdout.write(json.dumps(answer) + "\n")
 
 

@@ -76,13 +76,14 @@ def test_a_kill_anywhere_loses_nothing(memory: Path) -> None:
     sites = {site: count for site, count in hit.items() if not site.endswith("anywhere")}
     assert {site.split()[-1] for site in sites} > set(OPERATIONS) - {"set_owner"} | {"commit"}
     if LONG:
-        # Each worker numbers the operations of its own walks, which threads may order otherwise.
+        # Each worker numbers the operations of its own walks. Threads may order them otherwise, or make them
+        # fewer: then a walk ends before its kill comes.
         assert sum(map(least, answers)) >= 20, [*map(least, answers)]
 
 
 def least(answer: dict[str, Any]) -> int:
-    """How often its rarest site was hit."""
-    return min(count for site, count in answer["hit"].items() if not site.endswith("anywhere"))
+    """How often its rarest site was tried."""
+    return min(count for site, count in answer["tried"].items() if not site.endswith("anywhere"))
 
 
 def why_not(kind: str) -> str:
