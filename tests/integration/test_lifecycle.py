@@ -80,7 +80,7 @@ async def test_an_operators_file_is_adopted_used_freed_and_deleted(tmp_path: Pat
             delete = {"id": path.stem, "cascade": "CASCADE_FLATTEN", "etag": image["etag"]}
             assert await there.call(f"{IMAGES}/DeleteImage", delete) == {}
             assert not path.exists()
-            disk = there.data / "vms" / vm["id"] / "own.qcow2"
+            disk = there.data / "vms" / vm["id"] / "disk-1.qcow2"
             assert "verification failed" not in pattern_of(disk)
             assert await there.call(f"{IMAGES}/ListImages") == {}
 
