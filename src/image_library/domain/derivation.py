@@ -24,7 +24,7 @@ class Derivation:
 
 
 def derivation(source: ConvertedFrom) -> Derivation:
-    captured = getattr(source, "captured", None)
+    captured = source.captured
     if captured is None:
         return Derivation(how=Making.CONVERTED)
     return Derivation(how=Making.CAPTURED, vm_id=captured.vm_id, vm_name=captured.vm_name)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from image_library.domain.errors import BootUnproved, InvalidSettings, printable
+from image_library.domain.errors import BootUnproved, printable
 from image_library.domain.image import Image, Visibility
+from image_library.domain.project_rules import EVERYBODY, parse_rules, whose_rule
 
 _WORDS = {"yes": True, "no": False, "true": True, "false": False}
-_PROJECT = re.compile(r"[^\x00-\x20\x7f=,]{1,200}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,22 +26,9 @@ class ProofPolicy:
         Raises:
             InvalidSettings: a rule cannot be read, or two are for the same.
         """
-        found: dict[str, bool] = {}
-        for rule in rules:
-            project, equals, word = rule.rpartition("=")
-            project, word = project.strip(), word.strip().lower()
-            if word not in _WORDS or (equals and not _PROJECT.fullmatch(project)):
-                raise InvalidSettings(
-                    f"'{printable(rule)}' is neither yes nor no, nor PROJECT=yes or PROJECT=no.",
-                    field="require_boot_proof",
-                )
-            if project in found:
-                whose = printable(project) or "everybody"
-                raise InvalidSettings(
-                    f"require_boot_proof has two rules for {whose}.", field="require_boot_proof"
-                )
-            found[project] = _WORDS[word]
-        return cls(everybody=found.pop("", False), projects=found)
+        form = "neither yes nor no, nor PROJECT=yes or PROJECT=no"
+        found = parse_rules(rules, _WORDS, setting="require_boot_proof", form=form)
+        return cls(everybody=found.pop(EVERYBODY, False), projects=found)
 
     def demanded_of(self, project: str) -> bool:
         return self.projects.get(project, self.everybody)
@@ -54,8 +40,7 @@ class ProofPolicy:
             BootUnproved: it was not proved to boot, and its project demands that.
         """
         if self._kept_back(image):
-            own = image.project_id in self.projects
-            whose = f"project '{printable(image.project_id)}'" if own else "this site"
+            whose = whose_rule(image.project_id, self.projects)
             raise BootUnproved(
                 f"'{printable(image.title)}' is not proved to boot, which {whose} demands of what is public.",
                 remedy=_remedy(image),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from image_library.domain.errors import ImageTrustTooLow, InvalidSettings, printable
+from image_library.domain.errors import ImageTrustTooLow, printable
+from image_library.domain.project_rules import EVERYBODY, parse_rules, whose_rule
 from image_library.domain.trust import TrustLevel
 
 _LEVELS = {level.name.lower(): level for level in TrustLevel}
-_PROJECT = re.compile(r"[^\x00-\x20\x7f=,]{1,200}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,21 +26,9 @@ class TrustPolicy:
         Raises:
             InvalidSettings: a rule cannot be read, or two are for the same.
         """
-        found: dict[str, TrustLevel] = {}
-        for rule in rules:
-            project, equals, level = rule.rpartition("=")
-            project, level = project.strip(), level.strip().lower()
-            if level not in _LEVELS or (equals and not _PROJECT.fullmatch(project)):
-                raise InvalidSettings(
-                    f"'{printable(rule)}' is not one of {', '.join(_LEVELS)}, nor PROJECT=LEVEL.",
-                    field="min_trust",
-                )
-            if project in found:
-                raise InvalidSettings(
-                    f"min_trust has two levels for {printable(project) or 'everybody'}.", field="min_trust"
-                )
-            found[project] = _LEVELS[level]
-        everybody = found.pop("", TrustLevel.UNVERIFIED)
+        form = f"not one of {', '.join(_LEVELS)}, nor PROJECT=LEVEL"
+        found = parse_rules(rules, _LEVELS, setting="min_trust", form=form)
+        everybody = found.pop(EVERYBODY, TrustLevel.UNVERIFIED)
         return cls(everybody=everybody, projects=found)
 
     def least(self, project: str) -> TrustLevel:
@@ -55,7 +42,7 @@ class TrustPolicy:
         """
         least = self.least(project)
         if level < least:
-            whose = f"project '{printable(project)}'" if project in self.projects else "this site"
+            whose = whose_rule(project, self.projects)
             had, wanted = level.name.lower(), least.name.lower()
             raise ImageTrustTooLow(
                 f"Image '{printable(image)}' is {had}, and {whose} demands {wanted}.",
