@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -299,5 +298,5 @@ async def test_an_address_is_one_vms_alone(plane: VmPlane) -> None:
     with pytest.raises(InvalidRequest, match="alone"):
         await plane.batches.create(wish, 2)
     with pytest.raises(InvalidName):
-        await plane.batches.create(replace(wish, name="n" * 62), 1)
+        await plane.batches.create(a_wish("n" * 62), 2)
     assert await plane.all_vms() == []
