@@ -168,7 +168,7 @@ class VmLives:
                 error_message=why,
                 cloud_init=CloudInitStatus.UNKNOWN if running else record.report.cloud_init,
             )
-            return record.evolve(report=report, stopping=False)
+            return record.evolve(report=report, stopping=False, frozen=False)
 
         await self._records.update(vm_id, settled)
 
