@@ -43,10 +43,11 @@ class Line(Protocol):
 
 
 class AgentWork:
-    """Implements ``ports.vms.GuestAgents``."""
+    """Implements ``ports.vms.GuestAgents``. One that is silent for ``hello`` seconds is missing."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, *, hello: float = HELLO_SECONDS) -> None:
         self._line = line
+        self._hello = hello
 
     async def freeze(self, vm_id: str) -> None:
         async with self._reached(vm_id) as ask:
@@ -89,7 +90,7 @@ class AgentWork:
     async def _reached(self, vm_id: str) -> AsyncGenerator[Asking]:
         """Raises AgentMissing where nobody answers."""
         try:
-            async with asyncio.timeout(HELLO_SECONDS) as hello, self._line(vm_id) as ask:
+            async with asyncio.timeout(self._hello) as hello, self._line(vm_id) as ask:
                 await ask("guest-ping")
                 hello.reschedule(None)
                 yield ask
