@@ -45,7 +45,8 @@ class DiskTasks:
     async def recover(self) -> None:
         """After the records were loaded: clears what dead work left, and says that it is dead."""
         for record in self._records.all():
-            if record.task is not None and record.task.live:
+            # A capture goes on as a job, and is over when its VM is let go.
+            if record.task is not None and record.task.live and not record.frozen:
                 dead = DiskTaskInterrupted("The node was ended in the middle of it.")
                 await self._say(record.machine.vm_id, DiskTaskState.FAILED, dead)
             await self._clear(record.machine.vm_id)
