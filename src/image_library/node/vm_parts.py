@@ -12,7 +12,7 @@ from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.store.part_records import boot_id
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
-from image_library.node.hypervisors import doors_of, driver_of
+from image_library.node.hypervisors import Driver, doors_of, driver_of
 from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
@@ -51,8 +51,7 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
     driver = driver_of(world.settings, folders)
-    hypervisor, window = driver.hypervisor, driver.window
-    doors = doors_of(world.settings, folders)
+    hypervisor, window, doors = driver.hypervisor, driver.window, doors_of(world.settings, folders)
     table = JournaledVms(world.journal)
     records = VmRecords(journal=table, changes=world.changes)
     lives = VmLives(
@@ -97,7 +96,13 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         displays=Displays(records=records, screens=driver.screens, clock=world.clock),
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
-        frozen=FrozenGuests(records=records, hypervisor=hypervisor, agents=driver.agents, clock=world.clock),
+        frozen=_frozen(world, records, driver),
+    )
+
+
+def _frozen(world: World, records: VmRecords, driver: Driver) -> FrozenGuests:
+    return FrozenGuests(
+        records=records, hypervisor=driver.hypervisor, agents=driver.agents, clock=world.clock
     )
 
 
