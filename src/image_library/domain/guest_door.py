@@ -1,5 +1,6 @@
 """The door of a VM: where its cloud-init tells the node of itself, once, with a token made for it.
 
+A guest without a disk of documents finds them there too, until it has told.
 What is posted is what cloud-init's module phone_home sends: a form with the SSH server's public keys, the
 instance-id and the host name. https://docs.cloud-init.io/en/latest/reference/modules.html#phone-home
 """
@@ -30,6 +31,32 @@ _POST = (*_KEYS, "instance_id", "hostname", "fqdn")
 _MISSING = "N/A"
 _LONGEST_ID = 128
 _LONGEST_NAME = 253
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doorway:
+    """How a guest gets to its door."""
+
+    # Up to the token.
+    url: str
+
+    def url_for(self, token: Secret) -> str:
+        return f"{self.url}/{token.reveal()}"
+
+
+# In no network: QEMU hands over what the guest writes there.
+DIRECT = Doorway(url=f"http://{DOOR_HOST}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doorways:
+    """The ways that a node has."""
+
+    direct: bool = False
+
+    def of(self, bridge: str) -> Doorway | None:
+        """For a guest whose first card is on that bridge; empty: on none."""
+        return DIRECT if self.direct and not bridge else None
 
 
 class NotAReport(Exception):
@@ -73,17 +100,42 @@ def reports_home(documents: SeedDocuments, network: Network) -> bool:
     """
     first = network.cards[0]
     reachable = not first.bridge and first.name not in network.enslaved and first.addressing.asks_dhcp4
-    return reachable and not documents.vendor_data and "phone_home" not in documents.user_data
+    return reachable and may_report(documents.vendor_data, documents.user_data)
 
 
-def with_door(documents: SeedDocuments, token: Secret) -> SeedDocuments:
+def may_report(vendor_data: str, user_data: str) -> bool:
+    """Whether the user says nothing of it."""
+    return not vendor_data and "phone_home" not in user_data
+
+
+def with_door(documents: SeedDocuments, doorway: Doorway, token: Secret) -> SeedDocuments:
     """The documents with vendor-data that makes the guest report; JSON is YAML, so cloud-init reads it."""
-    url = f"http://{DOOR_HOST}/{token.reveal()}"
-    config = {"phone_home": {"url": url, "post": list(_POST), "tries": TRIES}}
+    config: dict[str, object] = {
+        "phone_home": {"url": doorway.url_for(token), "post": list(_POST), "tries": TRIES}
+    }
+    if documents.datasource is Datasource.NOCLOUD_SMBIOS:
+        # Else each later boot asks for documents that are gone by then.
+        config["manual_cache_clean"] = True
     text = f"#cloud-config\n{json.dumps(config, indent=2)}\n"
     if documents.datasource is Datasource.CONFIG_DRIVE:
         text = json.dumps({"cloud-init": text}, indent=2) + "\n"
     return replace(documents, vendor_data=text)
+
+
+def smbios_serial(doorway: Doorway, token: Secret) -> str:
+    """The machine's serial number that names NoCloud.
+
+    cloud-init before 24.1 takes this name for something local, and passes over what it fetched, unless
+    dsmode says otherwise; "nocloud-net", which would say so, is deprecated since. The names of the files are
+    put right behind the last sign. https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
+    """
+    return f"ds=nocloud;dsmode=net;s={doorway.url_for(token)}/"
+
+
+def served_later(report: GuestReport) -> dict[str, bytes]:
+    """What a guest that has reported finds: who it is, so that one which asks again stays the same."""
+    known = {"instance-id": report.instance_id, "local-hostname": report.hostname}
+    return {"meta-data": json.dumps({key: said for key, said in known.items() if said}).encode()}
 
 
 def read_report(body: bytes, *, at: datetime) -> GuestReport:

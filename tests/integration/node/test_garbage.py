@@ -24,11 +24,19 @@ from image_library.domain.store import DownloadOrder
 from image_library.domain.vm import VmReport
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords
 from image_library.node.services.collect_garbage import GarbageCollection
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.vm_leftovers import VmLeftovers
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
-from tests.fakes.hypervisor import FakeHypervisor, FakeWindow, MemoryFolders, MemoryVmJournal, QuickClock
+from tests.fakes.hypervisor import (
+    FakeDesk,
+    FakeHypervisor,
+    FakeWindow,
+    MemoryFolders,
+    MemoryVmJournal,
+    QuickClock,
+)
 from tests.fakes.node_images import Qcow2
 from tests.fakes.node_workbench import PUBLISHER, Workbench, order, publish, workbench
 from tests.support.mirror import Mirror
@@ -89,12 +97,14 @@ async def node(
         users, holds, folders, removals = Users(), ImageHolds(), MemoryFolders(), list[str]()
         records = VmRecords(journal=MemoryVmJournal(), changes=Changes())
         hypervisor = FakeHypervisor()
+        clock = QuickClock()
         lives = VmLives(
             records=records,
             hypervisor=hypervisor,
             window=FakeWindow(),
             doors=None,
-            clock=QuickClock(),
+            keeper=DoorKeeper(records=records, desk=FakeDesk(), clock=clock),
+            clock=clock,
             host_boot_id="boot",
         )
         collection = GarbageCollection(

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-from image_library.domain.guest_door import DoorLock, NotAReport, read_report, reports_home, with_door
+from image_library.domain.guest_door import DIRECT, DoorLock, NotAReport, read_report, reports_home, with_door
 from image_library.domain.network_config import Addressing, Bond, Card, Network, parse_static_address
 from image_library.domain.secret import Secret
 from image_library.domain.vm import Datasource, SeedDocuments
@@ -89,7 +89,7 @@ def test_a_used_lock_knows_the_same_report_again() -> None:
 
 
 def test_the_vendor_data_is_yaml_that_says_where_to_report_once() -> None:
-    made = with_door(SEED, TOKEN)
+    made = with_door(SEED, DIRECT, TOKEN)
     told = yaml.safe_load(made.vendor_data)["phone_home"]
     assert made.vendor_data.startswith("#cloud-config\n")
     assert told["url"] == "http://10.0.2.100/t0ken"
@@ -100,8 +100,8 @@ def test_the_vendor_data_is_yaml_that_says_where_to_report_once() -> None:
 
 
 def test_a_config_drive_carries_it_in_its_own_form() -> None:
-    drive = with_door(replace(SEED, datasource=Datasource.CONFIG_DRIVE), TOKEN)
-    assert json.loads(drive.vendor_data)["cloud-init"] == with_door(SEED, TOKEN).vendor_data
+    drive = with_door(replace(SEED, datasource=Datasource.CONFIG_DRIVE), DIRECT, TOKEN)
+    assert json.loads(drive.vendor_data)["cloud-init"] == with_door(SEED, DIRECT, TOKEN).vendor_data
 
 
 def network(addressing: Addressing = DHCP, *bonds: Bond) -> Network:

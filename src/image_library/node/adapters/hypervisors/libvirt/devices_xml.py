@@ -48,7 +48,8 @@ def _base(backing: Backing) -> ET.Element:
 
 def discs(machine: Machine, folder: str) -> Iterator[ET.Element]:
     """The seed, and the one with drivers; both may only be read."""
-    yield _disc(machine, f"{folder}/{places.SEED}", "b")
+    if not machine.seed_served:
+        yield _disc(machine, f"{folder}/{places.SEED}", "b")
     if machine.drivers is not None:
         yield _disc(machine, machine.drivers.path, "c")
 

@@ -258,17 +258,25 @@ class LibvirtHypervisor:
             ssh_port=port,
             owner=self._settings.owner,
             uefi=uefi,
+            serial=await asyncio.to_thread(self._serial, machine),
             isolated=self._settings.isolated or machine.throw_away,
         )
+
+    def _serial(self, machine: Machine) -> str:
+        try:
+            with places.opened(self._folders.path(machine.vm_id)) as folder:
+                return places.serial_of(machine, folder)
+        except FileNotFoundError as error:
+            raise _folder_gone(machine.vm_id) from error
+        except OSError as error:
+            raise translated(error, "reading the VM's serial number") from error
 
     def _prepare(self, vm_id: str, uefi: UefiFiles | None) -> None:
         try:
             with places.opened(self._folders.path(vm_id)) as folder:
                 prepare(folder, uefi)
         except FileNotFoundError as error:
-            raise HypervisorFailed(
-                f"The folder of VM {vm_id} is gone.", remedy="Delete the VM and create it again."
-            ) from error
+            raise _folder_gone(vm_id) from error
         except OSError as error:
             raise translated(error, "starting the VM") from error
 
@@ -282,6 +290,10 @@ class LibvirtHypervisor:
                 return None
             raise
         return domain if _folder_in(said) == self._folders.path(vm_id) else None
+
+
+def _folder_gone(vm_id: str) -> HypervisorFailed:
+    return HypervisorFailed(f"The folder of VM {vm_id} is gone.", remedy="Delete the VM and create it again.")
 
 
 def _folder_in(metadata: str) -> str:

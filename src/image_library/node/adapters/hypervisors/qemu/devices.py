@@ -29,9 +29,15 @@ def needs_sata(machine: Machine) -> bool:
     return has.disk is Disk.SATA or has.disc is Disc.SATA_CDROM
 
 
+def discs(machine: Machine) -> tuple[str, ...]:
+    """What its discs are called: the seed, and the one with drivers."""
+    seed = () if machine.seed_served else ("seed",)
+    return (*seed, "drivers") if machine.drivers else seed
+
+
 def disks(machine: Machine) -> Iterator[str]:
     yield from ("-device", _DISKS[machine.hardware.disk])
-    for name in ("seed", "drivers") if machine.drivers else ("seed",):
+    for name in discs(machine):
         yield from ("-device", _DISCS[machine.hardware.disc].format(name=name, port=_PORTS[name]))
 
 

@@ -131,6 +131,7 @@ class QemuHypervisor:
         try:
             with places.opened(path) as folder:
                 await asyncio.to_thread(prepare, folder, parts.uefi)
+                serial = await asyncio.to_thread(places.serial_of, machine, folder)
                 async with AsyncExitStack() as ours:
                     tpm = await ours.enter_async_context(tpm_beside(parts.tpm, path))
                     taps = await ours.enter_async_context(taps_for(machine))
@@ -144,6 +145,7 @@ class QemuHypervisor:
                         uefi=parts.uefi,
                         tpm=tpm,
                         taps=taps,
+                        serial=serial,
                         isolated=self._settings.isolated or machine.throw_away,
                     )
                     handed = (listener.fileno(), *(() if tpm is None else (tpm,)), *taps.values())
