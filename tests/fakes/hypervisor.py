@@ -95,6 +95,9 @@ class FakeHypervisor:
     async def capabilities(self) -> tuple[str, ...]:
         return ("basic", "uefi")
 
+    async def has_doors(self) -> bool:
+        return True
+
     async def define(self, machine: Machine) -> None:
         if self.refused_definition:
             raise self.refused_definition

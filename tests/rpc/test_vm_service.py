@@ -281,6 +281,14 @@ async def test_a_guest_without_a_disk_is_told_the_same_documents(door: Door) -> 
     assert "networkConfig" not in preview
 
 
+async def test_a_preview_for_a_bridge_names_the_nodes_own_address_as_such(door: Door) -> None:
+    bridged = wish()
+    bridged["spec"]["nics"] = [{"networkId": "bridge:br0"}]
+    vendor_data = (await door.call("PreviewProvisioning", bridged))["vendorData"]
+    assert "(guest_url)/(hidden)" in vendor_data
+    assert "pub_key" not in vendor_data
+
+
 async def test_what_would_not_come_up_is_found_and_refused_unless_forced(door: Door) -> None:
     broken = wish(userData="#cloud-config\nssh_pwauth: {canary-9: 1}\n")
     report = await door.call("PreflightVM", broken)

@@ -26,7 +26,7 @@ TOKEN_BYTES = 32
 # A guest whose network does not lead there is held up by no more than these.
 TRIES = 3
 _KEYS = ("pub_key_rsa", "pub_key_ecdsa", "pub_key_ed25519")
-_POST = (*_KEYS, "instance_id", "hostname", "fqdn")
+_NAMES = ("instance_id", "hostname", "fqdn")
 # What cloud-init sends in place of a key that the guest does not have.
 _MISSING = "N/A"
 _LONGEST_ID = 128
@@ -40,12 +40,25 @@ class Doorway:
     # Up to the token.
     url: str
 
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody can be in between unnoticed: only host keys that came so are worth something."""
+        return self.url == _DIRECT or self.url.startswith("https://")
+
+    @property
+    def post(self) -> tuple[str, ...]:
+        """What a guest is asked for, and nothing else is taken."""
+        return (*_KEYS, *_NAMES) if self.is_private else _NAMES
+
     def url_for(self, token: Secret) -> str:
         return f"{self.url}/{token.reveal()}"
 
 
+_DIRECT = f"http://{DOOR_HOST}"
 # In no network: QEMU hands over what the guest writes there.
-DIRECT = Doorway(url=f"http://{DOOR_HOST}")
+DIRECT = Doorway(url=_DIRECT)
+# In a preview: which node it will be is not known yet.
+OF_SOME_NODE = Doorway(url="(guest_url)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +66,12 @@ class Doorways:
     """The ways that a node has."""
 
     direct: bool = False
+    # An address of the node that its operator lets guests get to.
+    operator: Doorway | None = None
 
     def of(self, bridge: str) -> Doorway | None:
         """For a guest whose first card is on that bridge; empty: on none."""
-        return DIRECT if self.direct and not bridge else None
+        return DIRECT if self.direct and not bridge else self.operator
 
 
 class NotAReport(Exception):
@@ -95,12 +110,12 @@ class DoorLock:
 def reports_home(documents: SeedDocuments, network: Network) -> bool:
     """Whether the guest can be asked to report to its node without taking anything from its user.
 
-    Not where vendor-data or phone_home is the user's own, nor where the first card has another network than
-    the one that the door is in.
+    Not where vendor-data or phone_home is the user's own. On a bridge its node has to have an address for it;
+    elsewhere the first card has to have one itself.
     """
     first = network.cards[0]
-    reachable = not first.bridge and first.name not in network.enslaved and first.addressing.asks_dhcp4
-    return reachable and may_report(documents.vendor_data, documents.user_data)
+    reachable = first.bridge or (first.name not in network.enslaved and first.addressing.asks_dhcp4)
+    return bool(reachable) and may_report(documents.vendor_data, documents.user_data)
 
 
 def may_report(vendor_data: str, user_data: str) -> bool:
@@ -111,7 +126,7 @@ def may_report(vendor_data: str, user_data: str) -> bool:
 def with_door(documents: SeedDocuments, doorway: Doorway, token: Secret) -> SeedDocuments:
     """The documents with vendor-data that makes the guest report; JSON is YAML, so cloud-init reads it."""
     config: dict[str, object] = {
-        "phone_home": {"url": doorway.url_for(token), "post": list(_POST), "tries": TRIES}
+        "phone_home": {"url": doorway.url_for(token), "post": list(doorway.post), "tries": TRIES}
     }
     if documents.datasource is Datasource.NOCLOUD_SMBIOS:
         # Else each later boot asks for documents that are gone by then.
@@ -138,20 +153,20 @@ def served_later(report: GuestReport) -> dict[str, bytes]:
     return {"meta-data": json.dumps({key: said for key, said in known.items() if said}).encode()}
 
 
-def read_report(body: bytes, *, at: datetime) -> GuestReport:
-    """The report in a form as phone_home posts it. A key that cannot be one is left out.
+def read_report(body: bytes, *, at: datetime, doorway: Doorway = DIRECT) -> GuestReport:
+    """The report in a form as phone_home posts it that way. A key that cannot be one is left out.
 
     Raises:
         NotAReport: it is no such form, or has fields that were not asked for.
     """
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=len(_POST)
+            body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=len(doorway.post)
         )
     except ValueError as error:
         raise NotAReport("It is no form.") from error
     fields = dict(pairs)
-    if len(fields) != len(pairs) or not fields.keys() <= set(_POST) or "instance_id" not in fields:
+    if len(fields) != len(pairs) or not fields.keys() <= set(doorway.post) or "instance_id" not in fields:
         raise NotAReport("It has other fields than those that were asked for.")
     return GuestReport(
         instance_id=printable(fields["instance_id"], _LONGEST_ID),

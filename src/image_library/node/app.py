@@ -29,6 +29,7 @@ from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.adapters.vm_disks import JailedVmDisks
 from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
+from image_library.node.guests import serve_guests
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
 from image_library.node.services.adopt_file import AdoptFile
@@ -114,7 +115,7 @@ async def run_node(
 
 async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str, str]) -> _Parts:
     """All that serves, after it has found out what the last run left."""
-    machines = open_vm_parts(stack, world)
+    machines = await open_vm_parts(stack, world)
     capture = _capture(world, machines)
     downloads, publishers = await _sources(stack, world, capture, environment)
     stack.push_async_callback(machines.vms.close)
@@ -122,6 +123,7 @@ async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str,
     stack.push_async_callback(machines.proofs.close)
     await machines.vms.recover()
     await downloads.recover()
+    await serve_guests(stack, world.settings, machines.keeper)
     uploads = Uploads(store=world.store, gate=world.health)
     stack.push_async_callback(uploads.close)
     reading = ImageReading(store=world.store, holds=world.holds)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from image_library.domain.guest_door import Doorways
 from image_library.node.adapters.guest_login import SshLogin
-from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors, QemuLines
 from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges
 from image_library.node.adapters.seed_iso import SeedIso
 from image_library.node.adapters.served_seeds import ServedSeeds
 from image_library.node.adapters.store.part_records import boot_id
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
-from image_library.node.hypervisors import doors_of, driver_of
+from image_library.node.hypervisors import doorways_of, driver_of
 from image_library.node.ports.vms import GuestWindow, Hypervisor, SeedDesk, VmFolders
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
@@ -46,24 +46,24 @@ class VmParts:
     leftovers: VmLeftovers
     hypervisor: Hypervisor
     doorways: Doorways
+    keeper: DoorKeeper
     proofs: BootProofs
 
 
-def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
+async def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
     driver = driver_of(world.settings, folders)
     hypervisor, window = driver.hypervisor, driver.window
-    doors = doors_of(world.settings, folders)
-    doorways = Doorways(direct=doors is not None)
+    doorways = await doorways_of(world.settings, hypervisor)
     records = VmRecords(journal=JournaledVms(world.journal), changes=world.changes)
     desk = ServedSeeds(folders)
-    keeper = DoorKeeper(records=records, desk=desk, clock=world.clock)
+    keeper = DoorKeeper(records=records, desk=desk, clock=world.clock, doorways=doorways)
     lives = VmLives(
         records=records,
         hypervisor=hypervisor,
         window=window,
-        doors=doors,
+        doors=QemuDoors(folders),
         keeper=keeper,
         clock=world.clock,
         host_boot_id=boot_id(),
@@ -94,6 +94,7 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
         doorways=doorways,
+        keeper=keeper,
     )
 
 

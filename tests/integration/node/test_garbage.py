@@ -17,11 +17,13 @@ import pytest
 from image_library.domain.changes import Changes
 from image_library.domain.errors import ImageNotReady
 from image_library.domain.garbage import GarbageItem, GarbageKind, GarbageOrder
+from image_library.domain.guest_door import Doorways
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.store import DownloadOrder
 from image_library.domain.vm import VmReport
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords
 from image_library.node.services.collect_garbage import GarbageCollection
 from image_library.node.services.door_keeper import DoorKeeper
@@ -102,8 +104,8 @@ async def node(
             records=records,
             hypervisor=hypervisor,
             window=FakeWindow(),
-            doors=None,
-            keeper=DoorKeeper(records=records, desk=FakeDesk(), clock=clock),
+            doors=QemuDoors(folders),
+            keeper=DoorKeeper(records=records, desk=FakeDesk(), clock=clock, doorways=Doorways()),
             clock=clock,
             host_boot_id="boot",
         )

@@ -252,7 +252,7 @@ def served(asked: Provisioning | None = None, **changes: Any) -> Subject:
         (served(node_capabilities=(DOOR,)), "datasource.served", GREEN),
         (served(node_capabilities=(BASIC,)), "door.missing", RED),
         (served(node_capabilities=(DOOR | {"bridge:br0"},), bridges=("br0",)), "door.missing", RED),
-        (served(node_capabilities=(BRIDGE_DOOR,), bridges=("br0",)), "datasource.served", GREEN),
+        (served(node_capabilities=(BRIDGE_DOOR,), bridges=("br0",)), "datasource.readable", AMBER),
         (served(network=network(static("192.0.2.10/24"))), "datasource.network", RED),
         (served(network=network(AddressingWish(mtu=9000))), "datasource.network", AMBER),
         (served(network=network(AddressingWish(), AddressingWish())), "datasource.network", AMBER),

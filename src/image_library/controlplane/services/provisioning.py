@@ -22,7 +22,7 @@ from image_library.domain.cloud_init import (
     without_secrets,
 )
 from image_library.domain.errors import InvalidUserData
-from image_library.domain.guest_door import DIRECT, reports_home, with_door
+from image_library.domain.guest_door import DIRECT, OF_SOME_NODE, reports_home, with_door
 from image_library.domain.network_config import Network, network_document
 from image_library.domain.network_data import network_data
 from image_library.domain.os_info import GuestTraits
@@ -84,7 +84,8 @@ class SeedRenderer:
         documents = make(asked, guest, hostname, user_data)
         if not asked.network_config and reports_home(documents, guest.network):
             # Only the node makes the token.
-            shown = with_door(documents, DIRECT, HIDDEN)
+            way = OF_SOME_NODE if guest.network.cards[0].bridge else DIRECT
+            shown = with_door(documents, way, HIDDEN)
             documents = shown if hide_secrets else replace(documents, phone_home=True)
         return Seed(documents=documents, user=user, identity=identity)
 

@@ -38,14 +38,14 @@ _DOORS = (
         word=capabilities.DOOR,
         code="door.missing",
         name="a door for guests to find their documents at",
-        fix="Use a node that runs its VMs by QEMU itself, or NoCloud on a disk.",
+        fix="Use a node whose QEMU is not confined by libvirt, or NoCloud on a disk.",
         field="datasource",
     ),
     _Part(
         word=capabilities.BRIDGE_DOOR,
         code="door.missing",
         name="a door that guests on a bridge find",
-        fix="Put the first card behind the node, or use NoCloud on a disk.",
+        fix="Set guest_listen and guest_url in the node's settings.toml, or use NoCloud on a disk.",
         field="datasource",
     ),
 )

@@ -17,7 +17,7 @@ _BY_DISK = "Choose NoCloud or ConfigDrive, which come on a disk."
 def served(subject: Subject) -> Iterator[Finding]:
     if subject.datasource is not Datasource.NOCLOUD_SMBIOS:
         return
-    wrong = [*_image(subject), *_way(subject)]
+    wrong = [*_image(subject), *_way(subject), *_neighbours(subject)]
     yield from wrong or [green("datasource.served", "The guest finds its documents at its node's door.")]
     if not may_report(subject.asked.vendor_data, subject.asked.user_data) or subject.asked.network_config:
         yield amber(
@@ -26,6 +26,16 @@ def served(subject: Subject) -> Iterator[Finding]:
             "on each boot, until the VM is deleted.",
             "Leave vendor_data, phone_home and network_config out.",
             "vendor_data",
+        )
+
+
+def _neighbours(subject: Subject) -> Iterator[Finding]:
+    if any(subject.bridges[:1]):
+        yield amber(
+            "datasource.readable",
+            "On the bridge others can read the documents on their way, unless the node's guest_url is https.",
+            _BY_DISK,
+            _FIELD,
         )
 
 

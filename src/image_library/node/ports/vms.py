@@ -162,6 +162,10 @@ class Hypervisor(Protocol):
         """What VMs can be given here, in the words of ``domain.capabilities``."""
         ...
 
+    async def has_doors(self) -> bool:
+        """Whether guests can be given a door that is in no network."""
+        ...
+
     async def define(self, machine: Machine) -> None:
         """Makes it known where machines are listed, once its disk and seed are there. It does not start.
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import structlog
 
 from image_library.domain.errors import LibraryError
-from image_library.domain.guest_door import NotAReport, read_report, served_later
+from image_library.domain.guest_door import (
+    DIRECT,
+    Doorway,
+    Doorways,
+    NotAReport,
+    read_report,
+    served_later,
+)
 from image_library.domain.guest_requests import Request
 from image_library.domain.machine import MachineRecord
 from image_library.domain.seed_files import SERVED
@@ -18,6 +26,8 @@ from image_library.node.services.vm_records import VmRecords
 
 log = structlog.get_logger()
 
+PIECE = 16 << 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -26,12 +36,20 @@ class Answer:
     status: int
     body: bytes = field(default=b"", repr=False)
 
+    def said(self) -> Iterator[bytes]:
+        """As it is written, in pieces that a slow guest takes one by one; nothing follows it."""
+        first = f"HTTP/1.1 {int(self.status)} {HTTPStatus(self.status).phrase}"
+        head = f"{first}\r\nContent-Length: {len(self.body)}\r\nConnection: close\r\n\r\n"
+        whole = head.encode("ascii") + self.body
+        yield from (whole[begin : begin + PIECE] for begin in range(0, len(whole), PIECE))
+
 
 class DoorKeeper:
     """Of all VMs' doors."""
 
-    def __init__(self, *, records: VmRecords, desk: SeedDesk, clock: Clock) -> None:
+    def __init__(self, *, records: VmRecords, desk: SeedDesk, clock: Clock, doorways: Doorways) -> None:
         self._records = records
+        self._doorways = doorways
         self._desk = desk
         self._clock = clock
 
@@ -45,9 +63,21 @@ class DoorKeeper:
         record = self._records.find(vm_id)
         if record is None or not record.lock.fits(request.token):
             return Answer(status=HTTPStatus.FORBIDDEN)
+        return await self._answer(record, request, DIRECT)
+
+    async def answer_from_network(self, request: Request) -> Answer:
+        """To what came by the operator's way, from whomever: only the token says from which VM."""
+        doorway = self._doorways.operator
+        theirs = (record for record in self._records.all() if not record.machine.door)
+        record = next((record for record in theirs if record.lock.fits(request.token)), None)
+        if record is None or doorway is None:
+            return Answer(status=HTTPStatus.FORBIDDEN)
+        return await self._answer(record, request, doorway)
+
+    async def _answer(self, record: MachineRecord, request: Request, doorway: Doorway) -> Answer:
         if request.document:
             return await self._asked(record, request.document)
-        return Answer(status=await self._told(record, request.body))
+        return Answer(status=await self._told(record, request.body, doorway))
 
     async def _asked(self, record: MachineRecord, name: str) -> Answer:
         if not record.machine.seed_served or name not in SERVED:
@@ -60,11 +90,11 @@ class DoorKeeper:
             return Answer(status=HTTPStatus.SERVICE_UNAVAILABLE)
         return Answer(status=HTTPStatus.OK, body=document)
 
-    async def _told(self, record: MachineRecord, body: bytes) -> HTTPStatus:
+    async def _told(self, record: MachineRecord, body: bytes, doorway: Doorway) -> HTTPStatus:
         if record.lock.is_used:
             return HTTPStatus.OK if record.lock.is_repeated(body) else HTTPStatus.GONE
         try:
-            report = read_report(body, at=self._clock.now())
+            report = read_report(body, at=self._clock.now(), doorway=doorway)
         except NotAReport:
             return HTTPStatus.BAD_REQUEST
         vm_id, used = record.machine.vm_id, record.lock.used_by(body)

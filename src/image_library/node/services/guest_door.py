@@ -23,8 +23,6 @@ RETRY_SECONDS = 1.0
 # What is read of a guest's flood; the rest holds up the guest and nobody else.
 BYTES_PER_SECOND = 1 << 20
 MOST_ANSWERS_A_MINUTE = 30
-# Of an answer, which a slow guest takes bit by bit.
-PIECE = 16 << 10
 MINUTE = 60.0
 
 
@@ -137,12 +135,6 @@ class GuestDoor:
         Raises:
             TimeoutError: it does not take the answer.
         """
-        said = answer_head(answer) + answer.body
-        for begin in range(0, len(said), PIECE):
+        for piece in answer.said():
             async with asyncio.timeout(self._patience.answer):
-                await line.write(said[begin : begin + PIECE])
-
-
-def answer_head(answer: Answer) -> bytes:
-    first = f"HTTP/1.1 {int(answer.status)} {HTTPStatus(answer.status).phrase}"
-    return f"{first}\r\nContent-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n".encode("ascii")
+                await line.write(piece)

@@ -50,7 +50,7 @@ class VmLives:
         records: VmRecords,
         hypervisor: Hypervisor,
         window: GuestWindow,
-        doors: GuestDoors | None,
+        doors: GuestDoors,
         keeper: DoorKeeper,
         clock: Clock,
         host_boot_id: str,
@@ -84,7 +84,7 @@ class VmLives:
         ]
         if record.report.stage is not BootStage.DONE:
             tasks.append(asyncio.create_task(self._follow_boot(record)))
-        if self._doors is not None and record.machine.door:
+        if record.machine.door:
             door = GuestDoor(vm_id, doors=self._doors, keeper=self._keeper, clock=self._clock)
             tasks.append(asyncio.create_task(self._serve(door, vm_id, again=again)))
         self._followers[vm_id] = tasks

@@ -113,14 +113,14 @@ class Daemon:
         records = VmRecords(journal=vms, changes=Changes())
         driver = _driver(self._folders, settings)
         self.hypervisor, self.window = driver.hypervisor, driver.window
-        doors = None if isinstance(settings, LibvirtSettings) else QemuDoors(self._folders)
+        doorways = Doorways(direct=True)
         desk = ServedSeeds(self._folders)
-        keeper = DoorKeeper(records=records, desk=desk, clock=clock)
+        keeper = DoorKeeper(records=records, desk=desk, clock=clock, doorways=doorways)
         lives = VmLives(
             records=records,
             hypervisor=self.hypervisor,
             window=self.window,
-            doors=doors,
+            doors=QemuDoors(self._folders),
             keeper=keeper,
             clock=clock,
             host_boot_id="boot",
@@ -160,7 +160,7 @@ class Daemon:
                 desk=desk,
                 holds=ImageHolds(),
                 hypervisor=self.hypervisor,
-                doorways=Doorways(direct=doors is not None),
+                doorways=doorways,
             ),
             keeper=keeper,
             folders=self._folders,

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from image_library.domain.changes import Changes
-from image_library.domain.guest_door import DoorLock
+from image_library.domain.guest_door import DoorLock, Doorway, Doorways
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.secret import Secret
@@ -28,6 +28,8 @@ REPORT = urlencode({"pub_key_ed25519": f"{KEY} root@web\n", "instance_id": "i-1"
 MINE, OTHERS = Secret("token-of-vm-1"), Secret("token-of-vm-2")
 PATIENCE = Patience(quiet=0.2, request=0.5, answer=0.5)
 SECONDS = 20.0
+# An operator's, for guests on bridges.
+DOORWAYS = Doorways(direct=True, operator=Doorway(url="http://192.0.2.1:8780"))
 
 
 class Folders(MemoryFolders):
@@ -127,7 +129,7 @@ class Scene:
         self._doors = QemuDoors(folders)
         self.desk = ServedSeeds(folders)
         self._clock = SystemClock()
-        self._keeper = DoorKeeper(records=self.records, desk=self.desk, clock=self._clock)
+        self._keeper = DoorKeeper(records=self.records, desk=self.desk, clock=self._clock, doorways=DOORWAYS)
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[asyncio.Server] = []
         self._writers: list[StreamWriter] = []

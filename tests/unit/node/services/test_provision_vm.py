@@ -15,7 +15,7 @@ from image_library.domain.errors import (
     StorageFull,
     UnsupportedFeature,
 )
-from image_library.domain.guest_door import Doorways
+from image_library.domain.guest_door import Doorway, Doorways
 from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import GIB, Backing, DiskOrder, Firmware, MachineOrder, mac_for
@@ -63,7 +63,7 @@ ORDER = MachineOrder(
 
 
 class House:
-    def __init__(self, *, doors: bool = True) -> None:
+    def __init__(self, *, doors: bool = True, operator: Doorway | None = None) -> None:
         self.journal = MemoryVmJournal()
         self.folders = MemoryFolders()
         self.disks = FakeDisks()
@@ -82,7 +82,7 @@ class House:
             desk=self.desk,
             holds=self.holds,
             hypervisor=self.hypervisor,
-            doorways=Doorways(direct=doors),
+            doorways=Doorways(direct=doors, operator=operator),
         )
 
     @property
@@ -326,3 +326,16 @@ async def test_without_a_door_nothing_is_made_for_such_a_guest(doors: bool, brid
     with pytest.raises(UnsupportedFeature, match="door"):
         await house.provision.make(replace(SERVED, bridges=bridges))
     assert house.is_empty
+
+
+@pytest.mark.parametrize("doors", [True, False])
+async def test_on_a_bridge_a_guest_reports_to_the_address_that_the_operator_gave(doors: bool) -> None:
+    house = House(doors=doors, operator=Doorway(url="http://192.0.2.1:8780"))
+    record = await house.provision.make(BRIDGED)
+    told = json.loads(house.seeds.written[0][1].vendor_data.partition("\n")[2])["phone_home"]
+    assert told["url"].startswith("http://192.0.2.1:8780/")
+    # qemu needs to know nothing of it.
+    assert not record.machine.door
+    assert record.lock.fits(Secret(told["url"].rpartition("/")[2]))
+    await house.provision.make(replace(SERVED, vm_id="vm-2", bridges=("br0",)))
+    assert house.desk.serials["vm-2"].startswith("ds=nocloud;dsmode=net;s=http://192.0.2.1:8780/")

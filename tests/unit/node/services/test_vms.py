@@ -16,6 +16,7 @@ from image_library.domain.errors import (
 from image_library.domain.guest_door import Doorways
 from image_library.domain.machine import Condition, DiskOrder, Firmware, MachineOrder
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.image_holds import ImageHolds
@@ -62,7 +63,7 @@ class Daemon:
         self.images = images = KnownImages(published(DIGEST, virtual_size=1 << 30))
         self.seeds = FakeSeeds()
         self.desk = FakeDesk()
-        keeper = DoorKeeper(records=self.records, desk=self.desk, clock=self.clock)
+        keeper = DoorKeeper(records=self.records, desk=self.desk, clock=self.clock, doorways=Doorways())
         provision = ProvisionVm(
             journal=disk.journal,
             images=images,
@@ -79,7 +80,7 @@ class Daemon:
             records=self.records,
             hypervisor=disk.hypervisor,
             window=disk.window,
-            doors=None,
+            doors=QemuDoors(disk.folders),
             keeper=keeper,
             clock=self.clock,
             host_boot_id=boot_id,

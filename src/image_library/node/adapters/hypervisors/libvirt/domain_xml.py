@@ -19,6 +19,7 @@ from image_library.domain.secret import Secret
 from image_library.node.adapters.hypervisors.libvirt.devices_xml import (
     bridged_cards,
     discs,
+    door,
     system_disk,
     user_cards,
 )
@@ -106,7 +107,7 @@ def domain_xml(definition: Definition) -> str:
 
 def _domain(d: Definition) -> ET.Element:
     machine = d.machine
-    words = user_cards(machine, ssh_port=d.ssh_port, isolated=d.isolated)
+    words = (*door(machine, d.folder), *user_cards(machine, ssh_port=d.ssh_port, isolated=d.isolated))
     return _node(
         "domain",
         _node("name", machine.vm_id),

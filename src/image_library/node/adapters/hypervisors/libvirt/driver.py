@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from uuid import UUID
 from xml.etree import ElementTree as ET
 
 from defusedxml.ElementTree import fromstring
@@ -60,6 +61,10 @@ _CONDITIONS = {
     library.PAUSED: Condition.PAUSED,
     library.SUSPENDED: Condition.PAUSED,
 }
+# Who owns a file, and nothing.
+UNCONFINED = frozenset({"dac", "none"})
+# Bytes of a Unix socket's path.
+LONGEST_SOCKET = 107
 # How libvirt makes a TPM's state, which the qemu driver leaves to swtpm itself.
 TPM_SETUP = "swtpm_setup"
 
@@ -105,6 +110,17 @@ class LibvirtHypervisor:
         there = await asyncio.to_thread(installed)
         has = tuple(word for word in there if word != TPM or shutil.which(TPM_SETUP))
         return (*has, *await asyncio.to_thread(bridges_and_levels, self._bridges, await self.accelerator()))
+
+    async def has_doors(self) -> bool:
+        """QEMU that is confined by AppArmor or SELinux may make no socket that libvirt does not know."""
+        longest = self._folders.path(str(UUID(int=0)))
+        if len(os.fsencode(f"{longest}/{places.DOOR}")) > LONGEST_SOCKET:
+            return False
+        try:
+            told = await self._run(lambda connection: connection.getCapabilities())
+        except (HypervisorMissing, HypervisorFailed):
+            return False
+        return security_models(told) <= UNCONFINED
 
     async def define(self, machine: Machine) -> None:
         self._bridges.judge(machine)
@@ -290,6 +306,11 @@ class LibvirtHypervisor:
                 return None
             raise
         return domain if _folder_in(said) == self._folders.path(vm_id) else None
+
+
+def security_models(capabilities: str) -> set[str | None]:
+    """What libvirt keeps its guests apart by: https://libvirt.org/formatcaps.html"""
+    return {model.text for model in fromstring(capabilities).iterfind("host/secmodel/model")}
 
 
 def _folder_gone(vm_id: str) -> HypervisorFailed:

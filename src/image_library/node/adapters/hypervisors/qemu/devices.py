@@ -19,7 +19,7 @@ _DISCS = {
     Disc.SATA_CDROM: "ide-cd,bus=ide.{port},drive={name}",
 }
 # The guest's way to report to its node.
-_DOOR = f",guestfwd=tcp:{DOOR_HOST}:{DOOR_PORT}-chardev:door"
+DOOR = f",guestfwd=tcp:{DOOR_HOST}:{DOOR_PORT}-chardev:door"
 # The port of each disc, where they have ports.
 _PORTS = {"seed": 1, "drivers": 2}
 
@@ -51,7 +51,7 @@ def cards(machine: Machine, *, ssh_port: int, isolated: bool, taps: Mapping[int,
         else:
             own = f",net=10.0.{card.number + 2}.0/24" if card.number else ""
             ssh = f",hostfwd=tcp:127.0.0.1:{ssh_port}-:22" if card.takes_ssh else ""
-            door = "" if card.number or not machine.door else _DOOR
+            door = "" if card.number or not machine.door else DOOR
             way = f"user,id={name}{own}{ssh}{door}{isolation}"
         yield from ("-netdev", way)
         yield from ("-device", f"{machine.hardware.card},netdev={name},mac={card.mac_address},romfile=")

@@ -95,6 +95,9 @@ class QemuHypervisor:
         has = await asyncio.to_thread(installed, self._settings.search_path)
         return (*has, *await asyncio.to_thread(bridges_and_levels, self._bridges, await self.accelerator()))
 
+    async def has_doors(self) -> bool:
+        return True
+
     async def define(self, machine: Machine) -> None:
         """There is no list: a machine is its folder. What it can never be given is told now."""
         self._bridges.judge(machine)
