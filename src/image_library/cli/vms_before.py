@@ -34,6 +34,7 @@ def preview(
     run: options.RunOption = None,
     user_data: options.UserDataOption = None,
     provisioning: options.ProvisioningOption = None,
+    datasource: options.DatasourceOption = options.DatasourceWord.AUTO,
     profile: options.ProfileOption = "",
     param: options.ParamOption = None,
     secret_param: options.SecretParamOption = None,
@@ -46,6 +47,7 @@ def preview(
 
     wish: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     files: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
+    files["datasource"] = datasource
     files |= {"params": tuple(param or ()), "secret_params": tuple(secret_param or ())}
     request = _request(session, image, packages=package, commands=run, **wish, **files)
     shown = session.library.vms.preview_provisioning(request)
@@ -80,6 +82,7 @@ def preflight(
     run: options.RunOption = None,
     user_data: options.UserDataOption = None,
     provisioning: options.ProvisioningOption = None,
+    datasource: options.DatasourceOption = options.DatasourceWord.AUTO,
     profile: options.ProfileOption = "",
     param: options.ParamOption = None,
     secret_param: options.SecretParamOption = None,
@@ -97,6 +100,7 @@ def preflight(
     parts |= {"cpu_model": cpu_model, "devices": devices, "driver_iso": driver_iso}
     parts |= {"networks": tuple(network or ())}
     files: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
+    files["datasource"] = datasource
     files |= {"params": tuple(param or ()), "secret_params": tuple(secret_param or ())}
     request = _request(session, image, packages=package, commands=run, **wish, **size, **parts, **files)
     report = session.library.vms.preflight_vm(request)
