@@ -45,8 +45,8 @@ _OPTIONS: dict[ImageFormat, tuple[str, ...]] = {
     ImageFormat.VHD: ("subformat=dynamic", "force_size=on"),
 }
 # How much is read at once. The bytes that come out are the same; a VHD's reads only wait for each other.
-_AT_ONCE = "16"
-_AT_ONCE_OF: dict[ImageFormat, str] = {ImageFormat.VHD: "1"}
+AT_ONCE = "16"
+AT_ONCE_OF: dict[ImageFormat, str] = {ImageFormat.VHD: "1"}
 # What "check" ends with: all is well; or clusters are taken that nothing uses.
 _WHOLE = frozenset({0, 3})
 _COMPRESSED: dict[ImageFormat, tuple[str, ...]] = {
@@ -149,7 +149,7 @@ class QemuImgImages:
             options, squeezed = _COMPRESSED[shape.format], ("-c",)
         # No "-W": the same source gives the same bytes, and so the same digest, wherever it is converted.
         await self._program.run(
-            *("convert", "-p", "-m", _AT_ONCE_OF.get(disk.format, _AT_ONCE)),
+            *("convert", "-p", "-m", AT_ONCE_OF.get(disk.format, AT_ONCE)),
             *(*squeezed, "-O", DRIVERS[shape.format]),
             *(("-o", ",".join(options)) if options else ()),
             *(chain(alone(source, disk)), name_of(target)),
