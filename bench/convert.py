@@ -32,7 +32,7 @@ from image_library.domain.conversion import DiskInside, Shape  # noqa: E402
 from image_library.domain.image import ImageFormat  # noqa: E402
 from image_library.node.adapters.jail import Jail, best_wall  # noqa: E402
 from image_library.node.adapters.qemu_img import QemuImgImages  # noqa: E402
-from image_library.node.adapters.qemu_img.images import AT_ONCE, AT_ONCE_OF  # noqa: E402
+from image_library.node.adapters.qemu_img.images import AT_ONCE  # noqa: E402
 from image_library.node.adapters.qemu_img.program import DRIVERS  # noqa: E402
 from image_library.node.adapters.store.disk import Disk  # noqa: E402
 from image_library.node.adapters.store.output_file import OutputFile  # noqa: E402
@@ -69,8 +69,7 @@ def bare(source: Path, image_format: ImageFormat, target: Path) -> tuple[float, 
 
 def in_order(source: Path, image_format: ImageFormat, target: Path) -> float:
     began = time.perf_counter()
-    at_once = AT_ONCE_OF.get(image_format, AT_ONCE)
-    command = ["qemu-img", "convert", "-m", at_once, "-f", DRIVERS[image_format], "-O", "qcow2"]
+    command = ["qemu-img", "convert", "-m", AT_ONCE, "-f", DRIVERS[image_format], "-O", "qcow2"]
     subprocess.run([*command, str(source), str(target)], check=True)
     return time.perf_counter() - began
 
