@@ -50,9 +50,7 @@ def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
     if said.provisioned.sysprep:
         # What Windows Setup does is not told to anybody outside.
         wait_seconds = 0
-        session.out.note(
-            f"Windows sets itself up now; watch it: limiquantix vms logs --follow {plain(vm.name)}"
-        )
+        session.out.note(f"Windows sets itself up now; watch it: limiquantix vms display {plain(vm.name)}")
     if wait_seconds:
         vm = boot.follow(library, vm, session.out, seconds=wait_seconds)
     _tell(session, vm, key, waited=bool(wait_seconds))

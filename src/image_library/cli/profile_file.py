@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import cast
 
+from image_library.cli.provisioning_file import why_not
 from image_library.domain.errors import InvalidProfile, printable
 from limiquantix.compute.v1.profile_pb import CreateProfileRequest, UserDataRule
 
@@ -25,8 +26,8 @@ def read(path: Path, *, name: str, replace: bool) -> CreateProfileRequest:
         said = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidProfile(f"'{shown}' cannot be read: {error.strerror}.", field="file") from None
-    except (ValueError, RecursionError):
-        raise InvalidProfile(f"'{shown}' is not valid TOML.", field="file") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidProfile(f"'{shown}' is not valid TOML: {why_not(error)}.", field="file") from None
     rule = said.pop("user_data_rule", "append")
     if rule not in _RULES:
         raise InvalidProfile("user_data_rule is allow, deny or append.", field="user_data_rule")

@@ -55,10 +55,8 @@ def read(path: Path | None) -> Provisioned:
         said = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidGuestSetting(f"'{name}' cannot be read: {error.strerror}.", field=FIELD) from None
-    except (ValueError, RecursionError):
-        raise InvalidGuestSetting(
-            f"'{name}' is not valid TOML.", remedy="Check it: 'python3 -m tomllib' is one way.", field=FIELD
-        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidGuestSetting(f"'{name}' is not valid TOML: {why_not(error)}.", field=FIELD) from None
     network = {key: said.pop(key, []) for key in _NETWORK}
     sysprep = said.pop("sysprep", None)
     if sysprep is not None and said:
@@ -73,6 +71,13 @@ def read(path: Path | None) -> Provisioned:
         vlans=_messages(Vlan, network["vlans"], name),
         bonds=_messages(Bond, network["bonds"], name),
     )
+
+
+def why_not(error: ValueError | RecursionError) -> str:
+    """What is wrong with TOML and where, without the text that stands there."""
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return printable(str(error))
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "a value in it is too large"
 
 
 def hide_password(user: GuestUser) -> None:

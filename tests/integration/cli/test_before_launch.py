@@ -88,6 +88,24 @@ def test_a_preview_prints_each_document_with_its_path_and_makes_nothing(
     assert not (data_dir / "ssh" / "id_ed25519").exists()
 
 
+def test_the_options_of_launch_are_those_of_a_preview(cli: Cli, library: FakeLibrary, home: Path) -> None:
+    (home / "own.yaml").write_text("#cloud-config\n")
+    options = ["--network", "user", "--network", "bridge:br0", "--firmware", "uefi", "--secure-boot", "--tpm"]
+    options += ["--cpus", "4", "--memory", "2G", "--disk", "20G", "--cpu-model", "max"]
+    options += ["--devices", "virtio", "--name", "web", "--run", "id"]
+    options += ["--ssh-key", KEY, "--user-data", str(home / "own.yaml")]
+    for words in (("vms", "preview"), ("vms", "preflight"), ("launch",)):
+        assert cli(*words, "debian-12", *options).code == 0, words
+    preview, preflight, launch = (request.spec for request in library.asked(CreateVMRequest))
+    assert preview
+    assert [nic.network_id for nic in preview.nics] == ["", "bridge:br0"]
+    assert preview == preflight
+    assert launch
+    # By then the image is there, and goes by its id.
+    launch.disks = preview.disks
+    assert launch == preview
+
+
 def test_a_look_beforehand_lists_what_was_found_and_fails_where_something_is_red(
     cli: Cli, library: FakeLibrary
 ) -> None:
@@ -120,6 +138,18 @@ def test_a_file_that_does_not_fit_is_refused(cli: Cli, home: Path, text: str) ->
     ended = cli("launch", "debian-12", "--provisioning", str(home / "bad.toml"))
     assert ended.code != 0
     assert "bad.toml" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [(b"a = 1\nb = \n", "line 2"), (b"a = '\xff'", "UTF-8"), (b"a = " + b"1" * 5000, "too large")],
+)
+def test_what_is_wrong_with_toml_and_where_is_said(cli: Cli, home: Path, text: bytes, why: str) -> None:
+    (home / "bad.toml").write_bytes(text)
+    for words in (("launch", "debian-12", "--provisioning"), ("profiles", "create")):
+        ended = cli(*words, str(home / "bad.toml"))
+        assert ended.code != 0
+        assert why in ended.err
 
 
 def test_files_that_are_not_there_are_named(cli: Cli) -> None:
