@@ -5,18 +5,18 @@ Passwords in it, and in ``--password-file``, are hashed here: none is sent.
 
 from __future__ import annotations
 
-import json
 import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from protobuf import Message
 
 from image_library.domain.errors import InvalidGuestSetting, InvalidPassword, LibraryError, printable
 from image_library.domain.password import SALT_CHARACTERS, SALT_LENGTH, hashed
 from image_library.domain.secret import Secret
+from image_library.wire.plain_data import UnfitData, message_from
 from limiquantix.compute.v1.vm_pb import (
     Bond,
     CloudInitConfig,
@@ -24,6 +24,7 @@ from limiquantix.compute.v1.vm_pb import (
     NetworkInterface,
     SysprepConfig,
     Vlan,
+    VmSpec,
 )
 
 M = TypeVar("M", bound=Message)
@@ -57,7 +58,7 @@ def read(path: Path | None) -> Provisioned:
         raise InvalidGuestSetting(f"'{name}' cannot be read: {error.strerror}.", field=FIELD) from None
     except (ValueError, RecursionError) as error:
         raise InvalidGuestSetting(f"'{name}' is not valid TOML: {why_not(error)}.", field=FIELD) from None
-    network = {key: said.pop(key, []) for key in _NETWORK}
+    network = _message(VmSpec, {key: said.pop(key) for key in _NETWORK if key in said}, name)
     sysprep = said.pop("sysprep", None)
     if sysprep is not None and said:
         raise _unfit(name, f"it has both [sysprep], for Windows, and {', '.join(sorted(said))}")
@@ -67,9 +68,9 @@ def read(path: Path | None) -> Provisioned:
     return Provisioned(
         config=config,
         sysprep=None if sysprep is None else _message(SysprepConfig, sysprep, name),
-        nics=_messages(NetworkInterface, network["nics"], name),
-        vlans=_messages(Vlan, network["vlans"], name),
-        bonds=_messages(Bond, network["bonds"], name),
+        nics=tuple(network.nics),
+        vlans=tuple(network.vlans),
+        bonds=tuple(network.bonds),
     )
 
 
@@ -116,16 +117,10 @@ def _hash(password: str) -> str:
     return hashed(Secret(password), salt=salt).reveal()
 
 
-def _messages(kind: type[M], listed: Any, name: str) -> tuple[M, ...]:
-    if not isinstance(listed, list):
-        raise _unfit(name, "there is one table where several may be, written as [[…]]")
-    return tuple(_message(kind, one, name) for one in listed)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _message(kind: type[M], said: Any, name: str) -> M:
+def _message(kind: type[M], said: object, name: str) -> M:
     try:
-        return kind.from_json(json.dumps(said))
-    except (ValueError, TypeError) as error:
+        return message_from(kind, said)
+    except UnfitData as error:
         raise _unfit(name, f"{error}") from None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from image_library.cli.exit_codes import ExitCode
 from limiquantix.compute.v1.vm_pb import CloudInitConfig, CreateVMRequest, Finding, GuestUser
 from tests.fakes.server import FakeLibrary
 from tests.integration.cli.conftest import Cli
@@ -131,12 +132,15 @@ def test_force_goes_on(cli: Cli, library: FakeLibrary) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["= 1", "lokale = 'x'", "locale = 7", "nics = 3", "locale = 2020-01-01", "[[users]]\nprivilege = 'KING'"],
+    [
+        *("= 1", "lokale = 'x'", "locale = 7", "nics = 3", "locale = 2020-01-01", "swap_mib = -1"),
+        "[[users]]\nprivilege = 'KING'",
+    ],
 )
 def test_a_file_that_does_not_fit_is_refused(cli: Cli, home: Path, text: str) -> None:
     (home / "bad.toml").write_text(text)
     ended = cli("launch", "debian-12", "--provisioning", str(home / "bad.toml"))
-    assert ended.code != 0
+    assert ended.code == ExitCode.INVALID
     assert "bad.toml" in ended.err
 
 
@@ -150,6 +154,14 @@ def test_what_is_wrong_with_toml_and_where_is_said(cli: Cli, home: Path, text: b
         ended = cli(*words, str(home / "bad.toml"))
         assert ended.code != 0
         assert why in ended.err
+
+
+@pytest.mark.parametrize("text", ["parameters = 3", "parameters = [3]", "provisioning = { a = 2020-01-01 }"])
+def test_a_profile_that_does_not_fit_is_refused(cli: Cli, home: Path, text: str) -> None:
+    (home / "bad.toml").write_text(text)
+    ended = cli("profiles", "create", str(home / "bad.toml"))
+    assert ended.code == ExitCode.INVALID
+    assert "bad.toml' does not fit" in ended.err
 
 
 def test_files_that_are_not_there_are_named(cli: Cli) -> None:
