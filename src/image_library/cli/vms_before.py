@@ -14,6 +14,7 @@ from image_library.domain.errors import PreflightFailed
 if TYPE_CHECKING:
     from limiquantix.compute.v1.vm_pb import CreateVMRequest, Finding
 
+DOCUMENTS = ("user_data", "meta_data", "network_config", "vendor_data")
 FINDING_COLUMNS = ("", "CODE", "FINDING", "WHAT TO DO")
 _COLOURS = {1: "green", 2: "amber", 3: "red"}
 
@@ -66,7 +67,7 @@ def preview(
     if session.json:
         session.out.document(as_json(shown))
         return
-    for field, path in shown.paths.items():
+    for field, path in sorted(shown.paths.items(), key=lambda item: DOCUMENTS.index(item[0])):
         session.out.line(f"==> {path} <==")
         for line in getattr(shown, field).rstrip("\n").split("\n"):
             session.out.line(plain(line))
@@ -119,7 +120,10 @@ def preflight(
     elif not session.json:
         session.out.table(FINDING_COLUMNS, finding_rows(report.findings), empty="")
     if red:
-        error = PreflightFailed(f"{len(red)} of the findings {'is' if len(red) == 1 else 'are'} red.")
+        error = PreflightFailed(
+            f"{len(red)} of the findings {'is' if len(red) == 1 else 'are'} red.",
+            remedy="Correct what is red; 'launch --force' goes on all the same where that is possible.",
+        )
         raise typer.Exit(session.out.error(error, beside=as_json(report)))
 
 

@@ -98,6 +98,23 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(RAW, problems=(Problem(path="x", what="?", doubtful=True),)), "user_data.schema", AMBER),
         (subject(RAW, configs=({"password": "x"},)), "user_data.plain_password", AMBER),
         (subject(RAW, configs=({"users": [{"plain_text_passwd": "x"}]},)), "user_data.plain_password", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"list": "root:x\nana:R"}},)), "user_data.plain_password", AMBER),
+        (
+            subject(RAW, configs=({"chpasswd": {"users": [{"password": "x"}]}},)),
+            "user_data.plain_password",
+            AMBER,
+        ),
+        (subject(RAW, configs=({"password": "x"},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"password": "x", "ssh_pwauth": "yes"},)), "login.ssh", GREEN),
+        (subject(RAW, configs=({"password": "x", "ssh_pwauth": False},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"list": ["root:x"]}},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"users": [{"type": "RANDOM"}]}},)), "login.console_only", AMBER),
+        (
+            subject(RAW, configs=({"users": [{"passwd": "$6$x$y", "lock_passwd": False}]},)),
+            "login.console_only",
+            AMBER,
+        ),
+        (subject(RAW, configs=({"users": [{"passwd": "$6$x$y"}]},)), "login.nobody", AMBER),
         (subject(Provisioning(hostname="web")), "login.nobody", AMBER),
         (subject(Provisioning(users=(UserWish(password_hash=HASH),))), "login.console_only", AMBER),
         (
