@@ -142,4 +142,5 @@ def _request(session: Session, image: str, **options: Any) -> CreateVMRequest:
     again = {"package": "packages", "run": "commands", "network": "networks"}
     again |= {"param": "params", "secret_param": "secret_params"}
     listed = {field: tuple(options.pop(option) or ()) for option, field in again.items()}
-    return launching.request_for(session, Wish(image=image, **listed, **options))
+    request, _ = launching.request_for(session, Wish(image=image, **listed, **options))
+    return request

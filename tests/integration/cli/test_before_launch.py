@@ -125,6 +125,28 @@ def test_a_look_beforehand_lists_what_was_found_and_fails_where_something_is_red
     assert "1 of the findings is red" in ended.err
 
 
+def test_several_vms_are_made_with_a_key_of_ours_and_its_warnings_are_told_once(
+    cli: Cli, library: FakeLibrary, data_dir: Path
+) -> None:
+    library.warnings = ("The image is old.",)
+    ended = cli("vms", "create", "debian-12", "--name", "web", "--count", "2")
+    assert ended.code == 0
+    assert ended.out == "web-001: made\nweb-002: made\n"
+    assert ended.err.count("The image is old.") == 1
+    key = data_dir / "ssh" / "id_ed25519"
+    assert f"Made an SSH key: {key}.pub" in ended.err
+    assert config(library.asked(CreateVMRequest)[-1]).ssh_authorized_keys == [
+        key.with_suffix(".pub").read_text().strip()
+    ]
+    for vm in library.vms:
+        assert (data_dir / "ssh" / "vms" / vm.id / "identity").read_text() == f"{key}\n"
+
+
+def test_a_preview_says_that_a_key_would_be_made(cli: Cli, library: FakeLibrary) -> None:
+    assert "make one, which is not seen here" in cli("vms", "preview", "debian-12").err
+    assert "make one" not in cli("vms", "preview", "debian-12", "--ssh-key", KEY).err
+
+
 def test_force_goes_on(cli: Cli, library: FakeLibrary) -> None:
     assert cli("launch", "debian-12", "--ssh-key", KEY, "--force").code == 0
     assert library.asked(CreateVMRequest)[-1].force
