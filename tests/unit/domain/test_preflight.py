@@ -155,6 +155,12 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(firmware="uefi", tpm=True, node_capabilities=(UEFI, TPM)), "tpm.missing", RED),
         (subject(bridges=("br0",), node_capabilities=(BASIC,)), "bridge.missing", RED),
         (subject(bridges=("br0",)), "network.bridged", GREEN),
+        (subject(cpu_model=CpuModel.HOST, node_accelerators=frozenset({"tcg"})), "cpu.missing", RED),
+        (
+            subject(os=EL9, cpu_model=CpuModel.HOST, node_accelerators=frozenset({"tcg", "kvm"})),
+            "cpu.sound",
+            GREEN,
+        ),
         (subject(os=EL9, cpu_model=CpuModel.V2), "cpu.sound", GREEN),
         (subject(os=EL10, cpu_model=CpuModel.V2), "cpu.unfit", RED),
         (subject(os=EL10, node_capabilities=(BASIC | {"x86-64-v1", "x86-64-v2"},)), "cpu.missing", RED),
