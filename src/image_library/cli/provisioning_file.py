@@ -67,7 +67,7 @@ def read(path: Path | None) -> Provisioned:
         hide_password(user)
     return Provisioned(
         config=config,
-        sysprep=None if sysprep is None else _message(SysprepConfig, sysprep, name),
+        sysprep=None if sysprep is None else _message(SysprepConfig, sysprep, name, guide="windows"),
         nics=tuple(network.nics),
         vlans=tuple(network.vlans),
         bonds=tuple(network.bonds),
@@ -117,16 +117,16 @@ def _hash(password: str) -> str:
     return hashed(Secret(password), salt=salt).reveal()
 
 
-def _message(kind: type[M], said: object, name: str) -> M:
+def _message(kind: type[M], said: object, name: str, *, guide: str = "cloud-init") -> M:
     try:
         return message_from(kind, said)
     except UnfitData as error:
-        raise _unfit(name, f"{error}") from None
+        raise _unfit(name, f"{error}", guide) from None
 
 
-def _unfit(name: str, why: str) -> LibraryError:
+def _unfit(name: str, why: str, guide: str = "cloud-init") -> LibraryError:
     return InvalidGuestSetting(
         f"'{name}' does not fit: {printable(why, 200)}.",
-        remedy="docs/cloud-init.md lists the fields.",
+        remedy=f"docs/{guide}.md lists the fields.",
         field=FIELD,
     )

@@ -8,6 +8,7 @@ import pytest
 
 from image_library.cli.exit_codes import ExitCode
 from limiquantix.compute.v1.vm_pb import CloudInitConfig, CreateVMRequest, Finding, GuestUser
+from limiquantix.storage.v1.image_pb import OsInfo
 from tests.fakes.server import FakeLibrary
 from tests.integration.cli.conftest import Cli
 
@@ -142,6 +143,17 @@ def test_several_vms_are_made_with_a_key_of_ours_and_its_warnings_are_told_once(
         assert (data_dir / "ssh" / "vms" / vm.id / "identity").read_text() == f"{key}\n"
 
 
+def test_windows_gets_memory_that_it_starts_with(cli: Cli, library: FakeLibrary) -> None:
+    (entry,) = library.catalog
+    entry.os = OsInfo(family=OsInfo.OsFamily.WINDOWS)
+    entry.requirements = None
+    assert cli("vms", "preview", entry.id).code == 0
+    spec = library.asked(CreateVMRequest)[-1].spec
+    assert spec
+    assert spec.memory
+    assert spec.memory.size_mib == 2048
+
+
 def test_a_preview_says_that_a_key_would_be_made(cli: Cli, library: FakeLibrary) -> None:
     assert "make one, which is not seen here" in cli("vms", "preview", "debian-12").err
     assert "make one" not in cli("vms", "preview", "debian-12", "--ssh-key", KEY).err
@@ -164,6 +176,13 @@ def test_a_file_that_does_not_fit_is_refused(cli: Cli, home: Path, text: str) ->
     ended = cli("launch", "debian-12", "--provisioning", str(home / "bad.toml"))
     assert ended.code == ExitCode.INVALID
     assert "bad.toml" in ended.err
+
+
+def test_a_file_for_windows_that_does_not_fit_has_its_own_guide(cli: Cli, home: Path) -> None:
+    (home / "bad.toml").write_text("[sysprep]\nhostnam = 'x'\n")
+    ended = cli("launch", "debian-12", "--provisioning", str(home / "bad.toml"))
+    assert ended.code == ExitCode.INVALID
+    assert "docs/windows.md" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,11 @@ def test_each_thing_is_found(seen: Subject, code: str, severity: Severity) -> No
     assert all(finding.fix for finding in found if finding.severity is not GREEN)
 
 
+def test_what_is_too_little_for_windows_is_not_enough_as_well() -> None:
+    found = look(subject(os=WINDOWS, windows=PASSWORD, memory_mib=1024))
+    assert [finding.code for finding in found if "memory" in finding.code] == ["windows.memory"]
+
+
 WINDOWS = OsInfo(family=OsFamily.WINDOWS, provisioning_method=ProvisioningMethod.SYSPREP)
 PASSWORD = WindowsWish(administrator_password=Secret("p"))
 

@@ -12,7 +12,7 @@ from image_library.domain.preflight.finding import Finding, Severity, amber, gre
 from image_library.domain.preflight.login import imports, login, plain_passwords
 from image_library.domain.preflight.network import network
 from image_library.domain.preflight.subject import Subject
-from image_library.domain.preflight.windows import windows
+from image_library.domain.preflight.windows import lacks_memory, windows
 from image_library.domain.trust import TrustLevel
 from image_library.domain.user_data import is_known_kind
 
@@ -106,7 +106,7 @@ def _memory(subject: Subject) -> Iterator[Finding]:
             "Ask for more memory.",
             "spec.memory.size_mib",
         )
-    else:
+    elif not lacks_memory(subject):
         yield green("memory.sound", "The memory is large enough.")
 
 
