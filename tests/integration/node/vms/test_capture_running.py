@@ -22,24 +22,34 @@ from image_library.domain.errors import (
     VmNotRunning,
     VmRunning,
 )
+from image_library.domain.guest_door import Doorways
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.lineage import ConvertedFrom
 from image_library.domain.machine import Condition, MachineRecord
 from image_library.domain.vm import PowerState, VmReport
 from image_library.node.adapters.guest_cleaner import E2fsCleaner
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.qemu_img import QemuImgImages
 from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.adapters.vm_disks import JailedVmDisks
 from image_library.node.ports.capturing import DiskFile
 from image_library.node.services.capture_vm import CaptureVm
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.frozen_guests import FrozenGuests
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.make_image import ImageMaking
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
-from tests.fakes.hypervisor import FakeAgents, FakeHypervisor, FakeWindow, MemoryVmJournal, QuickClock
+from tests.fakes.hypervisor import (
+    FakeAgents,
+    FakeDesk,
+    FakeHypervisor,
+    FakeWindow,
+    MemoryVmJournal,
+    QuickClock,
+)
 from tests.fakes.node_workbench import Workbench, workbench
 from tests.integration.node.vms.test_agent import Folders
 from tests.integration.test_templates import capture_order
@@ -78,7 +88,8 @@ class Site:
                 records=self.records,
                 hypervisor=self.hypervisor,
                 window=FakeWindow(),
-                doors=None,
+                doors=QemuDoors(folders),
+                keeper=DoorKeeper(records=self.records, desk=FakeDesk(), clock=clock, doorways=Doorways()),
                 clock=clock,
                 host_boot_id="boot",
             ),
