@@ -20,6 +20,7 @@ from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.displays import Displays
 from image_library.node.services.door_keeper import DoorKeeper
+from image_library.node.services.frozen_guests import FrozenGuests
 from image_library.node.services.proof_attempt import ProofAttempts
 from image_library.node.services.prove_boot import BootProofs
 from image_library.node.services.provision_vm import ProvisionVm
@@ -48,6 +49,7 @@ class VmParts:
     doorways: Doorways
     keeper: DoorKeeper
     proofs: BootProofs
+    frozen: FrozenGuests
 
 
 async def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
@@ -95,6 +97,7 @@ async def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         hypervisor=hypervisor,
         doorways=doorways,
         keeper=keeper,
+        frozen=FrozenGuests(records=records, hypervisor=hypervisor, agents=driver.agents, clock=world.clock),
     )
 
 

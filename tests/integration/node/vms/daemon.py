@@ -112,7 +112,7 @@ class Daemon:
         images = KnownImages(image)
         records = VmRecords(journal=vms, changes=Changes())
         driver = _driver(self._folders, settings)
-        self.hypervisor, self.window = driver.hypervisor, driver.window
+        self.hypervisor, self.window, self.agents = driver.hypervisor, driver.window, driver.agents
         doorways = Doorways(direct=True)
         desk = ServedSeeds(self._folders)
         keeper = DoorKeeper(records=records, desk=desk, clock=clock, doorways=doorways)
