@@ -51,7 +51,9 @@ CpusOption = Annotated[int, typer.Option("--cpus", metavar="N", min=1, max=256, 
 MemoryOption = Annotated[
     str,
     typer.Option(
-        "--memory", metavar="SIZE", help="Such as 2G or 512M; default: 1G, more if the image needs it."
+        "--memory",
+        metavar="SIZE",
+        help="Such as 2G or 512M; default: 1G, 2G for Windows, more if the image needs it.",
     ),
 ]
 DiskOption = Annotated[

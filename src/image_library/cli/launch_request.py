@@ -38,9 +38,11 @@ from limiquantix.compute.v1.vm_pb import (
     SysprepConfig,
     VmSpec,
 )
-from limiquantix.storage.v1.image_pb import Image, ImageCatalogEntry, ImageRequirements
+from limiquantix.storage.v1.image_pb import Image, ImageCatalogEntry, ImageRequirements, OsInfo
 
 DEFAULT_MEMORY_MIB = 1024
+# It hardly starts with less.
+WINDOWS_MEMORY_MIB = 2048
 DEFAULT_DISK_GIB = 10
 # A card's network behind the node; the other kind is "bridge:NAME".
 USER_NETWORK = "user"
@@ -91,6 +93,11 @@ class Found:
     @property
     def name(self) -> str:
         return self.entry.id if self.entry else (self.image.name if self.image else "vm")
+
+    @property
+    def is_windows(self) -> bool:
+        os = self.image.spec.os if self.image and self.image.spec else self.entry.os if self.entry else None
+        return os is not None and os.family is OsInfo.OsFamily.WINDOWS
 
     @property
     def needs(self) -> ImageRequirements:
@@ -262,7 +269,8 @@ def _first_user(config: CloudInitConfig) -> GuestUser:
 def _memory(wish: Wish, found: Found) -> int:
     if wish.memory:
         return sizes.memory_mib(wish.memory)
-    return max(DEFAULT_MEMORY_MIB, found.needs.min_memory_mib)
+    usual = WINDOWS_MEMORY_MIB if found.is_windows else DEFAULT_MEMORY_MIB
+    return max(usual, found.needs.min_memory_mib)
 
 
 def _disk(wish: Wish, found: Found, image: Image | None) -> int:

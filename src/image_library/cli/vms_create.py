@@ -52,10 +52,10 @@ def create_vms(
 ) -> None:
     """Make VMs of an image and return: one, or several that differ in their names only.
 
-    An image that is not here is fetched by the server. Fails where one of the VMs could not be made; the
-    others are there.
+    An image that is not here is fetched by the server, and an SSH key is made where you have none. Fails
+    where one of the VMs could not be made; the others are there.
     """
-    from image_library.cli import launching
+    from image_library.cli import launching, ssh
     from image_library.cli.launch_request import Wish
     from limiquantix.compute.v1.vm_pb import CreateVMsRequest
 
@@ -86,9 +86,14 @@ def create_vms(
         node=node,
         force=force,
     )
-    request = launching.request_for(session, wish)
+    request, key = launching.request_for(session, wish, make_key=True)
     request.start_on_create = not no_start
     answer = session.library.vms.create_v_ms(CreateVMsRequest(vm=request, count=count))
+    made = [one.vm for one in answer.vms if one.vm]
+    for vm in made:
+        ssh.remember(session.data_dir, vm.id, key.identity if key else None)
+    for warning in dict.fromkeys(text for vm in made if vm.status for text in vm.status.warnings):
+        session.out.warn(warning)
     _tell(session, list(answer.vms))
 
 

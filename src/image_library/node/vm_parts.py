@@ -95,9 +95,9 @@ async def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         displays=Displays(records=records, screens=driver.screens, clock=world.clock),
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
+        frozen=FrozenGuests(records=records, hypervisor=hypervisor, agents=driver.agents, clock=world.clock),
         doorways=doorways,
         keeper=keeper,
-        frozen=FrozenGuests(records=records, hypervisor=hypervisor, agents=driver.agents, clock=world.clock),
     )
 
 

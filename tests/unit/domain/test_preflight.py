@@ -99,6 +99,23 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(RAW, problems=(Problem(path="x", what="?", doubtful=True),)), "user_data.schema", AMBER),
         (subject(RAW, configs=({"password": "x"},)), "user_data.plain_password", AMBER),
         (subject(RAW, configs=({"users": [{"plain_text_passwd": "x"}]},)), "user_data.plain_password", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"list": "root:x\nana:R"}},)), "user_data.plain_password", AMBER),
+        (
+            subject(RAW, configs=({"chpasswd": {"users": [{"password": "x"}]}},)),
+            "user_data.plain_password",
+            AMBER,
+        ),
+        (subject(RAW, configs=({"password": "x"},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"password": "x", "ssh_pwauth": "yes"},)), "login.ssh", GREEN),
+        (subject(RAW, configs=({"password": "x", "ssh_pwauth": False},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"list": ["root:x"]}},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"users": [{"type": "RANDOM"}]}},)), "login.console_only", AMBER),
+        (
+            subject(RAW, configs=({"users": [{"passwd": "$6$x$y", "lock_passwd": False}]},)),
+            "login.console_only",
+            AMBER,
+        ),
+        (subject(RAW, configs=({"users": [{"passwd": "$6$x$y"}]},)), "login.nobody", AMBER),
         (subject(Provisioning(hostname="web")), "login.nobody", AMBER),
         (subject(Provisioning(users=(UserWish(password_hash=HASH),))), "login.console_only", AMBER),
         (
@@ -139,6 +156,12 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(firmware="uefi", tpm=True, node_capabilities=(UEFI, TPM)), "tpm.missing", RED),
         (subject(bridges=("br0",), node_capabilities=(BASIC,)), "bridge.missing", RED),
         (subject(bridges=("br0",)), "network.bridged", GREEN),
+        (subject(cpu_model=CpuModel.HOST, node_accelerators=frozenset({"tcg"})), "cpu.missing", RED),
+        (
+            subject(os=EL9, cpu_model=CpuModel.HOST, node_accelerators=frozenset({"tcg", "kvm"})),
+            "cpu.sound",
+            GREEN,
+        ),
         (subject(os=EL9, cpu_model=CpuModel.V2), "cpu.sound", GREEN),
         (subject(os=EL10, cpu_model=CpuModel.V2), "cpu.unfit", RED),
         (subject(os=EL10, node_capabilities=(BASIC | {"x86-64-v1", "x86-64-v2"},)), "cpu.missing", RED),
@@ -205,6 +228,11 @@ def test_each_thing_is_found(seen: Subject, code: str, severity: Severity) -> No
     assert (severity, code) in {(finding.severity, finding.code) for finding in found}
     assert [f.severity for f in found] == sorted((f.severity for f in found), key=[RED, AMBER, GREEN].index)
     assert all(finding.fix for finding in found if finding.severity is not GREEN)
+
+
+def test_what_is_too_little_for_windows_is_not_enough_as_well() -> None:
+    found = look(subject(os=WINDOWS, windows=PASSWORD, memory_mib=1024))
+    assert [finding.code for finding in found if "memory" in finding.code] == ["windows.memory"]
 
 
 WINDOWS = OsInfo(family=OsFamily.WINDOWS, provisioning_method=ProvisioningMethod.SYSPREP)

@@ -12,7 +12,7 @@ from image_library.domain.machine import Firmware
 from image_library.domain.os_info import OsFamily
 from image_library.domain.preflight.finding import Finding, amber, green, red
 from image_library.domain.preflight.subject import Subject
-from image_library.domain.processors import LEVELS, level_needed, level_of
+from image_library.domain.processors import LEVELS, CpuModel, level_needed, level_of
 from image_library.domain.vm_wish import family_of
 
 
@@ -105,7 +105,14 @@ def equipment(subject: Subject) -> Iterator[Finding]:
 def processor(subject: Subject) -> Iterator[Finding]:
     """The model that is asked for against what the system is built for."""
     shown, needed = level_of(subject.cpu_model), level_needed(subject.os)
-    if shown and shown < needed:
+    if subject.cpu_model is CpuModel.HOST and subject.node_accelerators == frozenset({"tcg"}):
+        yield red(
+            "cpu.missing",
+            "The host's own processor is shown with KVM only, and no node that may run it has that.",
+            "Leave the model out.",
+            "spec.cpu.model",
+        )
+    elif shown and shown < needed:
         yield red(
             "cpu.unfit",
             f"The image is built for {LEVELS[needed - 1]}, and the processor is {subject.cpu_model}.",

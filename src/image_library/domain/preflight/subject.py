@@ -71,6 +71,8 @@ class Subject:
     bridges: tuple[str, ...] = ()
     # Of the nodes that may run it; those that are not known are left out.
     node_architectures: frozenset[str] = frozenset()
+    # "kvm" or "tcg", of the same nodes.
+    node_accelerators: frozenset[str] = frozenset()
     # What each node that may run it has; nodes that have not said are left out.
     node_capabilities: tuple[frozenset[str], ...] = ()
     # Time zones that are known here; empty: none are.
