@@ -46,7 +46,8 @@ class Served:
 
 def speaking() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert(HOST).configure_cert(context)
+    with CA.issue_cert(HOST).private_key_and_cert_chain_pem.tempfile() as pem:
+        context.load_cert_chain(pem)
     return context
 
 
