@@ -139,7 +139,6 @@ def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, 
         ("description", image.description),
         *_words(image),
         ("catalog id", image.spec.catalog_id if image.spec else ""),
-        ("version", str(image.version or "")),
         ("release", status.release),
         ("newer", status.newer_release),
         ("support ends", support(status)),
@@ -201,7 +200,7 @@ def _lineage(status: ImageStatus) -> list[tuple[str, str]]:
 def _captured(source: ConvertedFrom, captured: CapturedFrom) -> list[tuple[str, str]]:
     """Of a template: the VM, and the image below its disk, whose trust proves nothing of this one."""
     left = ", ".join(captured.left)
-    state = "cleaned" if captured.cleaned else "not cleaned"
+    state = ("cleaned" if captured.cleaned else "not cleaned") + (", frozen" if captured.frozen else "")
     return [
         ("template of", f"VM {captured.vm_name} ({captured.vm_id}), {state}"),
         ("not general", left),

@@ -28,6 +28,7 @@ from limiquantix.compute.v1.vm_pb import (
     CloudInitConfig,
     CpuConfig,
     CreateVMRequest,
+    Datasource,
     DiskDevice,
     FirmwareType,
     GuestUser,
@@ -73,6 +74,8 @@ class Wish:
     user_data: Path | None = None
     password_file: str = ""
     provisioning: Path | None = None
+    # "auto", or as the API names it, in lower case with "-".
+    datasource: str = "auto"
     profile: str = ""
     params: tuple[str, ...] = ()
     secret_params: tuple[str, ...] = ()
@@ -121,7 +124,8 @@ def told(wish: Wish) -> Told:
     user_data = _user_data(wish.user_data)
     if user_data and provisioned.config.user_data:
         raise InvalidUserData("There is user-data in both files; give one of them.", field="user_data")
-    cloud_init = (wish.user, wish.packages, wish.commands, user_data, wish.password_file)
+    datasource = _unless_auto(wish.datasource)
+    cloud_init = (wish.user, wish.packages, wish.commands, user_data, wish.password_file, datasource)
     if provisioned.sysprep and any(cloud_init):
         raise InvalidGuestSetting(
             "The file is for Windows, and options for cloud-init are given as well.",
@@ -244,6 +248,8 @@ def _cloud_init(wish: Wish, key: keys.Key | None, said: Told) -> CloudInitConfig
     config.ssh_authorized_keys.extend(key.public if key else ())
     config.packages.extend(wish.packages)
     config.run_commands.extend(wish.commands)
+    if wish.datasource != "auto":
+        config.datasource = Datasource.__members__[wish.datasource.upper().replace("-", "_")]
     if said.password_hash:
         _first_user(config).password_hash = said.password_hash
     return config

@@ -45,6 +45,7 @@ def preview(
     run: options.RunOption = None,
     user_data: options.UserDataOption = None,
     provisioning: options.ProvisioningOption = None,
+    datasource: options.DatasourceOption = options.DatasourceWord.AUTO,
     profile: options.ProfileOption = "",
     param: options.ParamOption = None,
     secret_param: options.SecretParamOption = None,
@@ -61,6 +62,7 @@ def preview(
     parts |= {"cpu_model": cpu_model, "devices": devices, "driver_iso": driver_iso, "network": network}
     who: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     told: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
+    told["datasource"] = datasource
     told |= {"package": package, "run": run, "param": param, "secret_param": secret_param}
     request = _request(session, image, **size, **parts, **who, **told)
     shown = session.library.vms.preview_provisioning(request)
@@ -95,6 +97,7 @@ def preflight(
     run: options.RunOption = None,
     user_data: options.UserDataOption = None,
     provisioning: options.ProvisioningOption = None,
+    datasource: options.DatasourceOption = options.DatasourceWord.AUTO,
     profile: options.ProfileOption = "",
     param: options.ParamOption = None,
     secret_param: options.SecretParamOption = None,
@@ -111,6 +114,7 @@ def preflight(
     parts |= {"cpu_model": cpu_model, "devices": devices, "driver_iso": driver_iso, "network": network}
     who: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     told: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
+    told["datasource"] = datasource
     told |= {"package": package, "run": run, "param": param, "secret_param": secret_param}
     request = _request(session, image, **size, **parts, **who, **told)
     report = session.library.vms.preflight_vm(request)

@@ -160,6 +160,8 @@ class Machine:
     throw_away: bool = False
     # Its guest has a door to report to.
     door: bool = False
+    # It has no disk of documents: its serial number says where its guest finds them.
+    seed_served: bool = False
     # Its disk's file; empty: one of the two of old.
     disk_name: str = ""
     # How many files were made for its disks after the first; no name is used twice.
@@ -229,6 +231,8 @@ class MachineRecord:
     lock: DoorLock = DoorLock()
     # Work on its disk that goes on, or ended last.
     task: DiskTask | None = None
+    # Its guest's file systems are or may be frozen by us, and it may be held still.
+    frozen: bool = False
 
     @property
     def told(self) -> VmReport:

@@ -34,6 +34,7 @@ _GROWTHS = {
 _DATASOURCES = {
     Datasource.NOCLOUD: pb.Datasource.NOCLOUD,
     Datasource.CONFIG_DRIVE: pb.Datasource.CONFIG_DRIVE,
+    Datasource.NOCLOUD_SMBIOS: pb.Datasource.NOCLOUD_SMBIOS,
     Datasource.ANSWER_FILE: pb.Datasource.ANSWER_FILE,
 }
 _DATASOURCES_BACK = {there: here for here, there in _DATASOURCES.items()}

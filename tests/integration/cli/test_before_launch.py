@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from image_library.cli.exit_codes import ExitCode
-from limiquantix.compute.v1.vm_pb import CloudInitConfig, CreateVMRequest, Finding, GuestUser
+from limiquantix.compute.v1.vm_pb import (
+    CloudInitConfig,
+    CreateVMRequest,
+    Datasource,
+    Finding,
+    GuestUser,
+)
 from limiquantix.storage.v1.image_pb import OsInfo
 from tests.fakes.server import FakeLibrary
 from tests.integration.cli.conftest import Cli
@@ -78,6 +84,16 @@ def test_the_users_password_comes_from_a_file(cli: Cli, library: FakeLibrary, ho
     (user,) = config(library.asked(CreateVMRequest)[-1]).users
     assert (user.name, user.password) == ("", "")
     assert user.password_hash.startswith("$6$")
+
+
+@pytest.mark.parametrize("command", [("vms", "preview"), ("vms", "preflight"), ("launch",)])
+def test_how_the_guest_finds_what_it_is_told_is_an_option(
+    cli: Cli, library: FakeLibrary, command: tuple[str, ...]
+) -> None:
+    cli(*command, "debian-12", "--ssh-key", KEY, "--datasource", "nocloud-smbios")
+    assert config(library.asked(CreateVMRequest)[-1]).datasource is Datasource.NOCLOUD_SMBIOS
+    cli(*command, "debian-12", "--ssh-key", KEY)
+    assert config(library.asked(CreateVMRequest)[-1]).datasource is Datasource.UNSPECIFIED
 
 
 def test_a_preview_prints_each_document_with_its_path_and_makes_nothing(

@@ -11,12 +11,12 @@ from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.damage import UPLOADED
 from image_library.controlplane.services.import_wish import ending, told_os
 from image_library.controlplane.services.node_choice import wished_node
+from image_library.controlplane.services.taken_names import demand_free
 from image_library.domain.catalog import Catalog
 from image_library.domain.checksum import parse_digest
 from image_library.domain.conversion import wished_shape
 from image_library.domain.errors import (
     ImageNotReady,
-    NameTaken,
     UnknownImage,
     UploadRefused,
     UploadTooLarge,
@@ -121,8 +121,7 @@ class UploadPlanner:
         name = valid_name(wish.name or self._catalog.own_name(_name_of(wish.filename)))
         self._catalog.check_name(name)
         project = wish.project_id or "default"
-        if await records.images.named(name, project):
-            raise NameTaken(f"An image '{name}' exists already.", field="name")
+        await demand_free(records, name, project)
         now = self._clock.now()
         return Image(
             id=self._new_id(),

@@ -62,6 +62,7 @@ class VmPreflight:
             identity=seed.identity,
             configs=configs,
             problems=problems,
+            datasource=seed.documents.datasource,
             windows=windows_wish(wish, source),
             network=network,
             network_config=self._documents.read(given, field="network_config") if given else {},

@@ -11,10 +11,12 @@ from image_library.domain.preflight.equipment import bridged, drivers, equipment
 from image_library.domain.preflight.finding import Finding, Severity, amber, green, red
 from image_library.domain.preflight.login import imports, login, plain_passwords
 from image_library.domain.preflight.network import network
+from image_library.domain.preflight.served import served
 from image_library.domain.preflight.subject import Subject
 from image_library.domain.preflight.windows import cloudbase, lacks_memory, windows
 from image_library.domain.trust import TrustLevel
 from image_library.domain.user_data import is_known_kind
+from image_library.domain.vm import Datasource
 
 Check = Callable[[Subject], Iterator[Finding]]
 
@@ -74,11 +76,15 @@ def _cloud_init(subject: Subject) -> Iterator[Finding]:
             "Use an image with cloud-init.",
             "spec.disks.image",
         )
+    elif subject.datasource is Datasource.NOCLOUD_SMBIOS:
+        # Looked at on its own.
+        return
     elif found and found.datasources and not {"NoCloud", "ConfigDrive"} & set(found.datasources):
         yield red(
             "cloud_init.datasource",
             f"cloud-init in '{subject.image_name}' reads {', '.join(found.datasources)} only, and no disk.",
-            "Use an image that reads NoCloud or ConfigDrive.",
+            "Use one that reads ConfigDrive, or NoCloud: by a disk, or where its kernel reads no disc by the "
+            "serial number (datasource NOCLOUD_SMBIOS).",
             "datasource",
         )
 
@@ -173,6 +179,7 @@ _OF_CLOUD_INIT: tuple[Check, ...] = (
     imports,
     _timezone,
     _cloud_init,
+    served,
     _agent,
     cloudbase,
 )
