@@ -124,7 +124,9 @@ def _phase(status: ImageStatus) -> str:
 def _os(os: OsInfo | None) -> str:
     if os is None:
         return ""
-    return " ".join(part for part in (os.distribution, os.version, os.architecture) if part)
+    # A family says something where no distribution is known, as of Windows.
+    family = os.family.name.lower() if os.family is not OsInfo.OsFamily.UNKNOWN else ""
+    return " ".join(part for part in (os.distribution or family, os.version, os.architecture) if part)
 
 
 def image_facts(image: Image, node_names: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -62,8 +62,8 @@ def preview(
     parts |= {"cpu_model": cpu_model, "devices": devices, "driver_iso": driver_iso, "network": network}
     who: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     told: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
-    told |= {"package": package, "run": run, "datasource": datasource}
-    told |= {"param": param, "secret_param": secret_param}
+    told["datasource"] = datasource
+    told |= {"package": package, "run": run, "param": param, "secret_param": secret_param}
     request = _request(session, image, **size, **parts, **who, **told)
     shown = session.library.vms.preview_provisioning(request)
     if session.json:
@@ -114,8 +114,8 @@ def preflight(
     parts |= {"cpu_model": cpu_model, "devices": devices, "driver_iso": driver_iso, "network": network}
     who: dict[str, Any] = {"name": name, "user": user, "ssh_key": ssh_key, "password_file": password_file}
     told: dict[str, Any] = {"user_data": user_data, "provisioning": provisioning, "profile": profile}
-    told |= {"package": package, "run": run, "datasource": datasource}
-    told |= {"param": param, "secret_param": secret_param}
+    told["datasource"] = datasource
+    told |= {"package": package, "run": run, "param": param, "secret_param": secret_param}
     request = _request(session, image, **size, **parts, **who, **told)
     report = session.library.vms.preflight_vm(request)
     red = [finding for finding in report.findings if int(finding.severity) == 3]

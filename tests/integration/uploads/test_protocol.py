@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import socket
+import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,6 +54,16 @@ def test_a_server_says_what_it_can(tus: Tus) -> None:
     assert "sha256" in answer.headers["tus-checksum-algorithm"]
 
 
+def test_a_disk_of_another_hypervisor_becomes_an_image(tus: Tus, up: Program, tmp_path: Path) -> None:
+    disk = tmp_path / "w.vhdx"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vhdx", str(disk), "16M"], check=True)
+    content = disk.read_bytes()
+    upload = tus.create(len(content), filename=disk.name)
+    assert tus.append(upload, 0, content).status == 204
+    assert ended(up, upload)["status"] == "COMPLETED"
+    assert image(up, "w")["spec"]["format"] == "QCOW2"
+
+
 def test_what_is_in_an_upload_is_what_its_sender_says(tus: Tus, up: Program) -> None:
     said = {
         "os_family": "WINDOWS",
@@ -71,8 +82,8 @@ def test_what_is_in_an_upload_is_what_its_sender_says(tus: Tus, up: Program) -> 
 
 @pytest.mark.parametrize("key", ["os_family", "os_provisioning"])
 def test_a_system_that_is_unknown_is_refused(tus: Tus, key: str) -> None:
-    words = {"Upload-Metadata": encoded({"filename": "x.qcow2", key: "beos"}), "Upload-Length": "9"}
-    answer = tus.call("POST", "/uploads/", **words)
+    said = encoded({"filename": "x.qcow2", key: "beos"})
+    answer = tus.call("POST", "/uploads/", Upload_Metadata=said, Upload_Length="9")
     assert answer.status == 400
     assert "linux" in str(answer.body) or "sysprep" in str(answer.body)
 

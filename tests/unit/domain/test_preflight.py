@@ -230,6 +230,15 @@ def test_each_thing_is_found(seen: Subject, code: str, severity: Severity) -> No
     assert all(finding.fix for finding in found if finding.severity is not GREEN)
 
 
+def test_what_cloudbase_init_does_not_do_is_said() -> None:
+    asked = Provisioning(packages=("nginx",), users=(UserWish(password_hash=HASH),))
+    os = replace(WINDOWS, provisioning_method=ProvisioningMethod.CLOUD_INIT)
+    found = {finding.code for finding in look(subject(asked, os=os, traits=GuestTraits(agent_package="")))}
+    assert found >= {"windows.packages", "windows.password", "agent.missing"}
+    assert "agent.installed" not in found
+    assert not {"windows.packages", "windows.password"} & {finding.code for finding in look(subject(asked))}
+
+
 def test_what_is_too_little_for_windows_is_not_enough_as_well() -> None:
     found = look(subject(os=WINDOWS, windows=PASSWORD, memory_mib=1024))
     assert [finding.code for finding in found if "memory" in finding.code] == ["windows.memory"]

@@ -139,9 +139,14 @@ def test_every_cloud_config_of_theirs_is_found() -> None:
 
 @pytest.mark.parametrize("name", ["hostname", "fqdn"])
 def test_the_name_of_the_host_is_all_theirs_or_all_ours(name: str) -> None:
-    ours = {"hostname": "web", "fqdn": "web.example.org", "prefer_fqdn_over_hostname": False, "packages": []}
-    assert give_way(ours, {name: "db"}) == {"packages": []}
-    assert give_way(ours, {"packages": []}) == ours
+    ours = {
+        "hostname": "web",
+        "fqdn": "web.example.org",
+        "prefer_fqdn_over_hostname": False,
+        "packages": ["a"],
+    }
+    assert give_way(ours, {name: "db"}) == {"packages": ["a"]}
+    assert give_way(ours, {"packages": ["b"]}) == ours
 
 
 def test_ours_gives_way_where_lists_do_not_append() -> None:

@@ -52,7 +52,7 @@ def test_what_fits_becomes_the_message() -> None:
         ({"swap_mib": float("inf")}, "swap_mib has to be a whole number from 0 to 4294967295"),
         ({"growth": "canary"}, "growth has to be one of USUAL, OFF, NAMED"),
         ({"growth": 9}, "growth has to be one of USUAL, OFF, NAMED"),
-        ({"datasource": []}, "datasource has to be one of NOCLOUD, CONFIG_DRIVE, ANSWER_FILE"),
+        ({"growth": []}, "growth has to be one of USUAL, OFF, NAMED"),
         ({"packages": "canary"}, "packages has to be a list of values, in brackets"),
         ({"users": {"name": "canary"}}, "users has to be a list of tables, as [[…]]"),
         ({"users": ["canary"]}, "users.0 has to be a table with names and values"),

@@ -127,16 +127,20 @@ def _size(wished: int) -> int:
 def _format(named: str, filename: str) -> ImageFormat:
     if named:
         return known_format(named.lower())
-    stem, _, ending = filename.lower().rpartition(".")
-    if ending in _PACKED:
-        ending = stem.rpartition(".")[2]
-    if ending in _ARCHIVES:
+    said = ending(filename)
+    if said in _ARCHIVES:
         raise InvalidRequest(
-            f"'{printable(filename)}' is a {ending} file by its name, which nodes do not take.",
+            f"'{printable(filename)}' is a {said} file by its name, which nodes do not take.",
             remedy="Import one disk image; if it is one, say so in 'format'.",
             field="format",
         )
-    return _FORMATS.get(ending, ImageFormat.QCOW2)
+    return _FORMATS.get(said, ImageFormat.QCOW2)
+
+
+def ending(filename: str) -> str:
+    """The file name's ending, small, without that of a packer behind it."""
+    stem, _, last = filename.lower().rpartition(".")
+    return stem.rpartition(".")[2] if last in _PACKED else last
 
 
 def known_format(named: str) -> ImageFormat:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.damage import UPLOADED
-from image_library.controlplane.services.import_wish import told_os
+from image_library.controlplane.services.import_wish import ending, told_os
 from image_library.controlplane.services.node_choice import wished_node
 from image_library.controlplane.services.taken_names import demand_free
 from image_library.domain.catalog import Catalog
@@ -32,7 +32,7 @@ from image_library.domain.store import DownloadOrder
 
 UPLOADER = "bytes from the uploader"
 _GIB = 1 << 30
-_SUFFIXES = {"qcow2": ImageFormat.QCOW2, "raw": ImageFormat.RAW, "img": ImageFormat.RAW}
+_SUFFIXES = {"img": ImageFormat.RAW, **{image_format.value: image_format for image_format in ImageFormat}}
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -203,7 +203,7 @@ async def _promised(records: Records, image: Image) -> int:
 
 
 def _format(wish: UploadWish) -> ImageFormat:
-    said = wish.format.lower() or wish.filename.rpartition(".")[2].lower()
+    said = wish.format.lower() or ending(wish.filename)
     if said in _SUFFIXES:
         return _SUFFIXES[said]
     if wish.format:

@@ -13,7 +13,7 @@ from image_library.domain.preflight.login import imports, login, plain_passwords
 from image_library.domain.preflight.network import network
 from image_library.domain.preflight.served import served
 from image_library.domain.preflight.subject import Subject
-from image_library.domain.preflight.windows import lacks_memory, windows
+from image_library.domain.preflight.windows import cloudbase, lacks_memory, windows
 from image_library.domain.trust import TrustLevel
 from image_library.domain.user_data import is_known_kind
 from image_library.domain.vm import Datasource
@@ -134,13 +134,13 @@ def _agent(subject: Subject) -> Iterator[Finding]:
         yield green("agent.present", "The image has the guest agent.")
     elif subject.asked.no_guest_agent:
         yield green("agent.left_out", "The guest agent is not installed, as it was asked for.")
-    elif subject.identity is not None:
+    elif subject.identity is not None and subject.traits.agent_package:
         yield green("agent.installed", "The guest agent is installed on the first boot.")
     else:
         yield amber(
             "agent.missing",
             "The guest agent may be missing: the VM's addresses would not be known.",
-            f"Let user_data install {subject.traits.agent_package}.",
+            f"Let user_data install {subject.traits.agent_package or 'it, or use an image that has it'}.",
             "user_data",
         )
 
@@ -181,6 +181,7 @@ _OF_CLOUD_INIT: tuple[Check, ...] = (
     _cloud_init,
     served,
     _agent,
+    cloudbase,
 )
 _OF_ALL: tuple[Check, ...] = (
     network,

@@ -73,3 +73,24 @@ def _method(subject: Subject) -> Iterator[Finding]:
             "Say so when importing it: --os-provisioning sysprep.",
             "spec.disks.image",
         )
+
+
+def cloudbase(subject: Subject) -> Iterator[Finding]:
+    """What Cloudbase-Init in Windows does not do of what cloud-init does."""
+    if subject.windows is not None or subject.os.family is not OsFamily.WINDOWS:
+        return
+    if subject.asked.packages:
+        yield amber(
+            "windows.packages",
+            "Cloudbase-Init installs no packages.",
+            "Install them by a command: run_commands.",
+            "packages",
+        )
+    identity = subject.identity
+    if identity and any(account.password_hash for account in identity.accounts):
+        yield amber(
+            "windows.password",
+            "Cloudbase-Init takes no password that is hashed.",
+            "Set it by a script in user_data, or use an image that is generalised with Sysprep.",
+            "users.password",
+        )

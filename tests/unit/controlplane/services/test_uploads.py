@@ -21,7 +21,7 @@ from image_library.domain.errors import (
     UploadOffset,
     UploadTooLarge,
 )
-from image_library.domain.image import Failure, ImagePhase, PlacementState
+from image_library.domain.image import Failure, ImageFormat, ImagePhase, PlacementState
 from image_library.domain.job import JobKind, JobState
 from image_library.domain.node import Node
 from image_library.domain.progress import Progress
@@ -104,6 +104,26 @@ async def test_the_last_byte_makes_it_the_nodes_work(plane: UploadPlane) -> None
     await plane.downloads.resume()
     assert bytes(plane.node_uploads.kept[upload.id]) == b"abcdef"
     await plane.runs.close()
+
+
+@pytest.mark.parametrize(
+    ("filename", "comes", "becomes"),
+    [
+        ("win.VHDX", ImageFormat.VHDX, ImageFormat.QCOW2),
+        ("virtio-win.iso.xz", ImageFormat.ISO, ImageFormat.ISO),
+        ("disk.img.zst", ImageFormat.RAW, ImageFormat.QCOW2),
+        ("golden", ImageFormat.QCOW2, ImageFormat.QCOW2),
+    ],
+)
+async def test_what_comes_in_is_read_off_the_files_name(
+    plane: UploadPlane, filename: str, comes: ImageFormat, becomes: ImageFormat
+) -> None:
+    upload = await plane.uploads.create(UploadWish(size=6, filename=filename, name="golden"))
+    assert (await plane.image(upload.image_id)).format is becomes
+    async with plane.database.read() as records:
+        order = await records.jobs.order(upload.id)
+    assert order
+    assert order.format is comes
 
 
 async def test_a_whole_upload_stays_whole_while_the_node_measures_it(plane: UploadPlane) -> None:
