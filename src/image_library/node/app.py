@@ -65,7 +65,7 @@ class NodeHandle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Parts:
+class Parts:
     machines: VmParts
     capture: CaptureVm
     downloads: Downloads
@@ -91,7 +91,7 @@ async def run_node(
     settings = settings.checked()
     async with AsyncExitStack() as stack:
         world = await open_world(stack, settings)
-        parts = await _opened(stack, world, environment or os.environ)
+        parts = await open_parts(stack, world, environment or os.environ)
         vms, scan, scrub = parts.machines.vms, parts.scan, parts.scrub
         registration = await _registration(world, parts.machines.hypervisor)
         daemon = _daemon(world, parts, registration)
@@ -112,7 +112,7 @@ async def run_node(
         )
 
 
-async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str, str]) -> _Parts:
+async def open_parts(stack: AsyncExitStack, world: World, environment: Mapping[str, str]) -> Parts:
     """All that serves, after it has found out what the last run left."""
     machines = open_vm_parts(stack, world)
     capture = _capture(world, machines)
@@ -122,10 +122,11 @@ async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str,
     stack.push_async_callback(machines.proofs.close)
     await machines.vms.recover()
     await downloads.recover()
+    await machines.disks.recover()
     uploads = Uploads(store=world.store, gate=world.health)
     stack.push_async_callback(uploads.close)
     reading = ImageReading(store=world.store, holds=world.holds)
-    return _Parts(
+    return Parts(
         machines=machines,
         capture=capture,
         downloads=downloads,
@@ -137,7 +138,7 @@ async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str,
     )
 
 
-def _daemon(world: World, parts: _Parts, registration: Registration) -> NodeDaemon:
+def _daemon(world: World, parts: Parts, registration: Registration) -> NodeDaemon:
     machines = parts.machines
     return NodeDaemon(
         registration=registration,
