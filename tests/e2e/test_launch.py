@@ -31,6 +31,8 @@ class Launched:
     said: dict[str, Any]
     progress: str
     guest: Guest
+    # Of the guest as it came up first.
+    identity: list[str]
 
     @property
     def vm(self) -> dict[str, Any]:
@@ -54,7 +56,14 @@ def launched(shared_mirror: Mirror, shared_data_dir: Path, ssh_key: KeyPair) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)
     guest = Guest(port=said["vm"]["status"]["sshPort"], key=ssh_key.private)
-    return Launched(env=env, data_dir=shared_data_dir, said=said, progress=done.stderr, guest=guest)
+    return Launched(
+        env=env,
+        data_dir=shared_data_dir,
+        said=said,
+        progress=done.stderr,
+        guest=guest,
+        identity=identity(guest),
+    )
 
 
 def test_the_catalogs_user_logs_in_with_the_key(launched: Launched) -> None:
@@ -138,11 +147,18 @@ def test_the_guest_outlives_the_server(launched: Launched) -> None:
 
 
 def test_vms_of_a_template_have_identities_of_their_own(launched: Launched, ssh_key: KeyPair) -> None:
-    origin = identity(launched.guest)
-    with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], launched.env):
-        for command in (["vms", "stop", "web"], ["templates", "capture", "web", "--name", "golden"]):
-            done = run_cli(command, launched.env, timeout=200)
-            assert done.returncode == 0, done.stdout + done.stderr
+    origin, guest = launched.identity, launched.guest
+    booted = guest.run("cat /proc/sys/kernel/random/boot_id")
+    guest.run("sudo mkdir /srv/site && echo kept | sudo tee /srv/site/index")
+    with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], launched.env) as program:
+        capture = ["templates", "capture", "web"]
+        _well([*capture, "--frozen", "--name", "golden"], launched)
+        # It stood still, and goes on as if nothing had been; what it wrote last is in the template.
+        assert _state(program, launched) == "RUNNING"
+        assert guest.run("cat /proc/sys/kernel/random/boot_id; sudo touch /srv/site/later; sync") == booted
+        _well([*capture, "--clean-in-guest", "--yes", "--name", "cleaned"], launched)
+        _well(["vms", "stop", "web"], launched)
+        _well(["images", "delete", "cleaned", "--yes"], launched)
         wish = ["--json", "launch", "golden", "--memory", "512M", "--ssh-key", str(ssh_key.public_file)]
         with ThreadPoolExecutor() as both:
             names = ("one", "two")
@@ -153,6 +169,7 @@ def test_vms_of_a_template_have_identities_of_their_own(launched: Launched, ssh_
             assert done.returncode == 0, done.stdout + done.stderr
             guest = Guest(port=json.loads(done.stdout)["vm"]["status"]["sshPort"], key=ssh_key.private)
             assert guest.run("hostname") == name
+            assert guest.run("cd /srv/site; cat *; ls") == "kept\nindex"
             found.append(identity(guest))
         for kinds in zip(origin, *found, strict=True):
             assert len(set(kinds)) == 3, kinds
@@ -160,6 +177,11 @@ def test_vms_of_a_template_have_identities_of_their_own(launched: Launched, ssh_
             gone = run_cli(["vms", "delete", name, "--force", "--yes"], launched.env, timeout=120)
             assert gone.returncode == 0, gone.stderr
         assert run_cli(["images", "delete", "golden", "--yes"], launched.env).returncode == 0
+
+
+def _well(command: list[str], launched: Launched) -> None:
+    done = run_cli(command, launched.env, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def identity(guest: Guest) -> list[str]:
@@ -182,6 +204,9 @@ def test_it_stops_starts_and_goes_away(launched: Launched) -> None:
         assert started.returncode == 0, started.stderr
         assert "done" in boot_stages(program, launched)
         assert launched.guest.run("hostname") == "web"
+        # It was cleaned itself.
+        for before, now in zip(launched.identity, identity(launched.guest), strict=True):
+            assert before != now
 
         before = _files_beside(launched)
         deleted = run_cli(["vms", "delete", "web", "--force", "--yes"], launched.env, timeout=120)

@@ -12,7 +12,13 @@ from datetime import UTC, datetime, timedelta
 
 from image_library.domain.boot_progress import AgentFacts
 from image_library.domain.changes import Changes
-from image_library.domain.errors import HypervisorFailed, ImageNotReady, LibraryError
+from image_library.domain.errors import (
+    AgentMissing,
+    FreezeFailed,
+    HypervisorFailed,
+    ImageNotReady,
+    LibraryError,
+)
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Condition, Machine, MachineRecord
 from image_library.domain.store import ImageFacts, LocalFile, PublishedImage
@@ -76,6 +82,7 @@ class FakeHypervisor:
         self.refused_definition: LibraryError | None = None
         self.defined: set[str] = set()
         self.mute: set[str] = set()
+        self.restless = False
         self.started: list[tuple[Machine, frozenset[int]]] = []
         self.ended: list[str] = []
         self.asked: list[str] = []
@@ -135,6 +142,15 @@ class FakeHypervisor:
     async def resize_disk(self, vm_id: str, size_bytes: int) -> None:
         self.resized.append((vm_id, size_bytes))
 
+    async def pause(self, vm_id: str) -> None:
+        if self.conditions.get(vm_id) is not Condition.RUNNING or self.restless:
+            raise HypervisorFailed("It does not stand still.")
+        self.becomes(vm_id, Condition.PAUSED)
+
+    async def resume(self, vm_id: str) -> None:
+        if self.conditions.get(vm_id) is Condition.PAUSED:
+            self.becomes(vm_id, Condition.RUNNING)
+
     async def end(self, vm_id: str) -> None:
         self.mute.discard(vm_id)
         self.ended.append(vm_id)
@@ -142,6 +158,40 @@ class FakeHypervisor:
 
     async def detach(self) -> None:
         self._changes = Changes()
+
+
+class FakeAgents:
+    """Agents of the guests of that hypervisor: who is paused says nothing."""
+
+    def __init__(self, hypervisor: FakeHypervisor) -> None:
+        self._hypervisor = hypervisor
+        self.frozen: set[str] = set()
+        self.scripts: list[str] = []
+        self.failure: LibraryError | None = None
+        self.silent = False
+        self.freezes = 0
+        # What somebody does while it freezes.
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def freeze(self, vm_id: str) -> None:
+        self.freezes += 1
+        if self.silent:
+            raise AgentMissing("It does not answer.")
+        self.frozen.add(vm_id)
+        if self.meanwhile:
+            await self.meanwhile()
+        if self.failure:
+            raise self.failure
+
+    async def thaw(self, vm_id: str) -> None:
+        if self.silent or self._hypervisor.conditions.get(vm_id) is not Condition.RUNNING:
+            raise FreezeFailed("It does not answer.")
+        self.frozen.discard(vm_id)
+
+    async def run(self, vm_id: str, script: str) -> None:
+        if self.failure:
+            raise self.failure
+        self.scripts.append(script)
 
 
 class FakeWindow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ import pytest
 from image_library.domain.conversion import Shape
 from image_library.domain.image import ImageFormat
 from image_library.domain.store import DownloadOrder
+from image_library.domain.vm_disk import DiskTask, DiskTaskKind
+from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.jail import Jail, best_wall
+from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.vm_disks import JailedVmDisks
+from image_library.node.adapters.vm_folders import VmFolderTree
+from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.ports.capturing import DiskFile
 from image_library.wire.node_daemon import order_to_wire
 from limiquantix.node.v1 import node_daemon_pb as pb
@@ -162,6 +168,51 @@ async def test_a_vm_that_runs_is_not_captured(there: Site) -> None:
     converted = await there.call(f"{VMS}/ConvertToTemplate", {"vmId": "web"})
     assert (await there.call.ended(converted["status"]["jobId"]))["status"] == "COMPLETED"
     assert converted["spec"]["template"]["sourceTemplateId"] == (await there.image("web-template"))["id"]
+
+
+async def test_one_that_runs_is_audited_as_far_as_that_is_true(there: Site) -> None:
+    await there.call(f"{VMS}/StartVM", {"id": "web"})
+    report = await there.call(f"{VMS}/PreflightCapture", {"vmId": "web"})
+    codes = [found["code"] for found in report["findings"]]
+    assert {"running", "machine-id"} <= set(codes)
+    await there.call(f"{VMS}/StopVM", {"id": "web", "force": True})
+    report = await there.call(f"{VMS}/PreflightCapture", {"vmId": "web"})
+    assert "running" not in [found["code"] for found in report["findings"]]
+
+
+async def test_the_next_daemon_lets_go_on_what_the_last_one_held(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        there.put("debian-12-genericcloud-amd64.qcow2")
+        async with there.node():
+            made = await vm(there, "web", "debian-12-genericcloud-amd64")
+            await there.call(f"{VMS}/StartVM", {"id": "web"})
+        await held(there.data, made["id"])
+        async with there.node():
+            async with aclosing(there.call.stream(f"{VMS}/WatchVM", {"vmId": "web"})) as states:
+                async for told in states:
+                    if told["status"]["state"] == "RUNNING":
+                        break
+            assert told["status"]["diskTask"]["kind"] == "capture"
+            # Its guest has no agent that could thaw it, so it is held no more, but not free either.
+            assert reason(await there.call.refused(f"{VMS}/StopVM", {"id": "web"})) == "VM_BUSY"
+            stopped = await there.call(f"{VMS}/StopVM", {"id": "web", "force": True})
+            assert stopped["status"]["state"] == "STOPPED"
+            assert await there.call(f"{VMS}/StartVM", {"id": "web"})
+            await there.call(f"{VMS}/StopVM", {"id": "web", "force": True})
+
+
+async def held(data: Path, vm_id: str) -> None:
+    """What a daemon leaves that is killed while it copies the disk of a VM that runs."""
+    folders = VmFolderTree.open(data / "vms")
+    hypervisor = QemuHypervisor(folders=folders, settings=QemuSettings())
+    await hypervisor.pause(vm_id)
+    await hypervisor.detach()
+    folders.close()
+    journal = await JournalDatabase.open(data / "journal.db")
+    [record] = await JournaledVms(journal).all()
+    task = DiskTask(kind=DiskTaskKind.CAPTURE)
+    await JournaledVms(journal).save(record.evolve(frozen=True, task=task))
+    await journal.close()
 
 
 async def _known(there: Site, name: str) -> None:

@@ -199,7 +199,7 @@ def _lineage(status: ImageStatus) -> list[tuple[str, str]]:
 def _captured(source: ConvertedFrom, captured: CapturedFrom) -> list[tuple[str, str]]:
     """Of a template: the VM, and the image below its disk, whose trust proves nothing of this one."""
     left = ", ".join(captured.left)
-    state = "cleaned" if captured.cleaned else "not cleaned"
+    state = ("cleaned" if captured.cleaned else "not cleaned") + (", frozen" if captured.frozen else "")
     return [
         ("template of", f"VM {captured.vm_name} ({captured.vm_id}), {state}"),
         ("not general", left),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from image_library.cli.session import Session, command
+from image_library.cli.session import Session, YesOption, command, confirm
 from image_library.cli.vm_argument import VmArgument
 
 app = typer.Typer(no_args_is_help=True, help="Images that are captured from VMs.")
@@ -28,7 +28,23 @@ def capture(
     audit_only: Annotated[
         bool, typer.Option("--audit-only", help="Only tell what of the VM's own is on its disk.")
     ] = False,
+    frozen: Annotated[
+        bool,
+        typer.Option(
+            "--frozen",
+            help="Also while it runs: its agent freezes its file systems, and it stands still while its "
+            "disk is copied.",
+        ),
+    ] = False,
     no_clean: Annotated[bool, typer.Option("--no-clean", help="Clean nothing.")] = False,
+    clean_in_guest: Annotated[
+        bool,
+        typer.Option(
+            "--clean-in-guest",
+            help="Frozen, and before that cleaned by its agent, for file systems that cannot be cleaned from "
+            "outside. The VM itself loses keys, logs and identity, and gets new ones at its next boot.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Capture it whatever of the VM's own stays in it.")
     ] = False,
@@ -38,10 +54,12 @@ def capture(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Only start it; 'jobs watch' follows it.")
     ] = False,
+    yes: YesOption = False,
 ) -> None:
-    """Make an image of a stopped VM, without what is the VM's own: keys, identity, histories, logs.
+    """Make an image of a VM, without what is the VM's own: keys, identity, histories, logs.
 
-    The VM stays as it is. With --audit-only it fails where something is red and nothing could clean it.
+    The VM is stopped, or frozen for a while. It stays as it is, but for --clean-in-guest. With --audit-only
+    it fails where something is red and nothing could clean it.
     """
     from image_library.cli.lookup import the_vm
     from image_library.cli.output import as_json
@@ -54,6 +72,10 @@ def capture(
         return
     wish = CaptureTemplateRequest(vm_id=found.id, name=name, description=description, compression=compress)
     wish.as_it_is, wish.force = no_clean, force
+    wish.frozen, wish.clean_in_guest = frozen, clean_in_guest
+    if clean_in_guest:
+        question = f"Remove keys, logs and identity from '{found.name}' itself, until it is started anew?"
+        confirm(session, question, yes=yes)
     job = session.library.images.capture_template(wish)
     last = job if no_wait else follow(session.library, job.job_id, session.out)
     if session.json:

@@ -114,6 +114,11 @@ _OF_A_VM = {
     JobState.CONVERTING: "Copy the disk, clean the copy of that, and make an image of it.",
 }
 
+_OF_A_RUNNING_VM = {
+    JobState.CONVERTING: "Copy the disk, with the VM frozen if it runs; clean the copy; make an image of it.",
+}
+_BY_ITS_AGENT = {JobState.INSPECTING: "Let the VM's agent remove what is the VM's own."}
+
 
 def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
     proof = _proof(order)
@@ -126,6 +131,8 @@ def _to_come(job: Job, order: DownloadOrder) -> Iterator[str]:
         JobState.PROVING: "Boot a throw-away VM of it, log in, keep what is seen, and remove the VM.",
     }
     coming |= _OF_A_VM if order.capture_vm else {}
+    coming |= _OF_A_RUNNING_VM if order.capture_frozen else {}
+    coming |= _BY_ITS_AGENT if order.capture_in_guest else {}
     yield f"Now: {_NOW[job.state]}"
     way = [state for state in _WAY if state is job.state or state not in _left_out(order)]
     yield from (f"Next: {coming[state]}" for state in way[way.index(job.state) + 1 :])

@@ -18,6 +18,8 @@ class CapturedFrom:
     cleaned: bool = False
     # The codes of what was found in the template and is not as it should be; none: it is generalised.
     left: tuple[str, ...] = ()
+    # It ran: its file systems were frozen while its disk was copied.
+    frozen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -229,6 +229,8 @@ class MachineRecord:
     lock: DoorLock = DoorLock()
     # Work on its disk that goes on, or ended last.
     task: DiskTask | None = None
+    # Its guest's file systems are or may be frozen by us, and it may be held still.
+    frozen: bool = False
 
     @property
     def told(self) -> VmReport:

@@ -102,6 +102,9 @@ class DownloadOrder:
     # Whether the copy is cleaned of what is that VM's own, and whether it is captured whatever is left.
     capture_clean: bool = True
     capture_force: bool = False
+    # Whether it may run, and is frozen then; and whether its agent cleans the VM itself first.
+    capture_frozen: bool = False
+    capture_in_guest: bool = False
     # What it is to become; None: what it is. In both cases it is unpacked where it is packed.
     wanted: Shape | None = None
     # Nothing is fetched: the image ("sha256:HEX" in the machine's disk) is to be booted.

@@ -20,12 +20,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class DiskTaskKind(Enum):
-    """Work on a stopped VM's disk that may take long. Each makes a file beside the disk and then takes it."""
+    """Work on a disk that may take long. All but the last are of a stopped VM, and take what they make."""
 
     FLATTEN = "flatten"
     REBASE = "rebase"
     SNAPSHOT = "snapshot"
     REVERT = "revert"
+    # A running VM stands still while its disk is copied for a template.
+    CAPTURE = "capture"
 
 
 class DiskTaskState(Enum):

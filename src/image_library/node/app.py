@@ -118,9 +118,11 @@ async def open_parts(stack: AsyncExitStack, world: World, environment: Mapping[s
     capture = _capture(world, machines)
     downloads, publishers = await _sources(stack, world, capture, environment)
     stack.push_async_callback(machines.vms.close)
+    stack.push_async_callback(machines.frozen.close)
     stack.push_async_callback(downloads.close)
     stack.push_async_callback(machines.proofs.close)
     await machines.vms.recover()
+    await machines.frozen.recover()
     await downloads.recover()
     await machines.disks.recover()
     uploads = Uploads(store=world.store, gate=world.health)
@@ -241,6 +243,7 @@ def _capture(world: World, vm_parts: VmParts) -> CaptureVm:
     return CaptureVm(
         records=vm_parts.records,
         lives=vm_parts.lives,
+        frozen=vm_parts.frozen,
         folders=vm_parts.folders,
         disks=JailedVmDisks(world.jail),
         cleaner=E2fsCleaner(world.jail),

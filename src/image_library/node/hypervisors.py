@@ -6,12 +6,20 @@ from dataclasses import dataclass
 
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
 from image_library.node.adapters.hypervisors.libvirt.screens import LibvirtScreens
-from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow
+from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow, libvirt_line
+from image_library.node.adapters.hypervisors.qemu.agent_work import AgentWork, socket_line
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
 from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.adapters.hypervisors.qemu.screens import QemuScreens
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
-from image_library.node.ports.vms import GuestDoors, GuestScreens, GuestWindow, Hypervisor, VmFolders
+from image_library.node.ports.vms import (
+    GuestAgents,
+    GuestDoors,
+    GuestScreens,
+    GuestWindow,
+    Hypervisor,
+    VmFolders,
+)
 from image_library.node.settings import Settings
 
 
@@ -20,6 +28,7 @@ class Driver:
     hypervisor: Hypervisor
     window: GuestWindow
     screens: GuestScreens
+    agents: GuestAgents
 
 
 def driver_of(settings: Settings, folders: VmFolders) -> Driver:
@@ -34,12 +43,22 @@ def driver_of(settings: Settings, folders: VmFolders) -> Driver:
 def libvirt_driver(settings: LibvirtSettings, folders: VmFolders) -> Driver:
     hypervisor = LibvirtHypervisor(folders=folders, settings=settings)
     window = LibvirtWindow(folders, hypervisor.session)
-    return Driver(hypervisor=hypervisor, window=window, screens=LibvirtScreens(hypervisor))
+    return Driver(
+        hypervisor=hypervisor,
+        window=window,
+        screens=LibvirtScreens(hypervisor),
+        agents=AgentWork(libvirt_line(hypervisor.session)),
+    )
 
 
 def qemu_driver(settings: QemuSettings, folders: VmFolders) -> Driver:
     hypervisor = QemuHypervisor(folders=folders, settings=settings)
-    return Driver(hypervisor=hypervisor, window=QemuWindow(folders), screens=QemuScreens(hypervisor))
+    return Driver(
+        hypervisor=hypervisor,
+        window=QemuWindow(folders),
+        screens=QemuScreens(hypervisor),
+        agents=AgentWork(socket_line(folders)),
+    )
 
 
 def doors_of(settings: Settings, folders: VmFolders) -> GuestDoors | None:

@@ -17,6 +17,7 @@ from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.displays import Displays
+from image_library.node.services.frozen_guests import FrozenGuests
 from image_library.node.services.proof_attempt import ProofAttempts
 from image_library.node.services.prove_boot import BootProofs
 from image_library.node.services.provision_vm import ProvisionVm
@@ -43,6 +44,7 @@ class VmParts:
     leftovers: VmLeftovers
     hypervisor: Hypervisor
     proofs: BootProofs
+    frozen: FrozenGuests
 
 
 def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
@@ -95,6 +97,7 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         displays=Displays(records=records, screens=driver.screens, clock=world.clock),
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
+        frozen=FrozenGuests(records=records, hypervisor=hypervisor, agents=driver.agents, clock=world.clock),
     )
 
 

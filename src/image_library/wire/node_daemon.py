@@ -82,6 +82,8 @@ def order_to_wire(order: DownloadOrder) -> DownloadImageOnNodeRequest:
         capture_vm=order.capture_vm,
         capture_as_it_is=not order.capture_clean,
         capture_force=order.capture_force,
+        capture_frozen=order.capture_frozen,
+        capture_in_guest=order.capture_in_guest,
     )
 
 
@@ -120,6 +122,8 @@ def order_from_wire(message: DownloadImageOnNodeRequest) -> DownloadOrder:
         capture_vm=_captured(message),
         capture_clean=not message.capture_as_it_is,
         capture_force=message.capture_force,
+        capture_frozen=message.capture_frozen,
+        capture_in_guest=message.capture_in_guest,
         wanted=_wanted(message),
     )
 

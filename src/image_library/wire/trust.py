@@ -99,7 +99,11 @@ def _captured_to_wire(captured: CapturedFrom | None) -> trust_pb.CapturedFrom | 
     if captured is None:
         return None
     return trust_pb.CapturedFrom(
-        vm_id=captured.vm_id, vm_name=captured.vm_name, cleaned=captured.cleaned, left=list(captured.left)
+        vm_id=captured.vm_id,
+        vm_name=captured.vm_name,
+        cleaned=captured.cleaned,
+        left=list(captured.left),
+        frozen=captured.frozen,
     )
 
 
@@ -111,6 +115,7 @@ def _captured_from_wire(message: trust_pb.CapturedFrom | None) -> CapturedFrom |
         vm_name=tidy(message.vm_name),
         cleaned=message.cleaned,
         left=tuple(tidy(code) for code in message.left[:_MOST_LEFT]),
+        frozen=message.frozen,
     )
 
 

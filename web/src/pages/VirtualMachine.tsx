@@ -72,11 +72,11 @@ export default function VirtualMachine(): ReactNode {
 function Capture({ vm }: { vm: Vm }): ReactNode {
   const [open, setOpen] = useState(false);
   const state = vm.status?.state;
-  const atRest = state === State.STOPPED || state === State.CRASHED;
+  const ready = state === State.STOPPED || state === State.CRASHED || state === State.RUNNING;
   return (
     <>
-      <span {...(atRest ? {} : tip(captureText.stopFirst))}>
-        <Button size="xs" variant="default" leftSection={<IconTemplate size={14} aria-hidden />} disabled={!atRest} onClick={() => setOpen(true)}>{captureText.open}</Button>
+      <span {...(ready ? {} : tip(captureText.notNow))}>
+        <Button size="xs" variant="default" leftSection={<IconTemplate size={14} aria-hidden />} disabled={!ready} onClick={() => setOpen(true)}>{captureText.open}</Button>
       </span>
       <Suspense>{open && <CaptureDialog vm={vm} close={() => setOpen(false)} />}</Suspense>
     </>

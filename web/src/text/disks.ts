@@ -35,6 +35,7 @@ export const disksText = {
     rebase: 'Rebasing',
     snapshot: 'Taking a snapshot',
     revert: 'Going back to a snapshot',
+    capture: 'Standing still for a template',
   } as Record<string, string>,
   failed: (kind: string) => `The ${kind} failed`,
   cancelled: (kind: string) => `The ${kind} was cancelled.`,

@@ -127,6 +127,7 @@ export const imageText = {
     templateBase: 'On the image',
     templateBaseDigest: 'Digest of that image',
     templateCleaned: 'Cleaned',
+    templateFrozen: 'Frozen while it ran',
     templateLeft: 'Found in it',
     templateNothing: 'nothing of the VM’s own',
     named: (name: string, version: number) => `${name}@${version}`,

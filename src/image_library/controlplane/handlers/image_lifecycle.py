@@ -59,6 +59,8 @@ class LifecycleHandlers:
             clean=not request.as_it_is,
             force=request.force,
             compression=request.compression,
+            frozen=request.frozen,
+            in_guest=request.clean_in_guest,
         )
         return job_to_wire(await self._services.captures.start(wish, key=key_of(ctx)))
 

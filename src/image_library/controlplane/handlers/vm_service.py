@@ -103,7 +103,9 @@ class VmHandlers(VmDiskHandlers, vm_connect.VMService):
     async def convert_to_template(
         self, request: pb.ConvertToTemplateRequest, ctx: Context, /
     ) -> pb.VirtualMachine:
-        job = await self._captures.start(CaptureWish(vm=request.vm_id), key=key_of(ctx))
+        job = await self._captures.start(
+            CaptureWish(vm=request.vm_id, frozen=request.frozen), key=key_of(ctx)
+        )
         return template_to_wire(await self._vms.get(request.vm_id), job)
 
     async def get_console(self, request: pb.GetConsoleRequest, ctx: Context, /) -> pb.ConsoleInfo:

@@ -16,7 +16,7 @@ from image_library.controlplane.services.node_choice import writable
 from image_library.controlplane.services.vm_records import VmRecords
 from image_library.domain.catalog import Catalog
 from image_library.domain.conversion import Shape, wished_shape
-from image_library.domain.errors import NameTaken, UnknownVm, VmRunning
+from image_library.domain.errors import InvalidRequest, NameTaken, UnknownVm, VmNotRunning, VmRunning
 from image_library.domain.generalisation import AuditReport
 from image_library.domain.identity import valid_name
 from image_library.domain.image import Image, ImageFormat, Requirements, Visibility
@@ -46,6 +46,10 @@ class CaptureWish:
     clean: bool = True
     # It becomes a template whatever is found in it.
     force: bool = False
+    # It may run, and is frozen then.
+    frozen: bool = False
+    # It runs, and its agent cleans the VM itself before it is frozen.
+    in_guest: bool = False
     compression: str = ""
 
 
@@ -84,10 +88,12 @@ class Captures:
 
         Raises:
             UnknownVm, UnknownNode: there is no such VM, or no node that has it.
-            VmRunning: it is not stopped.
+            VmRunning: it is neither stopped nor, where it may be frozen, running.
+            VmNotRunning: its agent is to clean it.
             StoreDegraded: its node takes nothing new.
             InvalidName, InvalidCharacter, InvalidRequest, NameTaken
         """
+        _judge(wish)
         shape = wished_shape(ImageFormat.QCOW2.value, wish.compression, field="compression")
         assert shape is not None
         vm = await self._vms.find(wish.vm)
@@ -102,7 +108,7 @@ class Captures:
         return self._runs.latest(job)
 
     async def _begun(self, records: Records, vm_id: str, wish: CaptureWish, shape: Shape) -> Job:
-        vm, node = await _stopped(records, vm_id)
+        vm, node = await _ready(records, vm_id, wish)
         name = valid_name(wish.name or f"{vm.name[:_LONGEST_STEM]}-template")
         self._catalog.check_name(name)
         there = await records.images.named(name, vm.project_id)
@@ -173,16 +179,24 @@ class Captures:
         )
 
 
-async def _stopped(records: Records, vm_id: str) -> tuple[Vm, Node]:
+def _judge(wish: CaptureWish) -> None:
+    if wish.in_guest and not wish.clean:
+        raise InvalidRequest("It is either captured as it is, or cleaned.", field="clean_in_guest")
+
+
+async def _ready(records: Records, vm_id: str, wish: CaptureWish) -> tuple[Vm, Node]:
     """The VM with its node. The node looks again; this is told at once."""
     vm = await records.vms.get(vm_id)
     if vm is None:
         raise UnknownVm("The VM was deleted meanwhile.", field="vm_id")
     node = await records.nodes.get(vm.node_id)
-    if node is None or vm.report.state not in _AT_REST:
+    runs = vm.report.state is PowerState.RUNNING
+    if wish.in_guest and not runs:
+        raise VmNotRunning(f"The VM '{vm.name}' does not run, so its agent cannot clean it.", field="vm_id")
+    if node is None or not (vm.report.state in _AT_REST or (runs and (wish.frozen or wish.in_guest))):
         raise VmRunning(
             f"The VM '{vm.name}' is not stopped.",
-            remedy=f"Stop it first: 'limiquantix vms stop {vm.name}'.",
+            remedy=f"Stop it first: 'limiquantix vms stop {vm.name}'; or capture it with --frozen.",
             field="vm_id",
         )
     return vm, writable(node)
@@ -223,5 +237,7 @@ def _order(job: Job, image: Image, vm: Vm, wish: CaptureWish, shape: Shape) -> D
         capture_vm=vm.id,
         capture_clean=wish.clean,
         capture_force=wish.force,
+        capture_frozen=wish.frozen or wish.in_guest,
+        capture_in_guest=wish.in_guest,
         wanted=shape,
     )

@@ -7,7 +7,7 @@
     ├── fetching           AddressDenied, SourceUnreachable, SourceRefused, ...
     ├── trust              DigestMismatch, ChecksumMissing, ...
     ├── image content      NotAnImage, FormatMismatch, UnsafeBackingFile, ...
-    ├── templates          NotGeneralised, CannotClean, CleaningFailed
+    ├── templates          NotGeneralised, CannotClean, CleaningFailed, FreezeFailed
     ├── storage            StorageFull, StoreNotWritable, StoreChanged, ...
     ├── hypervisor         HypervisorMissing, HypervisorFailed, ...
     └── service            Unauthenticated, NodeUnreachable, PortTaken, ...
@@ -17,7 +17,17 @@ remedy; an instance carries one sentence that names the thing. Class docstrings 
 ``docs/errors.md``.
 """
 
-from image_library.domain.errors.capture import CannotClean, CleanerMissing, CleaningFailed, NotGeneralised
+from image_library.domain.errors.capture import (
+    AgentForbids,
+    AgentMissing,
+    CannotClean,
+    CleanerMissing,
+    CleaningFailed,
+    FreezeFailed,
+    FrozenTooLong,
+    NotGeneralised,
+    NotStill,
+)
 from image_library.domain.errors.consoles import ConsoleIdle, ConsoleMissing, ConsolesFull, ConsoleTicket
 from image_library.domain.errors.content import (
     AmbiguousFormat,
@@ -180,6 +190,8 @@ from image_library.domain.errors.tree import (
 
 __all__ = [
     "AddressDenied",
+    "AgentForbids",
+    "AgentMissing",
     "AllocatedTooLarge",
     "AmbiguousFormat",
     "AmbiguousImage",
@@ -215,6 +227,8 @@ __all__ = [
     "DiskTooSmall",
     "FirmwareMissing",
     "FormatMismatch",
+    "FreezeFailed",
+    "FrozenTooLong",
     "HostDenied",
     "HypervisorFailed",
     "HypervisorMissing",
@@ -265,6 +279,7 @@ __all__ = [
     "NotAnImage",
     "NotGeneralised",
     "NotImplementedYet",
+    "NotStill",
     "OriginDenied",
     "OutputOnlyField",
     "PathOutside",

@@ -2,5 +2,16 @@
 
 from image_library.domain.generalisation.audit import AuditReport, GuestAudit, Trace, reported
 from image_library.domain.generalisation.marks import ANYTHING, MARKS, Action, Mark
+from image_library.domain.generalisation.script import cleaning_script
 
-__all__ = ["ANYTHING", "MARKS", "Action", "AuditReport", "GuestAudit", "Mark", "Trace", "reported"]
+__all__ = [
+    "ANYTHING",
+    "MARKS",
+    "Action",
+    "AuditReport",
+    "GuestAudit",
+    "Mark",
+    "Trace",
+    "cleaning_script",
+    "reported",
+]

@@ -72,14 +72,21 @@ class AuditReport:
 _ORDER = {Severity.RED: 0, Severity.AMBER: 1, Severity.GREEN: 2}
 
 
-def reported(audit: GuestAudit) -> AuditReport:
-    findings = sorted(_findings(audit), key=lambda finding: _ORDER[finding.severity])
+def reported(audit: GuestAudit, *, runs: bool = False) -> AuditReport:
+    """``runs``: its guest goes on writing while it is read."""
+    findings = sorted(_findings(audit, runs=runs), key=lambda finding: _ORDER[finding.severity])
     return AuditReport(
         findings=tuple(findings), cleanable=audit.cleanable, file_system=printable(audit.file_system)
     )
 
 
-def _findings(audit: GuestAudit) -> Iterator[Finding]:
+def _findings(audit: GuestAudit, *, runs: bool) -> Iterator[Finding]:
+    if runs:
+        yield amber(
+            "running",
+            "The VM runs: this is what its disk showed by now, and some of it may not be true any more.",
+            "Capturing it looks again, when it stands still.",
+        )
     if audit.reason or not audit.file_system:
         why = printable(audit.reason, 300) or "No operating system was found on it."
         yield red("unread", f"Not all of its disk could be read: {why}", "Look at it in the guest.")

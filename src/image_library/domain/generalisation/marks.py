@@ -32,12 +32,14 @@ class Mark:
     severity: Severity
     # What to do where cleaning does nothing.
     fix: str = ""
-    # A regular expression (multi-line) that the file's beginning must match to count; empty: any.
+    # What a line of the file's beginning must match to count; empty: any. Python and grep's extended regular
+    # expressions (POSIX) must read it alike: the guest's own shell looks by it too.
     holds: str = ""
 
 
 # ``holds`` of a file that has any bytes at all.
 ANYTHING = "."
+_SOMETHING = "[!-~]"
 _HOMES = ("/root", "/home/*")
 
 
@@ -54,7 +56,7 @@ MARKS: tuple[Mark, ...] = (
         code="machine-id",
         meaning="its machine id",
         paths=("/etc/machine-id",),
-        holds=r"^(?!uninitialized\b)\S",
+        holds="^[0-9A-Za-tv-z]",
         action=_EMPTY,
         severity=_RED,
     ),
@@ -62,7 +64,7 @@ MARKS: tuple[Mark, ...] = (
         code="machine-id-copy",
         meaning="a copy of its machine id",
         paths=("/var/lib/dbus/machine-id",),
-        holds=r"\S",
+        holds=_SOMETHING,
         action=_REMOVE,
         severity=_RED,
     ),
@@ -99,7 +101,7 @@ MARKS: tuple[Mark, ...] = (
         code="authorised-keys",
         meaning="SSH keys that may log in",
         paths=_at_home(".ssh/authorized_keys*"),
-        holds=r"^\s*[^#\s]",
+        holds='^[ \t]*[!-"$-~]',
         action=_REMOVE,
         severity=_RED,
     ),
@@ -159,7 +161,7 @@ MARKS: tuple[Mark, ...] = (
         code="network-names",
         meaning="rules that name network cards by this machine's addresses",
         paths=("/etc/udev/rules.d/70-persistent-net.rules", "/etc/udev/rules.d/75-cloud-ifupdown.rules"),
-        holds=r"(?i)([0-9a-f]{2}:){5}[0-9a-f]{2}",
+        holds="([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}",
         action=_REMOVE,
         severity=_AMBER,
     ),
@@ -256,7 +258,7 @@ MARKS: tuple[Mark, ...] = (
         code="hostname",
         meaning="its host name, in whose place cloud-init puts each VM's own",
         paths=("/etc/hostname",),
-        holds=r"\S",
+        holds=_SOMETHING,
         action=_KEEP,
         severity=_GREEN,
     ),

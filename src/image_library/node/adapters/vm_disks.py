@@ -106,6 +106,9 @@ async def _opened(disk: VmDisk) -> AsyncGenerator[_Opened]:
         node: dict[str, Any] | None = None
         for descriptor, file in reversed(list(zip(descriptors, disk, strict=True))):
             here = alone(descriptor, DiskInside(format=file.format))
+            if file.in_use:
+                # Past the lock of the process that has it open.
+                here["force-share"] = True
             node = {**here, "backing": node} if node is not None else here
         assert node is not None
         yield _Opened(descriptors=tuple(descriptors), name=chain(node))

@@ -7,6 +7,7 @@ from typing import Any
 from grpc.aio import ServicerContext
 from protobuf.wkt import Empty
 
+from image_library.domain.errors import NotImplementedYet
 from image_library.domain.vm_disk import DiskTaskKind
 from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.vm_disks import VmDisks
@@ -59,6 +60,8 @@ class DiskCalls(NodeDaemonServiceService):
                 await self._disks.begin_snapshot(vm_id, subject)
             case DiskTaskKind.REVERT:
                 await self._disks.begin_revert(vm_id, subject)
+            case DiskTaskKind.CAPTURE:
+                raise NotImplementedYet("A capture is an image's job.")
 
     def _told(self, vm_id: str) -> pb.VMStatusResponse:
         return vm_report_to_wire(self._machines.status(vm_id))

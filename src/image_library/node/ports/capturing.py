@@ -16,6 +16,8 @@ class DiskFile:
 
     path: str
     format: ImageFormat
+    # Its VM's process has it open for writing, and is held still.
+    in_use: bool = False
 
 
 # The VM's own file, and where that does not stand alone the image below it. Formats are never guessed.

@@ -193,6 +193,18 @@ class Hypervisor(Protocol):
         """
         ...
 
+    async def pause(self, vm_id: str) -> None:
+        """Holds one that runs still, and returns when all that it has written is in its disk's file.
+
+        Raises:
+            HypervisorFailed: it does not run, or does not stand still.
+        """
+        ...
+
+    async def resume(self, vm_id: str) -> None:
+        """Lets it go on. One that does so already, or is gone, is fine. Raises HypervisorFailed."""
+        ...
+
     async def end(self, vm_id: str) -> None:
         """Ends its process, whatever the guest does, and returns when it is gone. Gone already is fine."""
         ...
@@ -203,6 +215,37 @@ class Hypervisor(Protocol):
 
     async def detach(self) -> None:
         """Lets go of every VM without disturbing it."""
+        ...
+
+
+class GuestAgents(Protocol):
+    """What guests' agents do when they are asked. A guest may have none, or forbid it things."""
+
+    async def freeze(self, vm_id: str) -> None:
+        """All its file systems are whole on its disk, and nothing writes to them until ``thaw``.
+
+        Raises:
+            AgentMissing: nobody answered, and nothing was asked for.
+            FreezeFailed: it refused, or did not say in time that it has; it may have, or may do so yet.
+        """
+        ...
+
+    async def thaw(self, vm_id: str) -> None:
+        """Undoes that; thawed already is fine. What was asked for before has been done by then.
+
+        Raises:
+            FreezeFailed: it does not answer, or refuses and says that they are frozen.
+        """
+        ...
+
+    async def run(self, vm_id: str, script: str) -> None:
+        """Lets a shell read the script, as root, and returns when it has ended well.
+
+        Raises:
+            AgentMissing: nobody answered.
+            AgentForbids: it may not run programs.
+            CleaningFailed: it ended otherwise, or not in time.
+        """
         ...
 
 

@@ -1,12 +1,13 @@
-"""A template of a stopped VM: its disk is looked at, copied, cleaned, looked at again, and made an image.
+"""A template of a VM: its disk is looked at, copied, cleaned, looked at again, and made an image.
 
-The VM's own disk is only read. It cannot start, be flattened or be deleted while it is copied; all else is
-done with the copy, which goes with the attempt. Killed at any point, the next start begins anew.
+The VM's own disk is only read. A stopped one cannot start, be flattened or be deleted while it is copied; one
+that runs is frozen for that time. All else is done with the copy, which goes with the attempt. Killed at any
+point, the next start begins anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from image_library.domain.errors import (
     NotGeneralised,
     VmRunning,
 )
-from image_library.domain.generalisation import AuditReport, GuestAudit, reported
+from image_library.domain.generalisation import AuditReport, GuestAudit, cleaning_script, reported
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.lineage import CapturedFrom, ConvertedFrom
@@ -29,6 +30,7 @@ from image_library.domain.store import DownloadOrder, ImageFacts
 from image_library.node.ports.capturing import DiskFile, GuestCleaner, VmDisk, VmDisks
 from image_library.node.ports.storage import ImageStore, Output, PartDigests
 from image_library.node.ports.vms import VmFolders
+from image_library.node.services.frozen_guests import FrozenGuests
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.make_image import Given, ImageMaking, Made, Watch
 from image_library.node.services.vm_lives import OPEN, VmLives
@@ -48,6 +50,7 @@ class CaptureVm:
         *,
         records: VmRecords,
         lives: VmLives,
+        frozen: FrozenGuests,
         folders: VmFolders,
         disks: VmDisks,
         cleaner: GuestCleaner,
@@ -57,6 +60,7 @@ class CaptureVm:
     ) -> None:
         self._records = records
         self._lives = lives
+        self._frozen = frozen
         self._folders = folders
         self._disks = disks
         self._cleaner = cleaner
@@ -70,14 +74,17 @@ class CaptureVm:
         Raises:
             UnknownVm, HypervisorFailed, JailMissing, JailedProgramDied
         """
-        return reported(await self._disks.audit(self._disk(self._records.get(vm_id).machine)))
+        record = self._records.get(vm_id)
+        audit = await self._disks.audit(_disk(self._folders, record.machine))
+        return reported(audit, runs=record.report.state in OPEN)
 
     @asynccontextmanager
     async def making(self, order: DownloadOrder, *, key: str, watch: Watch) -> AsyncGenerator[Made]:
         """The template, for as long as the block lasts; what nobody has published then is removed.
 
         Raises:
-            UnknownVm, VmRunning: there is no such VM, or it is not stopped.
+            UnknownVm, VmRunning: there is no such VM, or it is not stopped and may not be frozen.
+            The errors of ``FrozenGuests``, where it runs.
             NotGeneralised, CannotClean, CleaningFailed, CleanerMissing: it must not become a template so.
             ImageNotReady, ImageFileMissing, ImageChanged, ImageDamaged: the image below it is not whole.
             The errors of ``VmDisks`` and of ``ImageMaking.making``.
@@ -85,8 +92,11 @@ class CaptureVm:
         flat = await self._store.open_output(f"{key}-flat")
         try:
             source, audit = await self._copied(order, flat, watch)
-            cleaned = order.capture_clean and audit.cleanable
-            if cleaned:
+            if audit is None:
+                audit = await self._disks.audit_copy(flat.fd)
+                _judge(audit, order, source[1].vm_name)
+            cleaned = order.capture_clean and (audit.cleanable or order.capture_in_guest)
+            if order.capture_clean and audit.cleanable:
                 audit = await self._clean(flat, audit, order)
             given = Given(
                 source=flat,
@@ -106,34 +116,39 @@ class CaptureVm:
 
     async def _copied(
         self, order: DownloadOrder, flat: Output, watch: Watch
-    ) -> tuple[tuple[ConvertedFrom, CapturedFrom], GuestAudit]:
-        """Fill ``flat`` with all that the VM's disk shows, once that may become a template."""
+    ) -> tuple[tuple[ConvertedFrom, CapturedFrom], GuestAudit | None]:
+        """Fill ``flat`` with all that the VM's disk shows, unless it may not become a template.
+
+        Without an audit the copy is still to be looked at.
+        """
         vm_id = order.capture_vm
+        await watch.entered(JobState.INSPECTING)
+        if order.capture_in_guest:
+            await self._frozen.clean(vm_id, cleaning_script())
         async with self._lives.lock(vm_id):
             record = self._records.get(vm_id)
-            machine = record.machine
-            if record.report.state in OPEN:
-                stop = f"limiquantix vms stop {machine.name}"
-                raise VmRunning(
-                    f"The VM '{machine.name}' is not stopped.", remedy=f"Stop it first: '{stop}'."
-                )
+            machine, runs = record.machine, record.report.state in OPEN
+            if runs and not order.capture_frozen:
+                raise _not_stopped(machine.name)
             below = "" if machine.flat else machine.backing.digest
             with self._holds.hold(below) if below else nullcontext():
                 source = await self._source(machine, below)
-                disk = self._disk(machine)
-                await watch.entered(JobState.INSPECTING)
-                audit = await self._disks.audit(disk)
-                _judge(audit, order, machine.name)
+                disk = _disk(self._folders, machine, in_use=runs)
+                # What an agent has cleaned has not reached the disk yet.
+                audit = None if order.capture_in_guest else await self._disks.audit(disk)
+                # Read while its guest writes, what cannot be read may only be half written.
+                if audit is not None and not (runs and audit.reason):
+                    _judge(audit, order, machine.name)
                 await watch.entered(JobState.CONVERTING)
-                flat.promise(await self._disks.measure(disk) + _SLACK)
-                total = machine.disk_bytes
-
-                def told(done: float) -> None:
-                    watch.worked(int(total * done * _COPIED), total)
-
-                await self._disks.copy(disk, flat.fd, told=told)
-        log.info("vm_disk_copied", vm_id=vm_id, size_bytes=flat.size)
-        return (source, CapturedFrom(vm_id=vm_id, vm_name=machine.name)), audit
+                copy = _Copying(self._disks, disk, flat, watch, machine.disk_bytes)
+                if runs:
+                    copy.tell = lambda share: self._frozen.tell(vm_id, share)
+                    await self._frozen.hold(vm_id, copy.run)
+                else:
+                    await copy.run()
+        log.info("vm_disk_copied", vm_id=vm_id, size_bytes=flat.size, ran=runs)
+        captured = CapturedFrom(vm_id=vm_id, vm_name=machine.name, frozen=runs)
+        return (source, captured), None if runs else audit
 
     async def _source(self, machine: Machine, below: str) -> ConvertedFrom:
         """The image below the VM's disk, as what the template was made of."""
@@ -157,11 +172,36 @@ class CaptureVm:
             raise CleaningFailed(f"Cleaning did not remove everything: {what}")
         return after
 
-    def _disk(self, machine: Machine) -> VmDisk:
-        own = DiskFile(path=f"{self._folders.path(machine.vm_id)}/{machine.disk}", format=ImageFormat.QCOW2)
-        if machine.flat:
-            return (own,)
-        return (own, DiskFile(path=machine.backing.path, format=machine.backing.format))
+
+class _Copying:
+    def __init__(self, disks: VmDisks, disk: VmDisk, flat: Output, watch: Watch, total: int) -> None:
+        self._disks = disks
+        self._disk = disk
+        self._flat = flat
+        self._watch = watch
+        self._total = total
+        self.tell: Callable[[float], None] = lambda share: None
+
+    async def run(self) -> None:
+        self._flat.promise(await self._disks.measure(self._disk) + _SLACK)
+        await self._disks.copy(self._disk, self._flat.fd, told=self._told)
+
+    def _told(self, share: float) -> None:
+        self._watch.worked(int(self._total * share * _COPIED), self._total)
+        self.tell(share)
+
+
+def _disk(folders: VmFolders, machine: Machine, *, in_use: bool = False) -> VmDisk:
+    path = f"{folders.path(machine.vm_id)}/{machine.disk}"
+    own = DiskFile(path=path, format=ImageFormat.QCOW2, in_use=in_use)
+    if machine.flat:
+        return (own,)
+    return (own, DiskFile(path=machine.backing.path, format=machine.backing.format))
+
+
+def _not_stopped(name: str) -> VmRunning:
+    remedy = f"Stop it first: 'limiquantix vms stop {name}'; or capture it with --frozen."
+    return VmRunning(f"The VM '{name}' is not stopped.", remedy=remedy)
 
 
 def _judge(audit: GuestAudit, order: DownloadOrder, name: str) -> None:
@@ -171,6 +211,8 @@ def _judge(audit: GuestAudit, order: DownloadOrder, name: str) -> None:
         return
     first, more = report.blockers[0], len(report.blockers) - 1
     what = f"{first.message.rstrip('.')}, and {more} more of its own." if more else first.message
+    if order.capture_in_guest and not audit.cleanable:
+        raise CleaningFailed(f"Cleaning in the guest did not remove everything: {what}")
     if not order.capture_clean:
         raise NotGeneralised(f"'{name}' would hand on what is its own: {what}", field="clean")
     if not audit.cleanable:

@@ -45,7 +45,8 @@ class DiskTasks:
     async def recover(self) -> None:
         """After the records were loaded: clears what dead work left, and says that it is dead."""
         for record in self._records.all():
-            if record.task is not None and record.task.live:
+            # A capture goes on as a job, and is over when its VM is let go.
+            if record.task is not None and record.task.live and not record.frozen:
                 dead = DiskTaskInterrupted("The node was ended in the middle of it.")
                 await self._say(record.machine.vm_id, DiskTaskState.FAILED, dead)
             await self._clear(record.machine.vm_id)
@@ -82,9 +83,14 @@ class DiskTasks:
         return whole
 
     async def cancel(self, vm_id: str) -> None:
-        """End what goes on, and return when nothing is left of it. Nothing going on is fine."""
-        self._records.get(vm_id)
+        """End what goes on, and return when nothing is left of it. Nothing going on is fine.
+
+        Raises:
+            UnknownVm
+            VmBusy: it is a capture, which ends with its own job.
+        """
         making = self._making.get(vm_id)
+        refuse_frozen(self._records.get(vm_id))
         if making is not None:
             making.cancel()
             async with self._lives.lock(vm_id):
@@ -92,6 +98,7 @@ class DiskTasks:
 
     def refuse_busy(self, record: MachineRecord) -> None:
         """Raises VmBusy where work on its disk goes on: who waited for it might wait for hours."""
+        refuse_frozen(record)
         if record.machine.vm_id in self._making:
             kind = record.task.kind.value if record.task else "task"
             name = record.machine.name
@@ -150,6 +157,15 @@ class DiskTasks:
                 if is_disk_file(name) and name not in record.machine.disk_files:
                     log.info("disk_cleared", vm_id=vm_id, file=name)
                     await self._folders.drop(vm_id, name)
+
+
+def refuse_frozen(record: MachineRecord) -> None:
+    """Raises VmBusy where it stands still for its disk to be copied."""
+    if record.frozen:
+        raise VmBusy(
+            f"'{record.machine.name}' stands still while its disk is copied for a template.",
+            remedy="Wait, or cancel that job: 'limiquantix jobs cancel JOB'; a forced stop ends it too.",
+        )
 
 
 def refuse_open(record: MachineRecord) -> None:

@@ -168,7 +168,8 @@ class VmLives:
                 error_message=why,
                 cloud_init=CloudInitStatus.UNKNOWN if running else record.report.cloud_init,
             )
-            return record.evolve(report=report, stopping=False)
+            task = None if record.frozen else record.task
+            return record.evolve(report=report, stopping=False, frozen=False, task=task)
 
         await self._records.update(vm_id, settled)
 

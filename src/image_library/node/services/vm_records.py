@@ -75,6 +75,13 @@ class VmRecords:
             self._records[vm_id] = after
             self._ring(vm_id)
 
+    async def note(self, vm_id: str, change: Callable[[MachineRecord], MachineRecord]) -> None:
+        """The same for what is to be acted on only once it is on disk: where that fails, it raises."""
+        if (before := self._records.get(vm_id)) is not None:
+            self._records[vm_id] = after = change(before)
+            self._ring(vm_id)
+            await self._journal.save(after)
+
     async def put(self, record: MachineRecord) -> None:
         """Writes a record down, and only then takes it over."""
         await self._journal.save(record)

@@ -13,7 +13,7 @@ from image_library.domain.machine import MachineOrder, MachineRecord, valid_vm_i
 from image_library.domain.vm import BootStage, PowerState, VmReport
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.vms import Hypervisor, PublishedImages, VmFolders
-from image_library.node.services.disk_tasks import DiskTasks
+from image_library.node.services.disk_tasks import DiskTasks, refuse_frozen
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import ALIVE, OPEN, VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -126,7 +126,13 @@ class Vms:
             log.info("vm_started", vm_id=vm_id, ssh_port=port)
 
     async def stop(self, vm_id: str, *, seconds: float = STOP_SECONDS) -> None:
-        """Asks the guest to switch off, and insists after ``seconds``. One that does not run stays so."""
+        """Asks the guest to switch off, and insists after ``seconds``. One that does not run stays so.
+
+        Raises:
+            UnknownVm
+            VmBusy: it stands still for a template.
+        """
+        refuse_frozen(self._records.get(vm_id))
         async with self._lives.lock(vm_id):
             if self._records.get(vm_id).report.state not in OPEN:
                 return
@@ -173,7 +179,9 @@ class Vms:
         await self._lives.to_the_end(self._delete(vm_id))
 
     async def _delete(self, vm_id: str) -> None:
-        if self._records.find(vm_id) is not None:
+        record = self._records.find(vm_id)
+        # A capture ends with the VM's process.
+        if record is not None and not record.frozen:
             await self._tasks.cancel(vm_id)
         await self._end(vm_id)
         async with self._lives.lock(vm_id):

@@ -172,7 +172,7 @@ class ImageService(Protocol):
 
     async def capture_template(self, request: CaptureTemplateRequest, ctx: RequestContext[CaptureTemplateRequest, ImportStatus], /) -> ImportStatus:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -1121,7 +1121,7 @@ class ImageServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> ImportStatus:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         return await self.execute_unary(
             request=request,
@@ -1278,7 +1278,7 @@ class ImageServiceSync(Protocol):
 
     def capture_template(self, request: CaptureTemplateRequest, ctx: RequestContext[CaptureTemplateRequest, ImportStatus], /) -> ImportStatus:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -2225,7 +2225,7 @@ class ImageServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> ImportStatus:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         return self.execute_unary(
             request=request,

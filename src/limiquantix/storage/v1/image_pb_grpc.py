@@ -217,7 +217,7 @@ class ImageServiceService:
 
     async def capture_template(self, request: CaptureTemplateRequest, context: aio.ServicerContext) -> ImportStatus:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -909,7 +909,7 @@ class ImageServiceClient:
         compression: Compression | None = None,
     ) -> aio.UnaryUnaryCall[CaptureTemplateRequest, ImportStatus]:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         return self._capture_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)
 
@@ -1109,7 +1109,7 @@ class ImageServiceServiceSync:
 
     def capture_template(self, request: CaptureTemplateRequest, context: ServicerContext) -> ImportStatus:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         context.set_code(StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
@@ -1801,6 +1801,6 @@ class ImageServiceClientSync:
         compression: Compression | None = None,
     ) -> ImportStatus:
         """
-        Makes an image of a stopped VM's disk, cleaned of what is the VM's own. The job that does it.
+        Makes an image of a stopped or frozen VM's disk, cleaned of what is the VM's own. The job that does it.
         """
         return self._capture_template(request, timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready, compression=compression)

@@ -205,7 +205,7 @@ class ConvertedFrom(Message[_ConvertedFromFields]):
         hardware: ApplianceHardware | None
         captured: CapturedFrom | None
 
-_CapturedFromFields: TypeAlias = Literal["vm_id", "vm_name", "cleaned", "left"]
+_CapturedFromFields: TypeAlias = Literal["vm_id", "vm_name", "cleaned", "left", "frozen"]
 
 class CapturedFrom(Message[_CapturedFromFields]):
     """
@@ -234,9 +234,15 @@ class CapturedFrom(Message[_CapturedFromFields]):
             ```proto
             repeated string left = 4;
             ```
+        frozen:
+            It ran: its file systems were frozen while its disk was copied.
+
+            ```proto
+            bool frozen = 5;
+            ```
     """
 
-    __slots__ = ("vm_id", "vm_name", "cleaned", "left")
+    __slots__ = ("vm_id", "vm_name", "cleaned", "left", "frozen")
 
     if TYPE_CHECKING:
 
@@ -247,6 +253,7 @@ class CapturedFrom(Message[_CapturedFromFields]):
             vm_name: str = "",
             cleaned: bool = False,
             left: list[str] | None = None,
+            frozen: bool = False,
         ) -> None:
             pass
 
@@ -254,6 +261,7 @@ class CapturedFrom(Message[_CapturedFromFields]):
         vm_name: str
         cleaned: bool
         left: list[str]
+        frozen: bool
 
 _ApplianceHardwareFields: TypeAlias = Literal["cpus", "memory_mib", "firmware", "disk_capacity_bytes", "os_type", "network_cards"]
 
@@ -632,7 +640,7 @@ class TrustLevel(Enum):
 
 
 _DESC = file_desc(
-    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner"\xea\x02\n\rConvertedFrom\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n\x07packing\x18\x02 \x01(\tR\x07packing\x12\x16\n\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12\x16\n\x06sha512\x18\x05 \x01(\tR\x06sha512\x12\x14\n\x05shape\x18\x06 \x01(\tR\x05shape\x128\n\x05trust\x18\x07 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12E\n\x08hardware\x18\x08 \x01(\x0b2).limiquantix.storage.v1.ApplianceHardwareR\x08hardware\x12A\n\x08captured\x18\xd2\x01 \x01(\x0b2$.limiquantix.storage.v1.CapturedFromR\x08captured"j\n\x0cCapturedFrom\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x17\n\x07vm_name\x18\x02 \x01(\tR\x06vmName\x12\x18\n\x07cleaned\x18\x03 \x01(\x08R\x07cleaned\x12\x12\n\x04left\x18\x04 \x03(\tR\x04left"\xd0\x01\n\x11ApplianceHardware\x12\x12\n\x04cpus\x18\x01 \x01(\rR\x04cpus\x12\x1d\n\nmemory_mib\x18\x02 \x01(\x04R\tmemoryMib\x12\x1a\n\x08firmware\x18\x03 \x01(\tR\x08firmware\x12.\n\x13disk_capacity_bytes\x18\x04 \x01(\x04R\x11diskCapacityBytes\x12\x17\n\x07os_type\x18\x05 \x01(\tR\x06osType\x12#\n\rnetwork_cards\x18\x06 \x01(\rR\x0cnetworkCards"\xc4\x05\n\tBootProof\x12\x18\n\x07outcome\x18\x01 \x01(\tR\x07outcome\x12\x16\n\x06digest\x18\x02 \x01(\tR\x06digest\x127\n\tproved_at\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x08provedAt\x12\x15\n\x06job_id\x18\x04 \x01(\tR\x05jobId\x12\x17\n\x07node_id\x18\x05 \x01(\tR\x06nodeId\x12\x1e\n\nhypervisor\x18\x06 \x01(\tR\nhypervisor\x12 \n\x0baccelerator\x18\x07 \x01(\tR\x0baccelerator\x12\x1a\n\x08firmware\x18\x08 \x01(\tR\x08firmware\x12\x18\n\x07profile\x18\t \x01(\tR\x07profile\x12!\n\x0clogin_method\x18\n \x01(\tR\x0bloginMethod\x12\x1d\n\nlogin_user\x18\x0b \x01(\tR\tloginUser\x12=\n\x06stages\x18\x0c \x03(\x0b2%.limiquantix.storage.v1.BootStageTimeR\x06stages\x127\n\x05facts\x18\r \x01(\x0b2!.limiquantix.storage.v1.BootFactsR\x05facts\x12!\n\x0cfailed_stage\x18\x0e \x01(\tR\x0bfailedStage\x12#\n\rfailed_module\x18\x0f \x01(\tR\x0cfailedModule\x12\x1d\n\nerror_code\x18\x10 \x01(\tR\terrorCode\x12#\n\rerror_message\x18\x11 \x01(\tR\x0cerrorMessage\x12!\n\x0cerror_remedy\x18\x12 \x01(\tR\x0berrorRemedy\x12\x1a\n\x08unproved\x18\x13 \x01(\tR\x08unproved\x12\x1f\n\x0bserial_tail\x18\x14 \x01(\tR\nserialTail"?\n\rBootStageTime\x12\x14\n\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n\x07seconds\x18\x02 \x01(\x01R\x07seconds"\xbd\x01\n\tBootFacts\x12\x1d\n\nos_release\x18\x01 \x01(\tR\tosRelease\x12\x16\n\x06kernel\x18\x02 \x01(\tR\x06kernel\x12\x1d\n\ncloud_init\x18\x03 \x01(\tR\tcloudInit\x12\x1e\n\ndatasource\x18\x04 \x01(\tR\ndatasource\x12$\n\x0ehost_key_types\x18\x05 \x03(\tR\x0chostKeyTypes\x12\x14\n\x05agent\x18\x06 \x01(\x08R\x05agent*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
+    b'\n"limiquantix/storage/v1/trust.proto\x12\x16limiquantix.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xcf\x02\n\rTrustEvidence\x128\n\x05level\x18\x01 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05level\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1a\n\x08expected\x18\x03 \x01(\tR\x08expected\x12\x16\n\x06actual\x18\x04 \x01(\tR\x06actual\x12\x16\n\x06source\x18\x05 \x01(\tR\x06source\x12\'\n\x0fkey_fingerprint\x18\x06 \x01(\tR\x0ekeyFingerprint\x12;\n\x0bverified_at\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\nverifiedAt\x12\x17\n\x07node_id\x18\x08 \x01(\tR\x06nodeId\x12\x1b\n\tkey_owner\x18d \x01(\tR\x08keyOwner"\xea\x02\n\rConvertedFrom\x12\x16\n\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n\x07packing\x18\x02 \x01(\tR\x07packing\x12\x16\n\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12\x16\n\x06sha512\x18\x05 \x01(\tR\x06sha512\x12\x14\n\x05shape\x18\x06 \x01(\tR\x05shape\x128\n\x05trust\x18\x07 \x01(\x0e2".limiquantix.storage.v1.TrustLevelR\x05trust\x12E\n\x08hardware\x18\x08 \x01(\x0b2).limiquantix.storage.v1.ApplianceHardwareR\x08hardware\x12A\n\x08captured\x18\xd2\x01 \x01(\x0b2$.limiquantix.storage.v1.CapturedFromR\x08captured"\x82\x01\n\x0cCapturedFrom\x12\x13\n\x05vm_id\x18\x01 \x01(\tR\x04vmId\x12\x17\n\x07vm_name\x18\x02 \x01(\tR\x06vmName\x12\x18\n\x07cleaned\x18\x03 \x01(\x08R\x07cleaned\x12\x12\n\x04left\x18\x04 \x03(\tR\x04left\x12\x16\n\x06frozen\x18\x05 \x01(\x08R\x06frozen"\xd0\x01\n\x11ApplianceHardware\x12\x12\n\x04cpus\x18\x01 \x01(\rR\x04cpus\x12\x1d\n\nmemory_mib\x18\x02 \x01(\x04R\tmemoryMib\x12\x1a\n\x08firmware\x18\x03 \x01(\tR\x08firmware\x12.\n\x13disk_capacity_bytes\x18\x04 \x01(\x04R\x11diskCapacityBytes\x12\x17\n\x07os_type\x18\x05 \x01(\tR\x06osType\x12#\n\rnetwork_cards\x18\x06 \x01(\rR\x0cnetworkCards"\xc4\x05\n\tBootProof\x12\x18\n\x07outcome\x18\x01 \x01(\tR\x07outcome\x12\x16\n\x06digest\x18\x02 \x01(\tR\x06digest\x127\n\tproved_at\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x08provedAt\x12\x15\n\x06job_id\x18\x04 \x01(\tR\x05jobId\x12\x17\n\x07node_id\x18\x05 \x01(\tR\x06nodeId\x12\x1e\n\nhypervisor\x18\x06 \x01(\tR\nhypervisor\x12 \n\x0baccelerator\x18\x07 \x01(\tR\x0baccelerator\x12\x1a\n\x08firmware\x18\x08 \x01(\tR\x08firmware\x12\x18\n\x07profile\x18\t \x01(\tR\x07profile\x12!\n\x0clogin_method\x18\n \x01(\tR\x0bloginMethod\x12\x1d\n\nlogin_user\x18\x0b \x01(\tR\tloginUser\x12=\n\x06stages\x18\x0c \x03(\x0b2%.limiquantix.storage.v1.BootStageTimeR\x06stages\x127\n\x05facts\x18\r \x01(\x0b2!.limiquantix.storage.v1.BootFactsR\x05facts\x12!\n\x0cfailed_stage\x18\x0e \x01(\tR\x0bfailedStage\x12#\n\rfailed_module\x18\x0f \x01(\tR\x0cfailedModule\x12\x1d\n\nerror_code\x18\x10 \x01(\tR\terrorCode\x12#\n\rerror_message\x18\x11 \x01(\tR\x0cerrorMessage\x12!\n\x0cerror_remedy\x18\x12 \x01(\tR\x0berrorRemedy\x12\x1a\n\x08unproved\x18\x13 \x01(\tR\x08unproved\x12\x1f\n\x0bserial_tail\x18\x14 \x01(\tR\nserialTail"?\n\rBootStageTime\x12\x14\n\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n\x07seconds\x18\x02 \x01(\x01R\x07seconds"\xbd\x01\n\tBootFacts\x12\x1d\n\nos_release\x18\x01 \x01(\tR\tosRelease\x12\x16\n\x06kernel\x18\x02 \x01(\tR\x06kernel\x12\x1d\n\ncloud_init\x18\x03 \x01(\tR\tcloudInit\x12\x1e\n\ndatasource\x18\x04 \x01(\tR\ndatasource\x12$\n\x0ehost_key_types\x18\x05 \x03(\tR\x0chostKeyTypes\x12\x14\n\x05agent\x18\x06 \x01(\x08R\x05agent*\x8f\x01\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRUST_LEVEL_UNVERIFIED\x10\x01\x12\x18\n\x14TRUST_LEVEL_CHECKSUM\x10\x02\x12\x16\n\x12TRUST_LEVEL_PINNED\x10\x03\x12\x16\n\x12TRUST_LEVEL_SIGNED\x10\x04b\x06proto3',
     [
         timestamp_pb.desc(),
     ],

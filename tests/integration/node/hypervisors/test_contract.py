@@ -5,16 +5,21 @@ import os
 import shutil
 import signal
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from image_library.domain.errors import DiskShrinks, HypervisorFailed, ProcessorUnfit
+from image_library.domain.errors import ConvertFailed, DiskShrinks, HypervisorFailed, ProcessorUnfit
 from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import OVERLAY_DISK, Backing, Condition, Machine
 from image_library.domain.processors import CpuModel
+from image_library.node.adapters.jail import Jail, best_wall
+from image_library.node.adapters.vm_disks import JailedVmDisks
+from image_library.node.ports.capturing import DiskFile
 from tests.integration.node.hypervisors.rig import Rig
 from tests.integration.node.vms.guests import idle_guest, leaving_guest
 
@@ -154,6 +159,46 @@ async def test_a_disk_grows_below_its_guest_and_never_shrinks(rig: Rig, idle: Pa
         await rig.hypervisor.resize_disk("vm-1", 128 << 20)
 
 
+async def test_one_that_is_held_still_is_copied_past_its_lock_and_goes_on(
+    rig: Rig, idle: Path, tmp_path: Path
+) -> None:
+    machine = await rig.machine(idle)
+    await rig.hypervisor.start(machine, avoid_ports=NONE)
+    await said(rig, b"hello")
+    held = asyncio.ensure_future(becomes(rig, Condition.PAUSED))
+    await rig.hypervisor.pause("vm-1")
+    await held
+    assert await rig.hypervisor.condition("vm-1") is Condition.PAUSED
+    disks = JailedVmDisks(Jail(best_wall()))
+    base = DiskFile(path=str(idle), format=ImageFormat.RAW)
+    for in_use in (False, True):
+        path = f"{rig.folders.path('vm-1')}/{machine.disk}"
+        own = DiskFile(path=path, format=ImageFormat.QCOW2, in_use=in_use)
+        with opened(tmp_path / "copy") as copy:
+            if in_use:
+                await disks.copy((own, base), copy, told=lambda share: None)
+            else:
+                with pytest.raises(ConvertFailed, match="another process"):
+                    await disks.copy((own, base), copy, told=lambda share: None)
+    assert _begins_alike(tmp_path / "copy", idle)
+    for _ in range(2):
+        await rig.hypervisor.resume("vm-1")
+        assert await rig.hypervisor.condition("vm-1") is Condition.RUNNING
+    await rig.hypervisor.end("vm-1")
+    await rig.hypervisor.resume("vm-1")
+    with pytest.raises(HypervisorFailed):
+        await rig.hypervisor.pause("vm-1")
+
+
+async def test_one_that_is_held_still_is_let_go_by_the_next_daemon(rig: Rig, idle: Path) -> None:
+    await rig.hypervisor.start(await rig.machine(idle), avoid_ports=NONE)
+    await rig.hypervisor.pause("vm-1")
+    await rig.restarted()
+    assert await rig.hypervisor.condition("vm-1") is Condition.PAUSED
+    await rig.hypervisor.resume("vm-1")
+    assert await rig.hypervisor.condition("vm-1") is Condition.RUNNING
+
+
 async def test_a_base_that_is_gone_is_told_in_words(rig: Rig, idle: Path) -> None:
     machine = await rig.machine(idle)
     os.unlink(idle)  # noqa: PTH108
@@ -217,6 +262,19 @@ async def test_the_hosts_own_processor_is_not_shown_where_guests_are_translated(
     machine = await rig.machine(idle, cpu_model=CpuModel.HOST)
     with pytest.raises(ProcessorUnfit, match="KVM"):
         await rig.hypervisor.start(machine, avoid_ports=NONE)
+
+
+def _begins_alike(one: Path, other: Path) -> bool:
+    return one.read_bytes()[:512] == other.read_bytes()[:512]
+
+
+@contextmanager
+def opened(path: Path) -> Generator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _size_in_header(disk: Path) -> int:

@@ -103,7 +103,7 @@ class Daemon:
         images = KnownImages(image)
         records = VmRecords(journal=vms, changes=Changes())
         driver = _driver(self._folders, settings)
-        self.hypervisor, self.window = driver.hypervisor, driver.window
+        self.hypervisor, self.window, self.agents = driver.hypervisor, driver.window, driver.agents
         doors = None if isinstance(settings, LibvirtSettings) else QemuDoors(self._folders)
         lives = VmLives(
             records=records,

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from image_library.domain.errors import AgentForbids, CleaningFailed
 from image_library.domain.image import ImageFormat
 from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
 from tests.integration.node.vms.conftest import StartDaemon
-from tests.integration.node.vms.daemon import TCG, Driven, image_at, order
+from tests.integration.node.vms.daemon import TCG, Daemon, Driven, image_at, order
 from tests.support.libvirtd import Libvirtd
 
 VIRTUAL_SIZE = 751828992
@@ -46,9 +47,24 @@ async def test_a_real_guest_is_seen_arriving_and_leaving(
     assert any("RuntimeError" in line for line in failure.lines), failure
     assert await daemon.window.ssh_answers(done.ssh_port)
     _reported_home(done, has_door=driver == "qemu")
+    await _frozen_and_thawed(daemon)
     await daemon.vms.stop("vm-1", seconds=60)
     assert daemon.vms.status("vm-1").state is PowerState.STOPPED
     assert b"Power down" in await daemon.until_console("vm-1", b"Power down", seconds=5)
+
+
+async def _frozen_and_thawed(daemon: Daemon) -> None:
+    """Its agent says so, and runs nothing while it is frozen; a second thaw does no harm."""
+    await daemon.agents.freeze("vm-1")
+    with pytest.raises(AgentForbids):
+        await daemon.agents.run("vm-1", "exit 0")
+    await daemon.hypervisor.pause("vm-1")
+    await daemon.hypervisor.resume("vm-1")
+    for _ in range(2):
+        await daemon.agents.thaw("vm-1")
+    await daemon.agents.run("vm-1", "echo $$ > /var/tmp/written && sync")
+    with pytest.raises(CleaningFailed, match="ended with 3"):
+        await daemon.agents.run("vm-1", "test -s /var/tmp/written && exit 3")
 
 
 def _reported_home(done: VmReport, *, has_door: bool) -> None:

@@ -10,7 +10,14 @@ import pytest
 
 from image_library.controlplane.services.captures import Captures, CaptureWish
 from image_library.controlplane.services.vms import Deletion
-from image_library.domain.errors import InvalidName, InvalidRequest, NameTaken, UnknownVm, VmRunning
+from image_library.domain.errors import (
+    InvalidName,
+    InvalidRequest,
+    NameTaken,
+    UnknownVm,
+    VmNotRunning,
+    VmRunning,
+)
 from image_library.domain.image import ImagePhase
 from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.lineage import CapturedFrom, ConvertedFrom
@@ -151,9 +158,29 @@ async def test_bad_wishes_leave_nothing(site: Site) -> None:
             await site.captures.start(wish)
     await site.plane.vms.start("web")
     await settle()
-    with pytest.raises(VmRunning, match="'web' is not stopped"):
+    with pytest.raises(VmRunning, match="'web' is not stopped") as refused:
         await site.begun()
+    assert "--frozen" in refused.value.remedy
     assert site.plane.nodes.journal == {}
+
+
+async def test_one_that_runs_is_captured_where_it_may_be_frozen(site: Site) -> None:
+    with pytest.raises(VmNotRunning):
+        await site.begun(in_guest=True)
+    with pytest.raises(InvalidRequest):
+        await site.begun(in_guest=True, clean=False)
+    await site.plane.vms.start("web")
+    await settle()
+    for name, wish, ordered in (
+        ("a", {"frozen": True}, (True, False)),
+        ("b", {"in_guest": True}, (True, True)),
+    ):
+        job = await site.begun(name=name, **wish)
+        order = site.plane.nodes.journal[job.id].order
+        assert (order.capture_frozen, order.capture_in_guest) == ordered
+        steps = (await site.plane.downloads.explain(job.id)).steps
+        assert [step for step in steps if "frozen if it runs" in step]
+        assert bool([step for step in steps if "agent remove" in step]) is ordered[1]
 
 
 async def test_the_template_outlives_its_vm(site: Site) -> None:

@@ -48,6 +48,7 @@ RECORD = MachineRecord(
         ),
     ),
     stopping=True,
+    frozen=True,
     host_boot_id="boot",
     lock=DoorLock(token_digest="a" * 64, report_digest="b" * 64),
 )

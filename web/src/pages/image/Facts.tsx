@@ -124,6 +124,7 @@ function Template({ image, source, captured }: { image: Image; source: Converted
           [words.templateBaseDigest, source.digest && <code key="source">{source.digest}</code>],
           [words.sourceTrust, source.trust === TrustLevel.UNSPECIFIED ? '' : text.trust.level[source.trust]],
           [words.templateCleaned, captured.cleaned ? words.yes : words.no],
+          [words.templateFrozen, captured.frozen && words.yes],
           [words.templateLeft, image.status?.digest && (captured.left.join(', ') || words.templateNothing)],
         ]}
       />

@@ -4,7 +4,7 @@ import { type FormEvent, type ReactNode, useState } from 'react';
 import { Dialog } from '@/components/Dialog';
 import { JobProgress } from '@/components/JobProgress';
 import { ErrorNote } from '@/components/Notes';
-import { type AuditReport, Finding_Severity as Severity, type VirtualMachine } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { type AuditReport, Finding_Severity as Severity, type VirtualMachine, VmStatus_PowerState as State } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { useCaptureAudit, useCaptureTemplate } from '@/hooks/useCapture';
 import { useImportStatus } from '@/hooks/useImages';
 import { text } from '@/text/en';
@@ -21,12 +21,15 @@ export default function CaptureDialog({ vm, close }: { vm: VirtualMachine; close
   const [description, setDescription] = useState('');
   const [clean, setClean] = useState(true);
   const [force, setForce] = useState(false);
+  const [frozen, setFrozen] = useState(false);
+  const [inGuest, setInGuest] = useState(false);
+  const runs = vm.status?.state === State.RUNNING;
   const report = audit.data;
-  const cleaned = clean && report?.cleanable === true;
+  const cleaned = (clean && report?.cleanable === true) || inGuest;
   const blocked = report?.findings.some(({ severity }) => severity === Severity.BLOCKER) === true && !cleaned;
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    capture.mutate({ vmId: vm.id, name: name.trim(), description: description.trim(), asItIs: !cleaned, force: blocked && force });
+    capture.mutate({ vmId: vm.id, name: name.trim(), description: description.trim(), asItIs: !cleaned, force: blocked && force, frozen: runs && frozen, cleanInGuest: inGuest });
   };
   const job = status ?? capture.data;
   if (job) {
@@ -45,6 +48,7 @@ export default function CaptureDialog({ vm, close }: { vm: VirtualMachine; close
       <form onSubmit={submit}>
         <Stack aria-busy={audit.isPending}>
           <Text size="sm">{words.intro}</Text>
+          {runs && <Checkbox label={words.frozen} description={words.frozenHint} checked={frozen} onChange={(event) => setFrozen(event.currentTarget.checked)} />}
           <TextInput data-autofocus label={words.name} description={words.nameHint} value={name} onChange={(event) => setName(event.currentTarget.value)} />
           <TextInput label={words.description} value={description} onChange={(event) => setDescription(event.currentTarget.value)} />
           <Title order={3} size="h5">{words.findings}</Title>
@@ -52,12 +56,13 @@ export default function CaptureDialog({ vm, close }: { vm: VirtualMachine; close
           <ErrorNote error={audit.error} retry={() => void audit.refetch()} />
           {report && <Findings report={report} cleaned={cleaned} />}
           {report?.cleanable && <Checkbox label={words.clean} description={words.cleanHint} checked={clean} onChange={(event) => setClean(event.currentTarget.checked)} />}
+          {report && !report.cleanable && runs && <Checkbox label={words.inGuest} description={words.inGuestHint} checked={inGuest} onChange={(event) => setInGuest(event.currentTarget.checked)} />}
           {report && !report.cleanable && blocked && <Text size="sm">{words.cannotClean(report.fileSystem || words.unknown)}</Text>}
           {blocked && <Checkbox label={words.force} checked={force} onChange={(event) => setForce(event.currentTarget.checked)} />}
           <ErrorNote error={capture.error} />
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>{text.cancel}</Button>
-            <Button type="submit" loading={capture.isPending} disabled={!report || !name.trim() || (blocked && !force)}>{words.start}</Button>
+            <Button type="submit" loading={capture.isPending} disabled={!report || !name.trim() || (blocked && !force) || (runs && !frozen)}>{words.start}</Button>
           </Group>
         </Stack>
       </form>

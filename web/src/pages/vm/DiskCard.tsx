@@ -60,7 +60,7 @@ function Task({ vm }: { vm: Vm }): ReactNode {
     <Stack gap={4}>
       <Group justify="space-between">
         <Text size="sm" aria-live="polite">{`${label}: ${task.percent} %`}</Text>
-        <Button size="xs" variant="default" aria-label={words.cancel} loading={cancel.isPending} onClick={() => cancel.mutate({ id: vm.id })}>{text.cancel}</Button>
+        {task.kind !== 'capture' && <Button size="xs" variant="default" aria-label={words.cancel} loading={cancel.isPending} onClick={() => cancel.mutate({ id: vm.id })}>{text.cancel}</Button>}
       </Group>
       <Progress value={task.percent} aria-label={label} />
       <ErrorNote error={cancel.error} />

@@ -44,9 +44,9 @@ _OPTIONS: dict[ImageFormat, tuple[str, ...]] = {
     ImageFormat.VMDK: ("subformat=monolithicSparse",),
     ImageFormat.VHD: ("subformat=dynamic", "force_size=on"),
 }
-# How much is read at once. The bytes that come out are the same; a VHD's reads only wait for each other.
-_AT_ONCE = "16"
-_AT_ONCE_OF: dict[ImageFormat, str] = {ImageFormat.VHD: "1"}
+# How many pieces are on their way at once; the bytes that come out are the same. More wait for each other
+# (bench/convert.py), but where each keeps a processor busy.
+_AT_ONCE, _AT_ONCE_COMPRESSED = "4", "16"
 # What "check" ends with: all is well; or clusters are taken that nothing uses.
 _WHOLE = frozenset({0, 3})
 _COMPRESSED: dict[ImageFormat, tuple[str, ...]] = {
@@ -142,15 +142,14 @@ class QemuImgImages:
             The errors of ``QemuImgProgram.run``.
         """
         options = _OPTIONS.get(shape.format, ())
-        squeezed: tuple[str, ...] = ()
+        how: tuple[str, ...] = ("-m", _AT_ONCE)
         if shape.compression is not Compression.NONE:
             if shape.format not in _COMPRESSED:
                 raise UnsupportedFeature(f"{shape.format.value} images cannot be compressed inside.")
-            options, squeezed = _COMPRESSED[shape.format], ("-c",)
+            options, how = _COMPRESSED[shape.format], ("-c", "-m", _AT_ONCE_COMPRESSED)
         # No "-W": the same source gives the same bytes, and so the same digest, wherever it is converted.
         await self._program.run(
-            *("convert", "-p", "-m", _AT_ONCE_OF.get(disk.format, _AT_ONCE)),
-            *(*squeezed, "-O", DRIVERS[shape.format]),
+            *("convert", "-p", *how, "-O", DRIVERS[shape.format]),
             *(("-o", ",".join(options)) if options else ()),
             *(chain(alone(source, disk)), name_of(target)),
             limits=replace(patient(self._limits, virtual_size), file_size=most),

@@ -179,6 +179,20 @@ class LibvirtHypervisor:
 
         await self._run(resize)
 
+    async def pause(self, vm_id: str) -> None:
+        # QEMU flushes all its disks' caches before it answers.
+        if await self.running(vm_id, lambda _, domain: domain.suspend()) is None:
+            raise HypervisorFailed("The VM does not run any more.", remedy="Start it, and try again.")
+        if await self.condition(vm_id) is not Condition.PAUSED:
+            raise HypervisorFailed("The VM does not stand still.", remedy="Look at it, and try again.")
+
+    async def resume(self, vm_id: str) -> None:
+        def resume(_: Connection, domain: Domain) -> None:
+            if domain.state()[0] == library.PAUSED:
+                domain.resume()
+
+        await self.running(vm_id, resume)
+
     async def end(self, vm_id: str) -> None:
         def end(connection: Connection) -> None:
             domain = self._find(connection, vm_id)

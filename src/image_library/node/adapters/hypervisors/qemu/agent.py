@@ -51,7 +51,7 @@ class GuestAgent:
 
     async def facts(self) -> AgentFacts:
         """Its addresses and cloud-init's result, as far as it tells."""
-        return await facts_by(self._execute)
+        return await facts_by(self.ask)
 
     async def shut_down(self) -> None:
         """Asks the guest to switch off; that is never answered."""
@@ -76,7 +76,8 @@ class GuestAgent:
             except (OSError, EOFError, asyncio.LimitOverrunError) as error:
                 raise AgentSilent(str(error)) from error
 
-    async def _execute(self, command: str, **arguments: object) -> object:
+    async def ask(self, command: str, **arguments: object) -> object:
+        """One command's answer. Raises AgentSilent, AgentRefused."""
         await self._send({"execute": command, "arguments": arguments})
         return await self._answer()
 
