@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_copies import looked_at
-from tests.browser.test_pages import IMAGES, an_image_with_a_vm
+from tests.browser.test_pages import IMAGES, VMS, an_image_with_a_vm
 from tests.support.guest_images import ext, qcow2, tree
 from tests.support.guests_own import GUEST
 from tests.support.processes import Program
@@ -70,5 +70,26 @@ def test_a_template_is_captured_without_a_mouse(person: Visitor, program: Progra
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(door).to_be_focused()
+    of_one_that_runs(person, program, vm)
     image = rpc(program.url, f"{IMAGES}/GetImage", {"id": "web-1-template"}, token=program.token)
     assert image["status"]["convertedFrom"]["captured"]["cleaned"] is True
+
+
+def of_one_that_runs(person: Visitor, program: Program, vm: str) -> None:
+    """It has to be agreed first that it stands still."""
+    page = person.page
+    rpc(program.url, f"{VMS}/StartVM", {"id": vm}, token=program.token)
+    expect(page.get_by_role("button", name="Stop web-1")).to_be_enabled()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Capture web-1 as a template")
+    expect(dialog.get_by_label("Clean the copy")).to_be_visible()
+    capture = dialog.get_by_role("button", name="Capture", exact=True)
+    expect(capture).to_be_disabled()
+    frozen = dialog.get_by_label("Freeze it while its disk is copied")
+    by_tab(page, frozen)
+    page.keyboard.press("Space")
+    expect(capture).to_be_enabled()
+    looked_at(person, "capture-running")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    rpc(program.url, f"{VMS}/DeleteVM", {"id": vm, "force": True}, token=program.token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -78,7 +79,8 @@ class VmDisks:
                 continue
             if found > machine.disk_bytes:
                 log.info("disk_had_grown", vm_id=machine.vm_id, bytes=found)
-                await self._records.put(self._records.get(machine.vm_id).with_machine(disk_bytes=found))
+                known = partial(MachineRecord.with_machine, disk_bytes=found)
+                await self._records.update(machine.vm_id, known)
 
     async def grow(self, vm_id: str, size_bytes: int) -> None:
         """Make the disk that large, also while the VM runs. The size it has is fine.
