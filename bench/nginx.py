@@ -44,6 +44,8 @@ class Publisher:
     slow: str
     # The authority of its certificate.
     ca: Path
+    # The folder that it serves.
+    files: Path
 
 
 def make_image(path: Path, mib: int) -> None:
@@ -92,6 +94,7 @@ def serving(root: Path, *, limit_mib: int) -> Generator[Publisher]:
             https=f"https://127.0.0.1:{https}",
             slow=f"http://127.0.0.1:{slow}",
             ca=root / "ca.pem",
+            files=root / "files",
         )
     finally:
         process.terminate()

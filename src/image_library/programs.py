@@ -125,7 +125,7 @@ async def node(settings: Settings, announce: Announce, told: asyncio.Event) -> N
 # Settings of the control plane that are called the same on the command line.
 _AS_GIVEN = ("listen", "refresh", "min_trust", "require_boot_proof", "catalog_keys", "catalog_url")
 
-_NODE_AS_GIVEN = ("hypervisor", "libvirt_uri", "bridges")
+_NODE_AS_GIVEN = ("hypervisor", "libvirt_uri", "bridges", "guest_listen", "guest_url")
 
 
 def control_plane_settings(settings: Settings, *, apart: bool) -> ControlPlaneSettings:
@@ -162,6 +162,9 @@ def node_settings(settings: Settings, *, control_plane: str, join_token: str, ap
     given: dict[str, Any] = {
         "listen": (settings.listen if apart else "") or EMBEDDED_LISTEN,
         "accelerator": settings.accel or "auto",
+        # Also where the node itself is only called on loopback.
+        "guest_tls_cert": settings.tls_cert,
+        "guest_tls_key": settings.tls_key,
     }
     if apart:
         given |= {"advertise": settings.advertise, "tls_cert": settings.tls_cert, "tls_key": settings.tls_key}

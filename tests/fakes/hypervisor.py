@@ -21,6 +21,7 @@ from image_library.domain.errors import (
 )
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Condition, Machine, MachineRecord
+from image_library.domain.seed_files import seed_files
 from image_library.domain.store import ImageFacts, LocalFile, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
 from image_library.domain.vm import SeedDocuments
@@ -100,6 +101,9 @@ class FakeHypervisor:
 
     async def capabilities(self) -> tuple[str, ...]:
         return ("basic", "uefi")
+
+    async def has_doors(self) -> bool:
+        return True
 
     async def define(self, machine: Machine) -> None:
         if self.refused_definition:
@@ -317,6 +321,24 @@ class FakeSeeds:
         if self.failure:
             raise self.failure
         self.written.append((folder, documents))
+
+
+@dataclass
+class FakeDesk:
+    """Documents by VM and name, and the serial numbers that say where they are."""
+
+    documents: dict[str, dict[str, bytes]] = field(default_factory=dict[str, dict[str, bytes]])
+    serials: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def lay_out(self, folder: str, documents: SeedDocuments, serial: str) -> None:
+        vm_id = folder.rpartition("/")[2]
+        self.documents[vm_id], self.serials[vm_id] = seed_files(documents), serial
+
+    async def find(self, vm_id: str, name: str) -> bytes | None:
+        return self.documents.get(vm_id, {}).get(name)
+
+    async def clear(self, vm_id: str) -> None:
+        self.documents.pop(vm_id, None)
 
 
 def published(digest: str, *, virtual_size: int, path: str = "/data/blobs/one") -> PublishedImage:

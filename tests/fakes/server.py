@@ -33,7 +33,10 @@ from limiquantix.compute.v1 import node_connect, vm_connect, vm_pb
 from limiquantix.compute.v1.node_pb import GetNodeRequest, ListNodesRequest, ListNodesResponse, Node
 from limiquantix.compute.v1.vm_pb import (
     ConsoleOutput,
+    CreatedVM,
     CreateVMRequest,
+    CreateVMsRequest,
+    CreateVMsResponse,
     DeleteVMRequest,
     Finding,
     GetScreenshotRequest,
@@ -358,6 +361,16 @@ class Vms(vm_connect.VMService):
         vm.status = VmStatus(state=provisioning, warnings=list(self.library.warnings))
         self.library.vms.append(vm)
         return vm
+
+    async def create_v_ms(self, request: CreateVMsRequest, ctx: Any, /) -> CreateVMsResponse:
+        self.library.note("create_vms", request)
+        assert request.vm
+        names = [f"{request.vm.name}-{number:03}" for number in range(1, request.count + 1)]
+        made: list[CreatedVM] = []
+        for name in names if request.count > 1 else [request.vm.name]:
+            one = CreateVMRequest(name=name, spec=request.vm.spec)
+            made.append(CreatedVM(name=name, vm=await self.create_vm(one, ctx)))
+        return CreateVMsResponse(vms=made)
 
     async def preview_provisioning(self, request: CreateVMRequest, ctx: Any, /) -> ProvisioningPreview:
         self.library.note("preview_provisioning", request)

@@ -10,7 +10,7 @@ from image_library.domain.hardware import Hardware
 from image_library.domain.image import Failure, ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.lineage import ConvertedFrom
-from image_library.domain.store import ImageFacts
+from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import TrustLevel
 from tests.fakes.control_values import DIGEST, OTHER_DIGEST, a_published_image, an_evidence
 from tests.fakes.node_daemon import FakeNodeDaemon
@@ -37,11 +37,11 @@ MADE = replace(
 )
 
 
-async def there(call: Caller, node: FakeNodeDaemon) -> str:
+async def there(call: Caller, node: FakeNodeDaemon, published: PublishedImage | None = None) -> str:
     """The id of an image that is on a node."""
     job = (await call(f"{IMAGES}/DownloadImage", {"catalogId": "debian-12"}))["jobId"]
     await node.downloading(job)
-    node.say(node.journal[job].evolve(state=JobState.READY, published=a_published_image()))
+    node.say(node.journal[job].evolve(state=JobState.READY, published=published or a_published_image()))
     return (await call.ended(job))["imageId"]
 
 
@@ -94,9 +94,24 @@ async def test_it_is_explained_and_tried_again(call: Caller, node: FakeNodeDaemo
     failure = Failure(code="convert.killed", message="It was killed.")
     node.say(node.journal[job["jobId"]].evolve(state=JobState.FAILED, failure=failure))
     await call.ended(job["jobId"])
+    # Its name is taken by what came to nothing: with the way out.
+    refused = await call.refused(f"{IMAGES}/ConvertImage", {"image": "debian-12", "format": "raw"})
+    assert refused.code == "already_exists"
+    assert f"jobs retry {job['jobId']}" in refused.message
+    assert "images delete debian-12-raw" in refused.message
     retry = await call(f"{IMAGES}/RetryImport", {"jobId": job["jobId"]})
     await node.downloading(retry["jobId"])
     assert node.journal[retry["jobId"]].order.convert_digest == DIGEST
+
+
+async def test_a_disc_becomes_no_disk(call: Caller, node: FakeNodeDaemon) -> None:
+    disc = replace(a_published_image(), facts=ImageFacts(format=ImageFormat.ISO, virtual_size_bytes=1 << 20))
+    image = await there(call, node, disc)
+    before = await call(f"{IMAGES}/ListImages")
+    refused = await call.refused(f"{IMAGES}/ConvertImage", {"image": image, "format": "qcow2"})
+    assert refused.code == "invalid_argument"
+    assert "is an ISO" in refused.message
+    assert await call(f"{IMAGES}/ListImages") == before
 
 
 @pytest.mark.parametrize(

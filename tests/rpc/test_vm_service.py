@@ -269,6 +269,26 @@ async def test_a_config_drive_is_made_when_it_is_asked_for(door: Door) -> None:
     assert '"hostname": "web"' in preview["metaData"]
 
 
+async def test_a_guest_without_a_disk_is_told_the_same_documents(door: Door) -> None:
+    preview = await door.call("PreviewProvisioning", wish(datasource="DATASOURCE_NOCLOUD_SMBIOS"))
+    disk = await door.call("PreviewProvisioning", wish())
+    assert preview["datasource"] == "DATASOURCE_NOCLOUD_SMBIOS"
+    assert preview["paths"]["user_data"] == "user-data"
+    assert preview["userData"] == disk["userData"]
+    assert "(hidden)" in preview["vendorData"]
+    assert '"manual_cache_clean": true' in preview["vendorData"]
+    # One card with DHCP is what cloud-init does before it is told.
+    assert "networkConfig" not in preview
+
+
+async def test_a_preview_for_a_bridge_names_the_nodes_own_address_as_such(door: Door) -> None:
+    bridged = wish()
+    bridged["spec"]["nics"] = [{"networkId": "bridge:br0"}]
+    vendor_data = (await door.call("PreviewProvisioning", bridged))["vendorData"]
+    assert "(guest_url)/(hidden)" in vendor_data
+    assert "pub_key" not in vendor_data
+
+
 async def test_what_would_not_come_up_is_found_and_refused_unless_forced(door: Door) -> None:
     broken = wish(userData="#cloud-config\nssh_pwauth: {canary-9: 1}\n")
     report = await door.call("PreflightVM", broken)

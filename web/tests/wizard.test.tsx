@@ -7,7 +7,7 @@ import { areValuesWhole, valueTrouble } from '@/components/vm/parameters';
 import { ReviewStep } from '@/components/vm/ReviewStep';
 import { answerTroubles, NO_ANSWERS } from '@/components/vm/windows';
 import { ProfileParameter_Type as Type, ProfileParameterSchema, ProfileSchema } from '@/gen/limiquantix/compute/v1/profile_pb';
-import { CreateVMRequestSchema, Finding_Severity, PreflightReportSchema, ProvisioningPreviewSchema, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { CreateVMRequestSchema, Datasource, Finding_Severity, PreflightReportSchema, ProvisioningPreviewSchema, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { ImageRequirementsSchema, OsInfo_OsFamily, OsInfo_ProvisioningMethod as Method, OsInfoSchema } from '@/gen/limiquantix/storage/v1/image_pb';
 import type { AvailableImage } from '@/hooks/useImages';
 import { rendered, Stream, transport } from './support';
@@ -43,6 +43,16 @@ test('the request says what was typed and leaves the rest to the server', () => 
   if (told?.case !== 'cloudInit') throw new Error('no cloud-init');
   expect([request.name, request.spec?.disks[0]?.image, told.value.hostname, told.value.defaultUser]).toEqual(['web-1', 'rocky-9', '', '']);
   expect([told.value.sshAuthorizedKeys, told.value.packages, told.value.users[0]?.password]).toEqual([[KEY], ['nginx', 'git'], 'x y']);
+});
+
+test.each([
+  ['auto', Datasource.UNSPECIFIED],
+  ['drive', Datasource.CONFIG_DRIVE],
+  ['smbios', Datasource.NOCLOUD_SMBIOS],
+] as const)('a guest finds what it is told by %s: %s', (datasource, asked) => {
+  const told = create(CreateVMRequestSchema, requestOf({ ...withImage(EMPTY, available()), datasource })).spec?.provisioning?.method;
+  if (told?.case !== 'cloudInit') throw new Error('no cloud-init');
+  expect(told.value.datasource).toBe(asked);
 });
 
 test.each([

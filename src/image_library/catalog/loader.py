@@ -39,8 +39,8 @@ _INDEX_FORMATS = re.compile("|".join(member.value for member in IndexFormat))
 _FIRMWARE = re.compile(r"bios|uefi")
 _MANAGERS = re.compile("|".join(MANAGERS))
 _ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64")
-# Only formats that a disk can be built on as they come.
-_FORMATS = re.compile(r"qcow2|raw")
+# What becomes a disk; an ISO is none.
+_FORMATS = re.compile("|".join(f.value for f in ImageFormat if f is not ImageFormat.ISO))
 
 
 def load_catalog(extra: Path | None = None) -> Catalog:

@@ -104,4 +104,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _unusable(path: Path, error: OSError) -> InvalidRequest:
-    return InvalidRequest(f"{printable(str(path))} cannot be used: {error.strerror}.")
+    why = (error.strerror or "unknown reason").lower()
+    return InvalidRequest(
+        f"{printable(str(path))}: {why}.", remedy="Name a file that can be read or written."
+    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from image_library.cli.lookup import the_image
 from image_library.cli.progress import follow
 from image_library.cli.session import Session
-from image_library.domain.errors import NameTaken
+from image_library.domain.errors import LibraryError, UnknownImage
 from limiquantix.storage.v1.image_pb import ConvertImageRequest, DeleteImageRequest, Image, ImageStatus
 from limiquantix.storage.v1.trust_pb import ConvertedFrom
 
@@ -31,16 +31,38 @@ def converted(session: Session, image: str, *, format_: str, compress: str) -> G
         return
     wanted = ConvertImageRequest(image=source.id, format=format_, compression=compress)
     wanted.name = f"{source.name[:40]}-export-{source.id[:8]}-{format_.lower()}"
+    made = _left(session, wanted.name, source) or _made(session, wanted)
     try:
-        job = session.library.images.convert_image(wanted)
-        made = follow(session.library, job.job_id, session.out).image_id
-    except NameTaken:
-        left = the_image(session.library, wanted.name)
-        if _source(left).digest != (source.status or ImageStatus()).digest:
-            raise
-        made = left.id
-    yield made
+        yield made
+    except (KeyboardInterrupt, LibraryError):
+        session.out.note(f"What was made for it stays as the image '{wanted.name}'.")
+        session.out.note("The same command goes on with it, and removes it when the file is written.")
+        raise
     session.library.images.delete_image(DeleteImageRequest(id=made))
+
+
+def _left(session: Session, name: str, source: Image) -> str:
+    """The id of the image that an interrupted export has left, or ""; one that came to nothing goes."""
+    try:
+        left = the_image(session.library, name)
+    except UnknownImage:
+        return ""
+    status = left.status or ImageStatus()
+    if status.phase is ImageStatus.Phase.ERROR:
+        session.library.images.delete_image(DeleteImageRequest(id=left.id))
+        return ""
+    return left.id if _source(left).digest == (source.status or ImageStatus()).digest else ""
+
+
+def _made(session: Session, wanted: ConvertImageRequest) -> str:
+    """The id of a new image, which is not left where it came to nothing."""
+    job = session.library.images.convert_image(wanted)
+    try:
+        return follow(session.library, job.job_id, session.out).image_id
+    except LibraryError:
+        with suppress(LibraryError):
+            session.library.images.delete_image(DeleteImageRequest(id=job.image_id))
+        raise
 
 
 def _named(image: Image) -> str:

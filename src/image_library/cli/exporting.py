@@ -49,20 +49,27 @@ class _Described:
     digest: str
 
 
-def export(session: Session, image: str, target: Path, *, force: bool) -> str:
+def judge_target(target: Path, *, force: bool) -> None:
+    """Raises InvalidRequest: there is a file already, or no directory for it."""
+    name = printable(str(target))
+    if target.is_dir():
+        raise InvalidRequest(f"{name} is a directory.", remedy="Name a file to write.")
+    if not target.parent.is_dir():
+        parent = printable(str(target.parent))
+        raise InvalidRequest(f"There is no directory {parent}.", remedy="Make it, or name another file.")
+    if target.exists() and not force:
+        raise InvalidRequest(f"{name} is there already.", remedy="Use --force to replace it.")
+
+
+def export(session: Session, image: str, target: Path, *, called: str) -> str:
     """Write the image to ``target``; its digest. Ctrl-C leaves TARGET.part, and the next run goes on with it.
 
+    ``called`` is what people are told of the image.
+
     Raises:
-        InvalidRequest: there is a file already, or no directory for it.
         DigestMismatch: what came is not the image; it is removed.
     """
-    if target.is_dir() or not target.parent.is_dir():
-        raise InvalidRequest(f"{printable(str(target))} cannot be a file.", remedy="Name a file to write.")
-    if target.exists() and not force:
-        raise InvalidRequest(
-            f"{printable(str(target))} is there already.", remedy="Use --force to replace it."
-        )
-    export = _Export(http=PlainHttp(session.library.server, {}), image=image, out=session.out)
+    export = _of(session, image, called)
     found = export.described()
     part = target.with_name(target.name + ".part")
     with _disk_errors(part):
@@ -78,13 +85,13 @@ def export(session: Session, image: str, target: Path, *, force: bool) -> str:
     return found.digest
 
 
-def export_to_stdout(session: Session, image: str) -> str:
+def export_to_stdout(session: Session, image: str, *, called: str) -> str:
     """Write the image to standard output; its digest.
 
     Raises:
         DigestMismatch: what was written is not the image.
     """
-    export = _Export(http=PlainHttp(session.library.server, {}), image=image, out=session.out)
+    export = _of(session, image, called)
     found = export.described()
     counted = hashlib.sha256()
     with export.shown(found.size, 0) as count:
@@ -105,10 +112,16 @@ def _disk_errors(path: Path) -> Generator[None]:
         raise full(f"{printable(str(path))} cannot be written: {why}.") from error
 
 
+def _of(session: Session, image: str, called: str) -> _Export:
+    http = PlainHttp(session.library.server, {})
+    return _Export(http=http, image=image, called=called, out=session.out)
+
+
 @dataclass(kw_only=True)
 class _Export:
     http: PlainHttp
     image: str
+    called: str
     out: Output
     clock: Callable[[], float] = time.monotonic
     _meter: SpeedMeter = field(default_factory=SpeedMeter)
@@ -169,7 +182,7 @@ class _Export:
                 progress = meter.measure(now=self.clock(), done=done, total=size)
                 view.update(
                     ImportStatus(
-                        name=self.image,
+                        name=self.called,
                         stage="exporting",
                         status=ImportStatus.Status.DOWNLOADING,
                         bytes_downloaded=done,

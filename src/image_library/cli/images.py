@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from image_library.cli import os_options
 from image_library.cli.completion import complete_catalog, complete_images
 from image_library.cli.images_list import list_images
 from image_library.cli.session import Session, command
@@ -50,6 +51,12 @@ def upload_image(
     node: NodeOption = "",
     project: Annotated[str, typer.Option(help="The project that owns it.", show_default=False)] = "",
     description: Annotated[str, typer.Option(help="What it is.", show_default=False)] = "",
+    os_family: os_options.FamilyOption = "",
+    os_distribution: os_options.DistributionOption = "",
+    os_version: os_options.VersionOption = "",
+    os_architecture: os_options.ArchitectureOption = "",
+    os_user: os_options.UserOption = "",
+    os_provisioning: os_options.ProvisioningOption = "",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is published.")] = False,
 ) -> None:
     """Upload a disk image. After any interruption the same command goes on from the bytes that are there."""
@@ -59,7 +66,9 @@ def upload_image(
 
     said = {"name": name, "format": format_, "checksum": checksum, "node_id": node, "project_id": project}
     becomes = {"target_format": to, "target_compression": compress}
-    wanted = FileToSend(path=file, metadata={**said, **becomes, "description": description})
+    os = {"os_family": os_family, "os_distribution": os_distribution, "os_version": os_version}
+    os |= {"os_architecture": os_architecture, "os_user": os_user, "os_provisioning": os_provisioning}
+    wanted = FileToSend(path=file, metadata={**said, **becomes, **os, "description": description})
     ended = upload(session, wanted, wait=not no_wait)
     if isinstance(ended, str):
         session.out.document({"jobId": ended}) if session.json else session.out.line(ended)

@@ -35,21 +35,25 @@ def export_image(
     Another format is made on a node first, as an image that goes when the file is written.
     """
     from image_library.cli.converting import converted
+    from image_library.cli.exporting import judge_target
 
+    if str(file) != "-":
+        # Before anything is made for it.
+        judge_target(file, force=force)
     if not (format_ or compress):
-        _write(session, image, file, force=force)
+        _write(session, image, file, called=image)
         return
     with converted(session, image, format_=format_ or "qcow2", compress=compress) as made:
-        _write(session, made, file, force=force)
+        _write(session, made, file, called=image)
 
 
-def _write(session: Session, image: str, file: Path, *, force: bool) -> None:
+def _write(session: Session, image: str, file: Path, *, called: str) -> None:
     from image_library.cli.exporting import export, export_to_stdout
 
     if str(file) == "-":
-        export_to_stdout(session, image)
+        export_to_stdout(session, image, called=called)
         return
-    digest = export(session, image, file, force=force)
+    digest = export(session, image, file, called=called)
     if session.json:
         session.out.document({"file": str(file), "digest": digest})
     else:

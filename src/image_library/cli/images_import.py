@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
+from image_library.cli import os_options
 from image_library.cli.images import CompressOption, NodeOption, ToOption, app
 from image_library.cli.session import Session, command
-
-_OS = "Operating system"
 
 
 @command(app, "import")
@@ -46,39 +45,12 @@ def import_image(
     to: ToOption = "",
     compress: CompressOption = "",
     node: NodeOption = "",
-    os_family: Annotated[
-        str,
-        typer.Option(
-            "--os-family", metavar="FAMILY", help="linux, windows, bsd or other.", rich_help_panel=_OS
-        ),
-    ] = "",
-    os_distribution: Annotated[
-        str,
-        typer.Option(
-            "--os-distribution",
-            metavar="NAME",
-            help="Such as debian.",
-            rich_help_panel=_OS,
-        ),
-    ] = "",
-    os_version: Annotated[
-        str, typer.Option("--os-version", metavar="VERSION", help="Such as 12.", rich_help_panel=_OS)
-    ] = "",
-    os_architecture: Annotated[
-        str, typer.Option("--os-architecture", metavar="ARCH", help="Such as x86_64.", rich_help_panel=_OS)
-    ] = "",
-    os_user: Annotated[
-        str, typer.Option("--os-user", metavar="USER", help="Who logs in.", rich_help_panel=_OS)
-    ] = "",
-    os_provisioning: Annotated[
-        str,
-        typer.Option(
-            "--os-provisioning",
-            metavar="METHOD",
-            help="By what it is told on a first boot: cloud_init, sysprep, ignition or none.",
-            rich_help_panel=_OS,
-        ),
-    ] = "",
+    os_family: os_options.FamilyOption = "",
+    os_distribution: os_options.DistributionOption = "",
+    os_version: os_options.VersionOption = "",
+    os_architecture: os_options.ArchitectureOption = "",
+    os_user: os_options.UserOption = "",
+    os_provisioning: os_options.ProvisioningOption = "",
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Only start it; 'jobs watch' follows it.")
     ] = False,

@@ -31,6 +31,13 @@ class DevicesWord(StrEnum):
     EMULATED = "emulated"
 
 
+class DatasourceWord(StrEnum):
+    AUTO = "auto"
+    NOCLOUD = "nocloud"
+    CONFIG_DRIVE = "config-drive"
+    NOCLOUD_SMBIOS = "nocloud-smbios"
+
+
 ImageArgument = Annotated[
     str,
     typer.Argument(
@@ -44,7 +51,9 @@ CpusOption = Annotated[int, typer.Option("--cpus", metavar="N", min=1, max=256, 
 MemoryOption = Annotated[
     str,
     typer.Option(
-        "--memory", metavar="SIZE", help="Such as 2G or 512M; default: 1G, more if the image needs it."
+        "--memory",
+        metavar="SIZE",
+        help="Such as 2G or 512M; default: 1G, 2G for Windows, more if the image needs it.",
     ),
 ]
 DiskOption = Annotated[
@@ -137,6 +146,14 @@ ProvisioningOption = Annotated[
         "--provisioning",
         metavar="FILE",
         help="Everything else the guest is told, as TOML: users, network, files, mounts and more.",
+    ),
+]
+DatasourceOption = Annotated[
+    DatasourceWord,
+    typer.Option(
+        "--datasource",
+        metavar="auto|nocloud|config-drive|nocloud-smbios",
+        help="How the guest finds what it is told; nocloud-smbios: without a disk, from its node.",
     ),
 ]
 ProfileOption = Annotated[

@@ -28,6 +28,7 @@ from limiquantix.compute.v1.vm_pb import (
     CloudInitConfig,
     CpuConfig,
     CreateVMRequest,
+    Datasource,
     DiskDevice,
     FirmwareType,
     GuestUser,
@@ -37,9 +38,11 @@ from limiquantix.compute.v1.vm_pb import (
     SysprepConfig,
     VmSpec,
 )
-from limiquantix.storage.v1.image_pb import Image, ImageCatalogEntry, ImageRequirements
+from limiquantix.storage.v1.image_pb import Image, ImageCatalogEntry, ImageRequirements, OsInfo
 
 DEFAULT_MEMORY_MIB = 1024
+# It hardly starts with less.
+WINDOWS_MEMORY_MIB = 2048
 DEFAULT_DISK_GIB = 10
 # A card's network behind the node; the other kind is "bridge:NAME".
 USER_NETWORK = "user"
@@ -71,6 +74,8 @@ class Wish:
     user_data: Path | None = None
     password_file: str = ""
     provisioning: Path | None = None
+    # "auto", or as the API names it, in lower case with "-".
+    datasource: str = "auto"
     profile: str = ""
     params: tuple[str, ...] = ()
     secret_params: tuple[str, ...] = ()
@@ -88,6 +93,11 @@ class Found:
     @property
     def name(self) -> str:
         return self.entry.id if self.entry else (self.image.name if self.image else "vm")
+
+    @property
+    def is_windows(self) -> bool:
+        os = self.image.spec.os if self.image and self.image.spec else self.entry.os if self.entry else None
+        return os is not None and os.family is OsInfo.OsFamily.WINDOWS
 
     @property
     def needs(self) -> ImageRequirements:
@@ -114,7 +124,8 @@ def told(wish: Wish) -> Told:
     user_data = _user_data(wish.user_data)
     if user_data and provisioned.config.user_data:
         raise InvalidUserData("There is user-data in both files; give one of them.", field="user_data")
-    cloud_init = (wish.user, wish.packages, wish.commands, user_data, wish.password_file)
+    datasource = _unless_auto(wish.datasource)
+    cloud_init = (wish.user, wish.packages, wish.commands, user_data, wish.password_file, datasource)
     if provisioned.sysprep and any(cloud_init):
         raise InvalidGuestSetting(
             "The file is for Windows, and options for cloud-init are given as well.",
@@ -237,6 +248,8 @@ def _cloud_init(wish: Wish, key: keys.Key | None, said: Told) -> CloudInitConfig
     config.ssh_authorized_keys.extend(key.public if key else ())
     config.packages.extend(wish.packages)
     config.run_commands.extend(wish.commands)
+    if wish.datasource != "auto":
+        config.datasource = Datasource.__members__[wish.datasource.upper().replace("-", "_")]
     if said.password_hash:
         _first_user(config).password_hash = said.password_hash
     return config
@@ -256,7 +269,8 @@ def _first_user(config: CloudInitConfig) -> GuestUser:
 def _memory(wish: Wish, found: Found) -> int:
     if wish.memory:
         return sizes.memory_mib(wish.memory)
-    return max(DEFAULT_MEMORY_MIB, found.needs.min_memory_mib)
+    usual = WINDOWS_MEMORY_MIB if found.is_windows else DEFAULT_MEMORY_MIB
+    return max(usual, found.needs.min_memory_mib)
 
 
 def _disk(wish: Wish, found: Found, image: Image | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -50,16 +51,16 @@ def launch(session: Session, wish: Wish, *, wait_seconds: float) -> None:
     if said.provisioned.sysprep:
         # What Windows Setup does is not told to anybody outside.
         wait_seconds = 0
-        session.out.note(
-            f"Windows sets itself up now; watch it: limiquantix vms logs --follow {plain(vm.name)}"
-        )
+        session.out.note(f"Windows sets itself up now; watch it: limiquantix vms display {plain(vm.name)}")
     if wait_seconds:
         vm = boot.follow(library, vm, session.out, seconds=wait_seconds)
     _tell(session, vm, key, waited=bool(wait_seconds))
 
 
-def request_for(session: Session, wish: Wish) -> CreateVMRequest:
-    """What ``launch`` would ask for, for a server that only looks at it: nothing is made or fetched."""
+def request_for(
+    session: Session, wish: Wish, *, make_key: bool = False
+) -> tuple[CreateVMRequest, keys.Key | None]:
+    """What ``launch`` would ask for, and with which key; where there is none, one is made if it may be."""
     said = told(wish)
     home = places.home(os.environ)
     key = keys.known(wish.ssh_key, session.data_dir, home)
@@ -67,8 +68,19 @@ def request_for(session: Session, wish: Wish) -> CreateVMRequest:
     library = session.library
     found = _find(library, wish.image)
     name = next(_names(library, wish, found))
+    if key is None and not said.provisioned.sysprep:
+        key = _made_key(session, home, make=make_key)
     spec = spec_of(wish, found, found.image, key, said)
-    return request_of(wish, name, spec, said)
+    return request_of(wish, name, spec, said), key
+
+
+def _made_key(session: Session, home: Path, *, make: bool) -> keys.Key | None:
+    if not make:
+        session.out.note("You have no SSH key: 'launch' and 'vms create' make one, which is not seen here.")
+        return None
+    key = keys.chosen("", session.data_dir, home)
+    session.out.note(f"Made an SSH key: {key.source}")
+    return key
 
 
 def _find(library: Library, wanted: str) -> Found:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 from typing import cast
 
+from image_library.cli.provisioning_file import why_not
 from image_library.domain.errors import InvalidProfile, printable
+from image_library.wire.plain_data import UnfitData, message_from
 from limiquantix.compute.v1.profile_pb import CreateProfileRequest, UserDataRule
 
 _RULES = {"allow": UserDataRule.ALLOW, "deny": UserDataRule.DENY, "append": UserDataRule.APPEND}
@@ -18,23 +19,25 @@ def read(path: Path, *, name: str, replace: bool) -> CreateProfileRequest:
     """The request that the file and the options make.
 
     Raises:
-        InvalidProfile: it cannot be read, is no TOML, or has a field that there is not.
+        InvalidProfile: it cannot be read, is no TOML, or has a field or a value that there is not.
     """
     shown = printable(str(path))
     try:
         said = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidProfile(f"'{shown}' cannot be read: {error.strerror}.", field="file") from None
-    except (ValueError, RecursionError):
-        raise InvalidProfile(f"'{shown}' is not valid TOML.", field="file") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidProfile(f"'{shown}' is not valid TOML: {why_not(error)}.", field="file") from None
     rule = said.pop("user_data_rule", "append")
     if rule not in _RULES:
         raise InvalidProfile("user_data_rule is allow, deny or append.", field="user_data_rule")
-    for parameter in said.get("parameters", []):
-        _as_on_the_wire(parameter)
+    parameters = said.get("parameters", [])
+    for parameter in cast("list[object]", parameters) if isinstance(parameters, list) else []:
+        if isinstance(parameter, dict):
+            _as_on_the_wire(cast("dict[str, object]", parameter))
     try:
-        request = CreateProfileRequest.from_json(json.dumps(said))
-    except (ValueError, TypeError, AttributeError) as error:
+        request = message_from(CreateProfileRequest, said)
+    except UnfitData as error:
         raise InvalidProfile(f"'{shown}' does not fit: {printable(str(error), 200)}.", field="file") from None
     request.name = name or request.name
     request.user_data_rule = _RULES[rule]

@@ -5,18 +5,18 @@ Passwords in it, and in ``--password-file``, are hashed here: none is sent.
 
 from __future__ import annotations
 
-import json
 import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from protobuf import Message
 
 from image_library.domain.errors import InvalidGuestSetting, InvalidPassword, LibraryError, printable
 from image_library.domain.password import SALT_CHARACTERS, SALT_LENGTH, hashed
 from image_library.domain.secret import Secret
+from image_library.wire.plain_data import UnfitData, message_from
 from limiquantix.compute.v1.vm_pb import (
     Bond,
     CloudInitConfig,
@@ -24,6 +24,7 @@ from limiquantix.compute.v1.vm_pb import (
     NetworkInterface,
     SysprepConfig,
     Vlan,
+    VmSpec,
 )
 
 M = TypeVar("M", bound=Message)
@@ -55,11 +56,9 @@ def read(path: Path | None) -> Provisioned:
         said = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidGuestSetting(f"'{name}' cannot be read: {error.strerror}.", field=FIELD) from None
-    except (ValueError, RecursionError):
-        raise InvalidGuestSetting(
-            f"'{name}' is not valid TOML.", remedy="Check it: 'python3 -m tomllib' is one way.", field=FIELD
-        ) from None
-    network = {key: said.pop(key, []) for key in _NETWORK}
+    except (ValueError, RecursionError) as error:
+        raise InvalidGuestSetting(f"'{name}' is not valid TOML: {why_not(error)}.", field=FIELD) from None
+    network = _message(VmSpec, {key: said.pop(key) for key in _NETWORK if key in said}, name)
     sysprep = said.pop("sysprep", None)
     if sysprep is not None and said:
         raise _unfit(name, f"it has both [sysprep], for Windows, and {', '.join(sorted(said))}")
@@ -68,11 +67,18 @@ def read(path: Path | None) -> Provisioned:
         hide_password(user)
     return Provisioned(
         config=config,
-        sysprep=None if sysprep is None else _message(SysprepConfig, sysprep, name),
-        nics=_messages(NetworkInterface, network["nics"], name),
-        vlans=_messages(Vlan, network["vlans"], name),
-        bonds=_messages(Bond, network["bonds"], name),
+        sysprep=None if sysprep is None else _message(SysprepConfig, sysprep, name, guide="windows"),
+        nics=tuple(network.nics),
+        vlans=tuple(network.vlans),
+        bonds=tuple(network.bonds),
     )
+
+
+def why_not(error: ValueError | RecursionError) -> str:
+    """What is wrong with TOML and where, without the text that stands there."""
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return printable(str(error))
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "a value in it is too large"
 
 
 def hide_password(user: GuestUser) -> None:
@@ -111,22 +117,16 @@ def _hash(password: str) -> str:
     return hashed(Secret(password), salt=salt).reveal()
 
 
-def _messages(kind: type[M], listed: Any, name: str) -> tuple[M, ...]:
-    if not isinstance(listed, list):
-        raise _unfit(name, "there is one table where several may be, written as [[…]]")
-    return tuple(_message(kind, one, name) for one in listed)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _message(kind: type[M], said: Any, name: str) -> M:
+def _message(kind: type[M], said: object, name: str, *, guide: str = "cloud-init") -> M:
     try:
-        return kind.from_json(json.dumps(said))
-    except (ValueError, TypeError) as error:
-        raise _unfit(name, f"{error}") from None
+        return message_from(kind, said)
+    except UnfitData as error:
+        raise _unfit(name, f"{error}", guide) from None
 
 
-def _unfit(name: str, why: str) -> LibraryError:
+def _unfit(name: str, why: str, guide: str = "cloud-init") -> LibraryError:
     return InvalidGuestSetting(
         f"'{name}' does not fit: {printable(why, 200)}.",
-        remedy="docs/cloud-init.md lists the fields.",
+        remedy=f"docs/{guide}.md lists the fields.",
         field=FIELD,
     )

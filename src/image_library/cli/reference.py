@@ -90,7 +90,8 @@ def _more_settings() -> str:
             "| `LIMIQUANTIX_TOKEN` | The token to show it, instead of the one in `<data-dir>/token`. |",
             "| `LIMIQUANTIX_CA_FILE` | Authorities that an `https` server is checked with. |",
             "| `LIMIQUANTIX_DEBUG` | Print the trace of an unexpected error. |",
-            "| `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | For fetching images; never for calls to a server. |",
+            "| `HTTPS_PROXY`, `http_proxy`, `NO_PROXY` | For fetching images (docs/mirrors.md); "
+            "never for calls to a server. |",
             "| `SSL_CERT_FILE` | Authorities for fetching images. |",
         ]
     )

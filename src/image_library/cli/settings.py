@@ -47,6 +47,8 @@ class Settings:
     hypervisor: str = ""
     libvirt_uri: str = ""
     bridges: tuple[str, ...] = ()
+    guest_listen: str = ""
+    guest_url: str = ""
     allow_unjailed: bool = False
     hostname: str = ""
     refresh: str = ""

@@ -38,4 +38,22 @@ OF_VMS: tuple[Setting, ...] = (
         meaning="Bridges of the node that VMs' network cards may be on (docs/machines.md).",
         programs=WITH_NODE,
     ),
+    Setting(
+        name="guest_listen",
+        kind="text",
+        variable="LIMIQUANTIX_GUEST_LISTEN",
+        default="none",
+        meaning="`HOST:PORT` of the host where guests on bridges report, and find documents, by one-time "
+        "tokens (docs/cloud-init.md); an address that only they reach.",
+        programs=WITH_NODE,
+    ),
+    Setting(
+        name="guest_url",
+        kind="text",
+        variable="LIMIQUANTIX_GUEST_URL",
+        default="none",
+        meaning="The same as guests see it, such as `http://192.0.2.1:8780`. With `https` it shows "
+        "`tls_cert`, and only then are host keys taken.",
+        programs=WITH_NODE,
+    ),
 )

@@ -300,8 +300,8 @@ TABLE: tuple[Setting, ...] = (
         kind="off|check|fetch",
         variable="LIMIQUANTIX_REFRESH",
         default="`check`",
-        meaning="Whether publishers are asked for newer builds of what is here: never, to tell of them only, "
-        "or to fetch them (docs/refresh.md).",
+        meaning="Whether publishers are asked for newer builds of what is here: never (`off`), to tell of "
+        "them only (`check`), or to fetch them (`fetch`; docs/refresh.md).",
         programs=SERVERS,
     ),
     Setting(

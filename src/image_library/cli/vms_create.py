@@ -43,6 +43,7 @@ def create_vms(
     run: options.RunOption = None,
     user_data: options.UserDataOption = None,
     provisioning: options.ProvisioningOption = None,
+    datasource: options.DatasourceOption = options.DatasourceWord.AUTO,
     profile: options.ProfileOption = "",
     param: options.ParamOption = None,
     secret_param: options.SecretParamOption = None,
@@ -51,10 +52,10 @@ def create_vms(
 ) -> None:
     """Make VMs of an image and return: one, or several that differ in their names only.
 
-    An image that is not here is fetched by the server. Fails where one of the VMs could not be made; the
-    others are there.
+    An image that is not here is fetched by the server, and an SSH key is made where you have none. Fails
+    where one of the VMs could not be made; the others are there.
     """
-    from image_library.cli import launching
+    from image_library.cli import launching, ssh
     from image_library.cli.launch_request import Wish
     from limiquantix.compute.v1.vm_pb import CreateVMsRequest
 
@@ -78,15 +79,21 @@ def create_vms(
         user_data=user_data,
         password_file=password_file,
         provisioning=provisioning,
+        datasource=datasource,
         profile=profile,
         params=tuple(param or ()),
         secret_params=tuple(secret_param or ()),
         node=node,
         force=force,
     )
-    request = launching.request_for(session, wish)
+    request, key = launching.request_for(session, wish, make_key=True)
     request.start_on_create = not no_start
     answer = session.library.vms.create_v_ms(CreateVMsRequest(vm=request, count=count))
+    made = [one.vm for one in answer.vms if one.vm]
+    for vm in made:
+        ssh.remember(session.data_dir, vm.id, key.identity if key else None)
+    for warning in dict.fromkeys(text for vm in made if vm.status for text in vm.status.warnings):
+        session.out.warn(warning)
     _tell(session, list(answer.vms))
 
 

@@ -14,7 +14,10 @@ MOST_LINES = 30
 LONGEST_LINE = 300
 DOOR_HOST = "10.0.2.100"
 
-_DOOR_URL = re.compile(rf"http://{re.escape(DOOR_HOST)}/\S*")
+# Also by another way than the usual one, where what follows is as long as a token.
+_DOOR_URL = re.compile(
+    rf"(http://{re.escape(DOOR_HOST)}|https?://[^\s/]+(?=/[A-Za-z0-9_-]{{43}}(?![A-Za-z0-9_-])))/\S*"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +55,4 @@ def with_lines(
 
 def shown_line(line: str) -> str:
     """A guest's line as it may be shown: nothing that moves a cursor, no token, of bearable length."""
-    return printable(_DOOR_URL.sub(f"http://{DOOR_HOST}/(hidden)", line.rstrip()), LONGEST_LINE)
+    return printable(_DOOR_URL.sub(r"\1/(hidden)", line.rstrip()), LONGEST_LINE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from image_library.domain.secret import Secret
 
@@ -18,7 +18,8 @@ LARGEST_HEAD = 4 << 10
 LARGEST_BODY = 16 << 10
 
 _END = b"\r\n\r\n"
-_REQUEST = re.compile(rb"POST /(?P<token>[A-Za-z0-9_-]{0,128}) HTTP/1\.[01]")
+_POST = re.compile(rb"POST /(?P<token>[A-Za-z0-9_-]{0,128}) HTTP/1\.[01]")
+_GET = re.compile(rb"GET /(?P<token>[A-Za-z0-9_-]{0,128})/(?P<document>[a-z-]{1,32}) HTTP/1\.[01]")
 _HEADER = re.compile(rb"(?P<name>[A-Za-z0-9-]{1,64}):[ \t]*(?P<value>[\x20-\x7e]{0,1024}?)[ \t]*")
 _LENGTH = re.compile(rb"[0-9]{1,9}")
 _FORM = b"application/x-www-form-urlencoded"
@@ -27,7 +28,9 @@ _FORM = b"application/x-www-form-urlencoded"
 @dataclass(frozen=True, kw_only=True)
 class Request:
     token: Secret
-    body: bytes = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    # What is asked for; empty: nothing is, something is told.
+    document: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +47,10 @@ class _Refused(Exception):
 
 
 class RequestReader:
-    """Takes bytes as they come; holds at most one request's worth of them."""
+    """Takes bytes as they come; holds at most one request's worth of them. ``serves``: it may be asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, serves: bool = False) -> None:
+        self._methods = (b"POST /", b"GET /") if serves else (b"POST /",)
         self._held = b""
         self._deaf = False
 
@@ -81,32 +85,33 @@ class RequestReader:
     def _next(self) -> Request | None:
         if not self._held:
             return None
-        _require_post(self._held)
+        self._require_method()
         head, end, rest = self._held.partition(_END)
         if len(head) > LARGEST_HEAD:
             raise _Refused(431)
         if not end:
             return None
-        token, length = _read_head(head)
+        request, length = _read_head(head)
         if len(rest) < length:
             return None
         self._held = rest[length:]
-        return Request(token=token, body=rest[:length])
+        return replace(request, body=rest[:length])
+
+    def _require_method(self) -> None:
+        """What is something else is refused by its first bytes."""
+        if not any(self._held[: len(method)] == method[: len(self._held)] for method in self._methods):
+            raise _Refused(405)
 
 
-def _require_post(held: bytes) -> None:
-    """What is no POST is refused by its first bytes."""
-    expected = b"POST /"
-    if held[: len(expected)] != expected[: len(held)]:
-        raise _Refused(405)
-
-
-def _read_head(head: bytes) -> tuple[Secret, int]:
+def _read_head(head: bytes) -> tuple[Request, int]:
+    """What is asked, and how many bytes follow."""
     first, *lines = head.split(b"\r\n")
-    request = _REQUEST.fullmatch(first)
-    if request is None:
-        raise _Refused(400)
     headers = _headers(lines)
+    if asked := _GET.fullmatch(first):
+        return _asked(asked, headers), 0
+    told = _POST.fullmatch(first)
+    if told is None:
+        raise _Refused(400)
     if b"transfer-encoding" in headers or b"expect" in headers:
         raise _Refused(501)
     if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _FORM:
@@ -115,7 +120,18 @@ def _read_head(head: bytes) -> tuple[Secret, int]:
         raise _Refused(411)
     if int(length) > LARGEST_BODY:
         raise _Refused(413)
-    return Secret(request["token"].decode("ascii")), int(length)
+    return Request(token=_token(told)), int(length)
+
+
+def _asked(asked: re.Match[bytes], headers: dict[bytes, bytes]) -> Request:
+    """Nothing follows a question."""
+    if {b"content-length", b"transfer-encoding", b"expect"} & headers.keys():
+        raise _Refused(400)
+    return Request(token=_token(asked), document=asked["document"].decode("ascii"))
+
+
+def _token(found: re.Match[bytes]) -> Secret:
+    return Secret(found["token"].decode("ascii"))
 
 
 def _headers(lines: list[bytes]) -> dict[bytes, bytes]:

@@ -174,7 +174,8 @@ def _keyboard(keyboard: Keyboard) -> dict[str, str]:
 def _growth(system: GuestSystem) -> dict[str, Any]:
     if system.grow_devices and system.growth is Growth.OFF:
         raise _refused("Partitions are named that grow, and growing is switched off.", "grow_devices")
-    devices = [_path(device, "grow_devices") for device in _few(system.grow_devices, "grow_devices")]
+    named = _few(system.grow_devices, "grow_devices")
+    devices = [device if device == "/" else _path(device, "grow_devices") for device in named]
     if devices or system.growth is Growth.NAMED:
         return {"mode": "auto", "devices": devices or ["/"]}
     # As text: YAML 1.1 reads a bare off as false, which newer versions warn about.

@@ -160,6 +160,8 @@ class Machine:
     throw_away: bool = False
     # Its guest has a door to report to.
     door: bool = False
+    # It has no disk of documents: its serial number says where its guest finds them.
+    seed_served: bool = False
     # Its disk's file; empty: one of the two of old.
     disk_name: str = ""
     # How many files were made for its disks after the first; no name is used twice.

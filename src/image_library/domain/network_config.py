@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from image_library.domain.errors import InvalidRequest, printable
@@ -113,6 +113,12 @@ class Network:
     def enslaved(self) -> frozenset[str]:
         """Cards that have no address of their own, because a bond has it."""
         return frozenset(name for bond in self.bonds for name in bond.members)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one card with DHCP, about which nothing is said."""
+        [first, *others] = self.links
+        return not others and replace(first.addressing, dhcp4=first.addressing.dhcp4 or None) == Addressing()
 
     @property
     def links(self) -> tuple[Card | Vlan | Bond, ...]:

@@ -147,7 +147,7 @@ def _bond(wish: BondWish, cards: tuple[Card, ...]) -> Bond:
     unknown = next((name for name in members if name not in known), "")
     if unknown:
         raise _refused(
-            f"There is no card '{printable(unknown)}'; there are {', '.join(known)}.", "spec.bonds"
+            f"There is no card '{printable(unknown)}': the VM has {', '.join(known)}.", "spec.bonds"
         )
     return Bond(name=wish.name, members=members, mode=wish.mode, addressing=addressing_of(wish.addressing))
 
@@ -158,7 +158,7 @@ def _vlan(wish: VlanWish, links: tuple[str, ...]) -> Vlan:
         raise _refused(f"A VLAN's id is 1 to 4094, not {wish.id}.", "spec.vlans.id")
     if link not in links:
         raise _refused(
-            f"There is no '{printable(link)}' for a VLAN; there are {', '.join(links)}.", "spec.vlans"
+            f"There is no '{printable(link)}' for a VLAN: the VM has {', '.join(links)}.", "spec.vlans"
         )
     return Vlan(name=f"{link}.{wish.id}", id=wish.id, link=link, addressing=addressing_of(wish.addressing))
 

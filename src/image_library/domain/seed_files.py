@@ -1,4 +1,4 @@
-"""Where documents lie on a seed, and by which label a guest finds it: a row for each datasource."""
+"""Where a guest finds documents: on a disk with a label, or below a URL. A row for each datasource."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from image_library.domain.vm import Datasource, SeedDocuments
 
 @dataclass(frozen=True, kw_only=True)
 class SeedLayout:
+    # Of the disk; empty: there is none.
     label: str
     # By the document's field of ``SeedDocuments``.
     paths: Mapping[str, str]
@@ -19,18 +20,21 @@ class SeedLayout:
     also: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+_NOCLOUD = {
+    "user_data": "user-data",
+    "meta_data": "meta-data",
+    "network_config": "network-config",
+    "vendor_data": "vendor-data",
+}
 _LAYOUTS = {
     Datasource.NOCLOUD: SeedLayout(
         label="cidata",
-        paths={
-            "user_data": "user-data",
-            "meta_data": "meta-data",
-            "network_config": "network-config",
-            "vendor_data": "vendor-data",
-        },
+        paths=_NOCLOUD,
         # An empty network-config would be read as no network.
         always=frozenset({"user_data", "meta_data"}),
     ),
+    # An empty answer is nothing; one that is missing is asked for ten times more.
+    Datasource.NOCLOUD_SMBIOS: SeedLayout(label="", paths=_NOCLOUD, always=frozenset(_NOCLOUD)),
     Datasource.CONFIG_DRIVE: SeedLayout(
         label="config-2",
         paths={
@@ -48,6 +52,10 @@ _LAYOUTS = {
         also={"user_data": "Autounattend.xml"},
     ),
 }
+
+
+# What a guest without a disk may ask for.
+SERVED = frozenset(_NOCLOUD.values())
 
 
 def seed_layout(datasource: Datasource) -> SeedLayout:

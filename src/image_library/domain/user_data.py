@@ -41,6 +41,8 @@ _PART_TYPES = (
 )
 # cloud-init's own pattern, in any case.
 _TEMPLATE = re.compile(r"##\s*template:\s*jinja", re.IGNORECASE)
+# Of one host: distributions differ in which of the two they take where the one is ours and the other theirs.
+_NAMES = frozenset({"hostname", "fqdn", "prefer_fqdn_over_hostname"})
 _MULTIPART = ("content-type:", "mime-version:")
 
 
@@ -122,10 +124,11 @@ def give_way(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, An
     Lists stay, for they append. Everything else goes: the merge type keeps the first part's value
     where the second's is true, false, a number or of another kind.
     """
+    gone = {*theirs, *(_NAMES if _NAMES & theirs.keys() else ())}
     return {
         key: value
         for key, value in ours.items()
-        if key not in theirs or (isinstance(value, list) and isinstance(theirs[key], list))
+        if key not in gone or (isinstance(value, list) and isinstance(theirs.get(key), list))
     }
 
 

@@ -55,6 +55,8 @@ class Datasource(Enum):
     CONFIG_DRIVE = "config_drive"
     # A disk with the answer file of Windows Setup.
     ANSWER_FILE = "answer_file"
+    # No disk: the machine's serial number names a URL of its node that has NoCloud's files.
+    NOCLOUD_SMBIOS = "nocloud_smbios"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from datetime import timedelta
 import structlog
 
 from image_library import __version__
+from image_library.domain.capabilities import doors
 from image_library.domain.changes import Changes
 from image_library.domain.node import Registration
 from image_library.domain.store_health import ScrubState
@@ -28,9 +29,9 @@ from image_library.node.adapters.unpacking import JailedUnpacker
 from image_library.node.adapters.vm_disks import JailedVmDisks
 from image_library.node.background import in_background
 from image_library.node.fetchers import authority_of, open_fetchers
+from image_library.node.guests import serve_guests
 from image_library.node.handlers.auth import CallGuard
 from image_library.node.handlers.node_daemon import NodeDaemon
-from image_library.node.ports.vms import Hypervisor
 from image_library.node.services.adopt_file import AdoptFile
 from image_library.node.services.ask_publisher import AskPublisher
 from image_library.node.services.capture_vm import CaptureVm
@@ -93,7 +94,7 @@ async def run_node(
         world = await open_world(stack, settings)
         parts = await open_parts(stack, world, environment or os.environ)
         vms, scan, scrub = parts.machines.vms, parts.scan, parts.scrub
-        registration = await _registration(world, parts.machines.hypervisor)
+        registration = await _registration(world, parts.machines)
         daemon = _daemon(world, parts, registration)
         registration = await _serve(stack, settings, daemon, registration)
         scrubs = bool(settings.scrub_rate and settings.scrub_interval)
@@ -114,7 +115,7 @@ async def run_node(
 
 async def open_parts(stack: AsyncExitStack, world: World, environment: Mapping[str, str]) -> Parts:
     """All that serves, after it has found out what the last run left."""
-    machines = open_vm_parts(stack, world)
+    machines = await open_vm_parts(stack, world)
     capture = _capture(world, machines)
     downloads, publishers = await _sources(stack, world, capture, environment)
     stack.push_async_callback(machines.vms.close)
@@ -125,6 +126,7 @@ async def open_parts(stack: AsyncExitStack, world: World, environment: Mapping[s
     await machines.frozen.recover()
     await downloads.recover()
     await machines.disks.recover()
+    await serve_guests(stack, world.settings, machines.keeper)
     uploads = Uploads(store=world.store, gate=world.health)
     stack.push_async_callback(uploads.close)
     reading = ImageReading(store=world.store, holds=world.holds)
@@ -277,7 +279,7 @@ def _scan(world: World) -> ImageScan:
     )
 
 
-async def _registration(world: World, hypervisor: Hypervisor) -> Registration:
+async def _registration(world: World, machines: VmParts) -> Registration:
     """All but where the node is reached, which is known once it serves."""
     return Registration(
         node_id=world.identity.node_id,
@@ -285,8 +287,8 @@ async def _registration(world: World, hypervisor: Hypervisor) -> Registration:
         labels=world.settings.labels,
         agent_endpoint=world.settings.advertise,
         architecture=platform.machine(),
-        accelerator=await hypervisor.accelerator(),
-        capabilities=await hypervisor.capabilities(),
+        accelerator=await machines.hypervisor.accelerator(),
+        capabilities=(*await machines.hypervisor.capabilities(), *doors(machines.doorways)),
         version=__version__,
         store_id=world.identity.store_id,
         replaces_store_ids=world.identity.replaced,

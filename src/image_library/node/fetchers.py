@@ -16,7 +16,8 @@ from image_library.node.adapters.fetcher.access import SourceAccess
 from image_library.node.adapters.fetcher.connector import judged_connector
 from image_library.node.adapters.fetcher.http_fetcher import HttpFetcher, open_session
 from image_library.node.adapters.fetcher.mirrors import Mirrors
-from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy, proxies_from
+from image_library.node.adapters.fetcher.policy import LibraryRoutes, SourcePolicy
+from image_library.node.adapters.fetcher.proxies import proxies_from
 from image_library.node.adapters.fetcher.retries import ASKING
 from image_library.node.adapters.fetcher.several import SeveralRules
 from image_library.node.adapters.fetcher.traffic import Traffic
@@ -40,7 +41,7 @@ def open_fetchers(
     """Fetchers that are closed with ``stack``; ``environment`` names the proxies.
 
     Raises:
-        InvalidSettings: a mirror, a host, a bundle or a credential cannot be used.
+        InvalidSettings: a mirror, a host, a proxy, a bundle or a credential cannot be used.
     """
     policy = SourcePolicy(
         mirrors=Mirrors(standing_in=settings.mirror, carrying=settings.image_mirrors),

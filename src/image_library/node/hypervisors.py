@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from image_library.domain.guest_door import Doorway, Doorways
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
 from image_library.node.adapters.hypervisors.libvirt.screens import LibvirtScreens
 from image_library.node.adapters.hypervisors.libvirt.window import LibvirtWindow, libvirt_line
 from image_library.node.adapters.hypervisors.qemu.agent_work import AgentWork, socket_line
 from image_library.node.adapters.hypervisors.qemu.driver import QemuHypervisor, QemuSettings
-from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.adapters.hypervisors.qemu.screens import QemuScreens
 from image_library.node.adapters.hypervisors.qemu.window import QemuWindow
 from image_library.node.ports.vms import (
     GuestAgents,
-    GuestDoors,
     GuestScreens,
     GuestWindow,
     Hypervisor,
@@ -61,6 +60,7 @@ def qemu_driver(settings: QemuSettings, folders: VmFolders) -> Driver:
     )
 
 
-def doors_of(settings: Settings, folders: VmFolders) -> GuestDoors | None:
-    """Where guests report to; None for libvirt, whose confinement of QEMU knows no such socket."""
-    return None if settings.hypervisor == "libvirt" else QemuDoors(folders)
+async def doorways_of(settings: Settings, hypervisor: Hypervisor) -> Doorways:
+    """The ways to their doors that guests of this node have."""
+    operator = Doorway(url=settings.guest_url) if settings.guest_url else None
+    return Doorways(direct=await hypervisor.has_doors(), operator=operator)

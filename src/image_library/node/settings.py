@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ MOST_SCRUB = 100_000
 MOST_CONNECTIONS = 16
 HYPERVISORS = ("qemu", "libvirt")
 LOCAL_URIS = ("qemu:///", "qemu+unix:///")
+# Nothing in it can end a word of cloud-init's, of QEMU's or of YAML's.
+_GUEST_URL = re.compile(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?")
 ACCELERATORS = ("auto", "kvm", "tcg")
 
 
@@ -65,6 +68,12 @@ class Settings:
     libvirt_uri: str = "qemu:///system"
     # Bridges of this host that VMs may be on.
     bridges: tuple[str, ...] = ()
+    # HOST:PORT of this host, which guests on bridges reach, and its URL as they see it; empty: there is none.
+    guest_listen: str = ""
+    guest_url: str = ""
+    # What is shown there where the URL is https.
+    guest_tls_cert: Path | None = None
+    guest_tls_key: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     # The authority that the control plane's certificate is judged by; None: the system's.
@@ -101,6 +110,7 @@ class Settings:
             raise InvalidSettings(f"'{printable(self.accelerator)}' is none of {known}.", field="accel")
         _check_hypervisor(self)
         _check_bridges(self.bridges)
+        _check_guest_address(self)
         for name, number in (("scrub_rate", self.scrub_rate), ("scrub_interval", self.scrub_interval)):
             if not 0 <= number <= MOST_SCRUB:
                 raise InvalidSettings(f"{name} must be 0 to {MOST_SCRUB}.", field=name)
@@ -113,6 +123,37 @@ class Settings:
         if self.tls_cert is None and not (self.allow_plaintext or _is_loopback(self.listen_host)):
             raise ListenDenied(f"A node does not serve on {self.listen_host} without TLS.", field="listen")
         return self
+
+
+def _check_guest_address(settings: Settings) -> None:
+    """Raises InvalidSettings: what guests on bridges are to report to cannot be used like this."""
+    listen, url = settings.guest_listen, settings.guest_url
+    if not listen and not url:
+        return
+    if not listen or not url:
+        raise InvalidSettings("guest_listen and guest_url belong together.", field="guest_url")
+    _check_address("guest_listen", listen)
+    if not _GUEST_URL.fullmatch(url):
+        raise InvalidSettings(
+            f"'{printable(url)}' is no URL for guests.",
+            remedy="Use http://HOST:PORT or https://HOST:PORT, with nothing behind it.",
+            field="guest_url",
+        )
+    if _is_everywhere(listen.rpartition(":")[0].strip("[]")):
+        raise InvalidSettings(
+            "guest_listen is for the networks of guests only, not for all that the host is in.",
+            remedy="Name the host's own address on the bridge.",
+            field="guest_listen",
+        )
+    if url.startswith("https://") and not (settings.guest_tls_cert and settings.guest_tls_key):
+        raise InvalidSettings("A guest_url of https needs tls_cert and tls_key.", field="guest_url")
+
+
+def _is_everywhere(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def _check_hypervisor(settings: Settings) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from image_library.domain.guest_door import Doorways
 from image_library.node.adapters.guest_login import SshLogin
-from image_library.node.adapters.hypervisors.qemu.lines import QemuLines
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors, QemuLines
 from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges
 from image_library.node.adapters.seed_iso import SeedIso
+from image_library.node.adapters.served_seeds import ServedSeeds
 from image_library.node.adapters.store.part_records import boot_id
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
-from image_library.node.hypervisors import doors_of, driver_of
-from image_library.node.ports.vms import GuestWindow, Hypervisor, VmFolders
+from image_library.node.hypervisors import doorways_of, driver_of
+from image_library.node.ports.vms import GuestWindow, Hypervisor, SeedDesk, VmFolders
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.displays import Displays
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.frozen_guests import FrozenGuests
 from image_library.node.services.proof_attempt import ProofAttempts
 from image_library.node.services.prove_boot import BootProofs
@@ -43,23 +46,27 @@ class VmParts:
     displays: Displays
     leftovers: VmLeftovers
     hypervisor: Hypervisor
+    doorways: Doorways
+    keeper: DoorKeeper
     proofs: BootProofs
     frozen: FrozenGuests
 
 
-def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
+async def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
     folders = VmFolderTree.open(world.layout.vms)
     stack.callback(folders.close)
     driver = driver_of(world.settings, folders)
     hypervisor, window = driver.hypervisor, driver.window
-    doors = doors_of(world.settings, folders)
-    table = JournaledVms(world.journal)
-    records = VmRecords(journal=table, changes=world.changes)
+    doorways = await doorways_of(world.settings, hypervisor)
+    records = VmRecords(journal=JournaledVms(world.journal), changes=world.changes)
+    desk = ServedSeeds(folders)
+    keeper = DoorKeeper(records=records, desk=desk, clock=world.clock, doorways=doorways)
     lives = VmLives(
         records=records,
         hypervisor=hypervisor,
         window=window,
-        doors=doors,
+        doors=QemuDoors(folders),
+        keeper=keeper,
         clock=world.clock,
         host_boot_id=boot_id(),
     )
@@ -67,17 +74,8 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
     vms = Vms(
         records=records,
         lives=lives,
-        provision=ProvisionVm(
-            journal=table,
-            images=world.store,
-            files=world.folder,
-            folders=folders,
-            disks=QemuImg(world.jail),
-            seeds=SeedIso(),
-            holds=world.holds,
-            hypervisor=hypervisor,
-            doors=doors is not None,
-        ),
+        provision=_provision(world, folders, hypervisor, desk, doorways),
+        keeper=keeper,
         folders=folders,
         hypervisor=hypervisor,
         images=world.store,
@@ -98,6 +96,25 @@ def open_vm_parts(stack: AsyncExitStack, world: World) -> VmParts:
         leftovers=VmLeftovers(records=records, lives=lives, folders=folders, hypervisor=hypervisor),
         hypervisor=hypervisor,
         frozen=FrozenGuests(records=records, hypervisor=hypervisor, agents=driver.agents, clock=world.clock),
+        doorways=doorways,
+        keeper=keeper,
+    )
+
+
+def _provision(
+    world: World, folders: VmFolders, hypervisor: Hypervisor, desk: SeedDesk, doorways: Doorways
+) -> ProvisionVm:
+    return ProvisionVm(
+        journal=JournaledVms(world.journal),
+        images=world.store,
+        files=world.folder,
+        folders=folders,
+        disks=QemuImg(world.jail),
+        seeds=SeedIso(),
+        desk=desk,
+        holds=world.holds,
+        hypervisor=hypervisor,
+        doorways=doorways,
     )
 
 

@@ -18,6 +18,7 @@ from image_library.domain.secret import Secret
 from image_library.domain.seed_files import seed_layout
 from image_library.domain.vm import Datasource, SeedDocuments
 from image_library.domain.windows.answers import WindowsWish
+from image_library.wire.enums import known
 from limiquantix.compute.v1 import vm_pb as pb
 
 _PRIVILEGES = {
@@ -33,6 +34,7 @@ _GROWTHS = {
 _DATASOURCES = {
     Datasource.NOCLOUD: pb.Datasource.NOCLOUD,
     Datasource.CONFIG_DRIVE: pb.Datasource.CONFIG_DRIVE,
+    Datasource.NOCLOUD_SMBIOS: pb.Datasource.NOCLOUD_SMBIOS,
     Datasource.ANSWER_FILE: pb.Datasource.ANSWER_FILE,
 }
 _DATASOURCES_BACK = {there: here for here, there in _DATASOURCES.items()}
@@ -50,7 +52,8 @@ def preview_to_wire(seed: SeedDocuments, user: str) -> pb.ProvisioningPreview:
 
 
 def datasource_from_wire(number: pb.Datasource) -> Datasource | None:
-    return _DATASOURCES_BACK.get(number)
+    """None: what the image reads. Raises: InvalidRequest: the number is none of the contract's."""
+    return known(number, {**_DATASOURCES_BACK, pb.Datasource.UNSPECIFIED: None}, field="datasource")
 
 
 def provisioning_from_wire(asked: pb.CloudInitConfig) -> Provisioning:
@@ -93,7 +96,7 @@ def _user(user: pb.GuestUser) -> UserWish:
         name=user.name,
         full_name=user.full_name,
         groups=tuple(user.groups),
-        privilege=_PRIVILEGES.get(user.privilege, Privilege.USUAL),
+        privilege=known(user.privilege, _PRIVILEGES, field="users.privilege"),
         sudo_rule=user.sudo_rule,
         shell=user.shell,
         ssh_authorized_keys=tuple(user.ssh_authorized_keys),
@@ -121,7 +124,7 @@ def _system(asked: pb.CloudInitConfig) -> GuestSystem:
         repositories=tuple(map(_repository, asked.repositories)),
         files=tuple(map(_file, asked.files)),
         boot_commands=tuple(asked.boot_commands),
-        growth=_GROWTHS.get(asked.growth, Growth.USUAL),
+        growth=known(asked.growth, _GROWTHS, field="growth"),
         grow_devices=tuple(asked.grow_devices),
         mounts=tuple(map(_mount, asked.mounts)),
         swap_mib=asked.swap_mib,

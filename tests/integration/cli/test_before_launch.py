@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from limiquantix.compute.v1.vm_pb import CloudInitConfig, CreateVMRequest, Finding, GuestUser
+from image_library.cli.exit_codes import ExitCode
+from limiquantix.compute.v1.vm_pb import (
+    CloudInitConfig,
+    CreateVMRequest,
+    Datasource,
+    Finding,
+    GuestUser,
+)
+from limiquantix.storage.v1.image_pb import OsInfo
 from tests.fakes.server import FakeLibrary
 from tests.integration.cli.conftest import Cli
 
@@ -78,6 +86,16 @@ def test_the_users_password_comes_from_a_file(cli: Cli, library: FakeLibrary, ho
     assert user.password_hash.startswith("$6$")
 
 
+@pytest.mark.parametrize("command", [("vms", "preview"), ("vms", "preflight"), ("launch",)])
+def test_how_the_guest_finds_what_it_is_told_is_an_option(
+    cli: Cli, library: FakeLibrary, command: tuple[str, ...]
+) -> None:
+    cli(*command, "debian-12", "--ssh-key", KEY, "--datasource", "nocloud-smbios")
+    assert config(library.asked(CreateVMRequest)[-1]).datasource is Datasource.NOCLOUD_SMBIOS
+    cli(*command, "debian-12", "--ssh-key", KEY)
+    assert config(library.asked(CreateVMRequest)[-1]).datasource is Datasource.UNSPECIFIED
+
+
 def test_a_preview_prints_each_document_with_its_path_and_makes_nothing(
     cli: Cli, library: FakeLibrary, data_dir: Path
 ) -> None:
@@ -86,6 +104,24 @@ def test_a_preview_prints_each_document_with_its_path_and_makes_nothing(
     assert cli("vms", "preview", "debian-12", "--json").document["userData"] == "#cloud-config\n"
     assert library.vms == []
     assert not (data_dir / "ssh" / "id_ed25519").exists()
+
+
+def test_the_options_of_launch_are_those_of_a_preview(cli: Cli, library: FakeLibrary, home: Path) -> None:
+    (home / "own.yaml").write_text("#cloud-config\n")
+    options = ["--network", "user", "--network", "bridge:br0", "--firmware", "uefi", "--secure-boot", "--tpm"]
+    options += ["--cpus", "4", "--memory", "2G", "--disk", "20G", "--cpu-model", "max"]
+    options += ["--devices", "virtio", "--name", "web", "--run", "id"]
+    options += ["--ssh-key", KEY, "--user-data", str(home / "own.yaml")]
+    for words in (("vms", "preview"), ("vms", "preflight"), ("launch",)):
+        assert cli(*words, "debian-12", *options).code == 0, words
+    preview, preflight, launch = (request.spec for request in library.asked(CreateVMRequest))
+    assert preview
+    assert [nic.network_id for nic in preview.nics] == ["", "bridge:br0"]
+    assert preview == preflight
+    assert launch
+    # By then the image is there, and goes by its id.
+    launch.disks = preview.disks
+    assert launch == preview
 
 
 def test_a_look_beforehand_lists_what_was_found_and_fails_where_something_is_red(
@@ -106,6 +142,39 @@ def test_a_look_beforehand_lists_what_was_found_and_fails_where_something_is_red
     assert "1 of the findings is red" in ended.err
 
 
+def test_several_vms_are_made_with_a_key_of_ours_and_its_warnings_are_told_once(
+    cli: Cli, library: FakeLibrary, data_dir: Path
+) -> None:
+    library.warnings = ("The image is old.",)
+    ended = cli("vms", "create", "debian-12", "--name", "web", "--count", "2")
+    assert ended.code == 0
+    assert ended.out == "web-001: made\nweb-002: made\n"
+    assert ended.err.count("The image is old.") == 1
+    key = data_dir / "ssh" / "id_ed25519"
+    assert f"Made an SSH key: {key}.pub" in ended.err
+    assert config(library.asked(CreateVMRequest)[-1]).ssh_authorized_keys == [
+        key.with_suffix(".pub").read_text().strip()
+    ]
+    for vm in library.vms:
+        assert (data_dir / "ssh" / "vms" / vm.id / "identity").read_text() == f"{key}\n"
+
+
+def test_windows_gets_memory_that_it_starts_with(cli: Cli, library: FakeLibrary) -> None:
+    (entry,) = library.catalog
+    entry.os = OsInfo(family=OsInfo.OsFamily.WINDOWS)
+    entry.requirements = None
+    assert cli("vms", "preview", entry.id).code == 0
+    spec = library.asked(CreateVMRequest)[-1].spec
+    assert spec
+    assert spec.memory
+    assert spec.memory.size_mib == 2048
+
+
+def test_a_preview_says_that_a_key_would_be_made(cli: Cli, library: FakeLibrary) -> None:
+    assert "make one, which is not seen here" in cli("vms", "preview", "debian-12").err
+    assert "make one" not in cli("vms", "preview", "debian-12", "--ssh-key", KEY).err
+
+
 def test_force_goes_on(cli: Cli, library: FakeLibrary) -> None:
     assert cli("launch", "debian-12", "--ssh-key", KEY, "--force").code == 0
     assert library.asked(CreateVMRequest)[-1].force
@@ -113,13 +182,43 @@ def test_force_goes_on(cli: Cli, library: FakeLibrary) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["= 1", "lokale = 'x'", "locale = 7", "nics = 3", "locale = 2020-01-01", "[[users]]\nprivilege = 'KING'"],
+    [
+        *("= 1", "lokale = 'x'", "locale = 7", "nics = 3", "locale = 2020-01-01", "swap_mib = -1"),
+        "[[users]]\nprivilege = 'KING'",
+    ],
 )
 def test_a_file_that_does_not_fit_is_refused(cli: Cli, home: Path, text: str) -> None:
     (home / "bad.toml").write_text(text)
     ended = cli("launch", "debian-12", "--provisioning", str(home / "bad.toml"))
-    assert ended.code != 0
+    assert ended.code == ExitCode.INVALID
     assert "bad.toml" in ended.err
+
+
+def test_a_file_for_windows_that_does_not_fit_has_its_own_guide(cli: Cli, home: Path) -> None:
+    (home / "bad.toml").write_text("[sysprep]\nhostnam = 'x'\n")
+    ended = cli("launch", "debian-12", "--provisioning", str(home / "bad.toml"))
+    assert ended.code == ExitCode.INVALID
+    assert "docs/windows.md" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [(b"a = 1\nb = \n", "line 2"), (b"a = '\xff'", "UTF-8"), (b"a = " + b"1" * 5000, "too large")],
+)
+def test_what_is_wrong_with_toml_and_where_is_said(cli: Cli, home: Path, text: bytes, why: str) -> None:
+    (home / "bad.toml").write_bytes(text)
+    for words in (("launch", "debian-12", "--provisioning"), ("profiles", "create")):
+        ended = cli(*words, str(home / "bad.toml"))
+        assert ended.code != 0
+        assert why in ended.err
+
+
+@pytest.mark.parametrize("text", ["parameters = 3", "parameters = [3]", "provisioning = { a = 2020-01-01 }"])
+def test_a_profile_that_does_not_fit_is_refused(cli: Cli, home: Path, text: str) -> None:
+    (home / "bad.toml").write_text(text)
+    ended = cli("profiles", "create", str(home / "bad.toml"))
+    assert ended.code == ExitCode.INVALID
+    assert "bad.toml' does not fit" in ended.err
 
 
 def test_files_that_are_not_there_are_named(cli: Cli) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from image_library.catalog.loader import load_catalog
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.services.provisioning import Guest, SeedRenderer
 from image_library.domain.cloud_init import Provisioning
-from image_library.domain.errors import InvalidUserData, LibraryError
+from image_library.domain.errors import InvalidUserData
 from image_library.domain.guest_system import (
     Growth,
     GuestFile,
@@ -42,7 +38,6 @@ from image_library.domain.network_wish import (
 from image_library.domain.repositories import Repository
 from image_library.domain.secret import Secret
 from image_library.domain.vm import Datasource, SeedDocuments
-from tests.support.sizes import size
 
 CATALOG = load_catalog()
 PYTHON = "/usr/bin/python3"
@@ -239,70 +234,3 @@ def test_a_config_drive_says_who_the_guest_is() -> None:
     for wrong in (Provisioning(network_config="version: 2\n"), Provisioning(meta_data="a: 2020-01-01\n")):
         with pytest.raises(InvalidUserData):
             seed(wrong, datasource=DRIVE)
-
-
-HOSTILE = ("no", "1e3", "a: b", "- x", "&a *a", "!!python/x", "\u2028", "\ud800", "a\nb", "{{ x }}", "", "~")
-TEXT = st.text(max_size=30) | st.sampled_from(HOSTILE)
-Put = Callable[[str], GuestSystem]
-Find = Callable[[Any], Any]
-
-
-def file(path: str = "/x", text: str = "") -> GuestSystem:
-    return GuestSystem(files=(GuestFile(path=path, text=text),))
-
-
-# By the field's name: what puts a value there, and where it is found again.
-FIELDS: dict[str, tuple[Put, Find]] = {
-    "locale": (lambda v: GuestSystem(locale=v), lambda d: d["locale"]),
-    "timezone": (lambda v: GuestSystem(timezone=v), lambda d: d["timezone"]),
-    "layout": (lambda v: GuestSystem(keyboard=Keyboard(layout=v)), lambda d: d["keyboard"]["layout"]),
-    "path": (lambda v: file(path=f"/{v}"), lambda d: d["write_files"][0]["path"][1:]),
-    "text": (lambda v: file(text=v), lambda d: d["write_files"][0]["content"]),
-    "boot": (lambda v: GuestSystem(boot_commands=(v,)), lambda d: d["bootcmd"][0][2]),
-    "mount": (lambda v: GuestSystem(mounts=(Mount(source=v, target="none"),)), lambda d: d["mounts"][0][0]),
-    "ntp": (lambda v: GuestSystem(ntp_servers=(v,)), lambda d: d["ntp"]["servers"][0]),
-    "url": (
-        lambda v: GuestSystem(phone_home=PhoneHome(url=f"https://h/{v}")),
-        lambda d: d["phone_home"]["url"][10:],
-    ),
-}
-
-
-@pytest.mark.parametrize("field", sorted(FIELDS))
-@settings(max_examples=size(150, 100_000), deadline=None)
-@given(value=TEXT)
-def test_any_value_arrives_as_it_was_meant_or_is_refused(field: str, value: str) -> None:
-    put, find = FIELDS[field]
-    try:
-        text = seed(Provisioning(system=put(value))).user_data
-    except LibraryError:
-        return
-    document = yaml.safe_load(text)
-    try:
-        assert find(document) == value
-    except KeyError:
-        # Left out, for nothing was asked.
-        assert value == ""
-
-
-USERS = st.builds(
-    UserWish,
-    name=TEXT,
-    full_name=TEXT,
-    groups=st.tuples(TEXT),
-    sudo_rule=TEXT,
-    shell=TEXT,
-    ssh_import_ids=st.tuples(TEXT),
-)
-
-
-@settings(max_examples=size(200, 100_000), deadline=None)
-@given(user=USERS)
-def test_any_user_arrives_as_it_was_meant_or_is_refused(user: UserWish) -> None:
-    try:
-        text = seed(Provisioning(users=(user,))).user_data
-    except LibraryError:
-        return
-    said = next(u for u in yaml.safe_load(text)["users"] if u["name"] == (user.name or "debian"))
-    assert said.get("gecos", "") == user.full_name.strip()
-    assert said["ssh_import_id"] == list(user.ssh_import_ids)

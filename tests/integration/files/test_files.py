@@ -209,6 +209,21 @@ def test_an_interrupted_export_in_another_format_is_gone_on_with(up: Program, tm
     assert listed(up) == before
 
 
+def test_an_export_begins_anew_where_the_last_one_failed_and_leaves_no_image(
+    up: Program, tmp_path: Path
+) -> None:
+    before, image = listed(up), call(up, "ListImages", {})["images"][0]
+    left = f"{image['name'][:40]}-export-{image['id'][:8]}-vdi"
+    failed = call(up, "ConvertImage", {"image": image["id"], "format": "vdi", "name": left})["jobId"]
+    call(up, "CancelImport", {"jobId": failed})
+    ended(up, failed)
+    target = tmp_path / "mine.vdi"
+    done = run_cli(["images", "export", image["id"], str(target), "--format", "vdi"], env_of(up))
+    assert done.returncode == 0, done.stderr
+    assert target.stat().st_size > 0
+    assert listed(up) == before
+
+
 def test_an_export_in_the_format_that_it_has_makes_nothing(up: Program, tmp_path: Path) -> None:
     target = tmp_path / "mine.qcow2"
     done = run_cli(["images", "export", "debian-12", str(target), "--format", "qcow2"], env_of(up))
@@ -216,8 +231,34 @@ def test_an_export_in_the_format_that_it_has_makes_nothing(up: Program, tmp_path
     assert target.read_bytes() == IMAGE
 
 
-@pytest.mark.parametrize("name", ["", "nowhere/mine.qcow2"])
-def test_what_cannot_be_written_is_said(up: Program, tmp_path: Path, name: str) -> None:
-    done = run_cli(["images", "export", "debian-12", str(tmp_path / name)], env_of(up))
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("", "is a directory"), ("nowhere/mine.vmdk", "There is no directory"), ("there", "is there already")],
+)
+def test_where_nothing_can_be_written_nothing_is_made(
+    up: Program, tmp_path: Path, name: str, said: str
+) -> None:
+    before = listed(up)
+    (tmp_path / "there").touch()
+    command = ["images", "export", "debian-12", str(tmp_path / name), "--format", "vmdk"]
+    done = run_cli(command, env_of(up))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "converting" not in done.stderr
+    assert listed(up) == before
+
+
+def test_what_was_made_for_an_export_that_failed_is_told_and_used_by_the_next(
+    up: Program, tmp_path: Path
+) -> None:
+    before, target = listed(up), tmp_path / "mine.raw"
+    command = ["images", "export", "debian-12", str(target), "--format", "raw"]
+    # No file may grow beyond that.
+    limited = ["prlimit", f"--fsize={4 * MIB}", *COMMAND, *command]
+    done = subprocess.run(limited, env=env_of(up), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode != 0
-    assert "Traceback" not in done.stderr
+    assert "file too large" in done.stderr
+    assert "stays as the image 'debian-12-export-" in done.stderr
+    assert run_cli(command, env_of(up)).returncode == 0
+    assert target.stat().st_size == 1 << 30
+    assert listed(up) == before

@@ -161,6 +161,27 @@ async def test_the_same_file_once_more_is_not_fetched_again(tmp_path: Path, mirr
         assert third.digest == first.digest
 
 
+async def test_files_that_become_the_same_image_keep_their_own_lineage(
+    tmp_path: Path, mirror: Mirror
+) -> None:
+    plain = disk(tmp_path / "source", ImageFormat.VMDK).read_bytes()
+    came = {"plain": plain, "packed": packed(plain, Packing.GZIP)}
+    async with bench_at(tmp_path, mirror) as bench:
+        images: dict[str, PublishedImage] = {}
+        for name in ("plain", "packed", "plain again"):
+            publish(mirror, came[name.removesuffix(" again")])
+            images[name] = image_of(await bench.finish(order(format=ImageFormat.VMDK, wanted=QCOW2)))
+        first, second, third = images.values()
+        assert first.digest == second.digest == third.digest
+        assert first.converted_from != second.converted_from
+        # Nothing was fetched for it, and it is told of the file that was asked for.
+        assert third.converted_from == first.converted_from
+        assert third.converted_from is not None
+        assert third.converted_from.digest == f"sha256:{hashlib.sha256(plain).hexdigest()}"
+        publish(mirror, await asyncio.to_thread(Path(first.blob_path).read_bytes))
+        assert image_of(await bench.finish(order(wanted=QCOW2))).converted_from is None
+
+
 async def test_the_disk_of_an_appliance_is_converted_and_its_hardware_kept(
     tmp_path: Path, mirror: Mirror
 ) -> None:

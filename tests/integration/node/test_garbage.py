@@ -17,18 +17,28 @@ import pytest
 from image_library.domain.changes import Changes
 from image_library.domain.errors import ImageNotReady
 from image_library.domain.garbage import GarbageItem, GarbageKind, GarbageOrder
+from image_library.domain.guest_door import Doorways
 from image_library.domain.image import ImageFormat
 from image_library.domain.job import JobState
 from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.store import DownloadOrder
 from image_library.domain.vm import VmReport
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.adapters.store.part_records import PartRecord, PartRecords
 from image_library.node.services.collect_garbage import GarbageCollection
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.vm_leftovers import VmLeftovers
 from image_library.node.services.vm_lives import VmLives
 from image_library.node.services.vm_records import VmRecords
-from tests.fakes.hypervisor import FakeHypervisor, FakeWindow, MemoryFolders, MemoryVmJournal, QuickClock
+from tests.fakes.hypervisor import (
+    FakeDesk,
+    FakeHypervisor,
+    FakeWindow,
+    MemoryFolders,
+    MemoryVmJournal,
+    QuickClock,
+)
 from tests.fakes.node_images import Qcow2
 from tests.fakes.node_workbench import PUBLISHER, Workbench, order, publish, workbench
 from tests.support.mirror import Mirror
@@ -89,12 +99,14 @@ async def node(
         users, holds, folders, removals = Users(), ImageHolds(), MemoryFolders(), list[str]()
         records = VmRecords(journal=MemoryVmJournal(), changes=Changes())
         hypervisor = FakeHypervisor()
+        clock = QuickClock()
         lives = VmLives(
             records=records,
             hypervisor=hypervisor,
             window=FakeWindow(),
-            doors=None,
-            clock=QuickClock(),
+            doors=QemuDoors(folders),
+            keeper=DoorKeeper(records=records, desk=FakeDesk(), clock=clock, doorways=Doorways()),
+            clock=clock,
             host_boot_id="boot",
         )
         collection = GarbageCollection(

@@ -53,6 +53,30 @@ def test_a_server_says_what_it_can(tus: Tus) -> None:
     assert "sha256" in answer.headers["tus-checksum-algorithm"]
 
 
+def test_what_is_in_an_upload_is_what_its_sender_says(tus: Tus, up: Program) -> None:
+    said = {
+        "os_family": "WINDOWS",
+        "os_provisioning": "sysprep",
+        "os_version": "2022",
+        "os_user": "Administrator",
+    }
+    tus.create(len(IMAGE), filename="win.qcow2", name="win", **said)
+    os = image(up, "win")["spec"]["os"]
+    assert (os["family"], os["provisioningMethod"]) == ("WINDOWS", "SYSPREP")
+    assert (os["version"], os["defaultUser"]) == ("2022", "Administrator")
+    tus.create(len(IMAGE), filename="debian-12.qcow2", name="deb", os_user="ana")
+    os = image(up, "deb")["spec"]["os"]
+    assert (os["distribution"], os["version"], os["defaultUser"]) == ("debian", "12", "ana")
+
+
+@pytest.mark.parametrize("key", ["os_family", "os_provisioning"])
+def test_a_system_that_is_unknown_is_refused(tus: Tus, key: str) -> None:
+    words = {"Upload-Metadata": encoded({"filename": "x.qcow2", key: "beos"}), "Upload-Length": "9"}
+    answer = tus.call("POST", "/uploads/", **words)
+    assert answer.status == 400
+    assert "linux" in str(answer.body) or "sysprep" in str(answer.body)
+
+
 def test_an_upload_in_pieces_becomes_an_image(tus: Tus, up: Program) -> None:
     upload = tus.create(len(IMAGE), filename="golden.qcow2", checksum=f"sha256:{DIGEST.upper()}")
     assert tus.offset(upload) == 0

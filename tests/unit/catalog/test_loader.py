@@ -82,6 +82,12 @@ def test_an_entry_is_read_whole() -> None:
     assert (checked.format, checked.filename, checked.size_bytes) == (ImageFormat.RAW, "own-1-arm64.raw", 5)
 
 
+@pytest.mark.parametrize("named", ["qcow2", "raw", "vmdk", "vhd", "vhdx", "vdi", "ova"])
+def test_every_format_that_becomes_a_disk_may_be_named(named: str) -> None:
+    (entry,) = parse_entries(ENTRY.replace('format = "raw"', f'format = "{named}"'), source="own.toml")
+    assert entry.variants[1].format is ImageFormat(named)
+
+
 def test_an_image_has_the_facts_of_its_own_variant() -> None:
     entry = load_catalog().find("centos-stream-9")
     assert entry

@@ -10,7 +10,16 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-from image_library.domain.guest_door import DoorLock, NotAReport, read_report, reports_home, with_door
+from image_library.domain.guest_door import (
+    DIRECT,
+    DoorLock,
+    Doorway,
+    Doorways,
+    NotAReport,
+    read_report,
+    reports_home,
+    with_door,
+)
 from image_library.domain.network_config import Addressing, Bond, Card, Network, parse_static_address
 from image_library.domain.secret import Secret
 from image_library.domain.vm import Datasource, SeedDocuments
@@ -89,7 +98,7 @@ def test_a_used_lock_knows_the_same_report_again() -> None:
 
 
 def test_the_vendor_data_is_yaml_that_says_where_to_report_once() -> None:
-    made = with_door(SEED, TOKEN)
+    made = with_door(SEED, DIRECT, TOKEN)
     told = yaml.safe_load(made.vendor_data)["phone_home"]
     assert made.vendor_data.startswith("#cloud-config\n")
     assert told["url"] == "http://10.0.2.100/t0ken"
@@ -100,8 +109,8 @@ def test_the_vendor_data_is_yaml_that_says_where_to_report_once() -> None:
 
 
 def test_a_config_drive_carries_it_in_its_own_form() -> None:
-    drive = with_door(replace(SEED, datasource=Datasource.CONFIG_DRIVE), TOKEN)
-    assert json.loads(drive.vendor_data)["cloud-init"] == with_door(SEED, TOKEN).vendor_data
+    drive = with_door(replace(SEED, datasource=Datasource.CONFIG_DRIVE), DIRECT, TOKEN)
+    assert json.loads(drive.vendor_data)["cloud-init"] == with_door(SEED, DIRECT, TOKEN).vendor_data
 
 
 def network(addressing: Addressing = DHCP, *bonds: Bond) -> Network:
@@ -119,5 +128,27 @@ def test_a_guest_that_cannot_get_there_is_not_asked() -> None:
     bond = Bond(name="bond0", members=("eth0",), mode="active-backup")
     assert not reports_home(SEED, network(static))
     assert not reports_home(SEED, network(DHCP, bond))
-    assert not reports_home(SEED, Network(cards=(replace(CARD, bridge="br0"),)))
+    # Whether there is a way from a bridge, only the node knows.
+    assert reports_home(SEED, Network(cards=(replace(CARD, bridge="br0", addressing=static),)))
     assert reports_home(SEED, network(replace(static, dhcp4=True)))
+
+
+OPERATORS = Doorway(url="http://192.0.2.1:8780")
+
+
+def test_a_way_on_which_others_can_be_is_asked_for_no_keys_and_takes_none() -> None:
+    told = yaml.safe_load(with_door(SEED, OPERATORS, TOKEN).vendor_data)["phone_home"]
+    assert told["url"] == "http://192.0.2.1:8780/t0ken"
+    assert told["post"] == ["instance_id", "hostname", "fqdn"]
+    with pytest.raises(NotAReport):
+        read_report(form(), at=NOW, doorway=OPERATORS)
+    names = urlencode({key: said for key, said in FORM.items() if not key.startswith("pub_key")}).encode()
+    assert read_report(names, at=NOW, doorway=OPERATORS).hostname == "web.example.org"
+    private = replace(OPERATORS, url="https://node.example")
+    assert read_report(form(), at=NOW, doorway=private).host_keys == (KEY,)
+
+
+def test_a_guest_behind_its_node_goes_the_way_that_is_no_network() -> None:
+    both = Doorways(direct=True, operator=OPERATORS)
+    assert (both.of(""), both.of("br0")) == (DIRECT, OPERATORS)
+    assert (Doorways(operator=OPERATORS).of(""), Doorways(direct=True).of("br0")) == (OPERATORS, None)

@@ -81,6 +81,11 @@ def test_each_setting_is_said() -> None:
     assert (binary["encoding"], binary["content"], binary["append"]) == ("b64", "AP8=", True)
 
 
+def test_the_root_file_system_may_be_among_those_that_grow() -> None:
+    said = document(GuestSystem(grow_devices=("/", "/data", "/dev/vdb1")))
+    assert said["growpart"] == {"mode": "auto", "devices": ["/", "/data", "/dev/vdb1"]}
+
+
 @pytest.mark.parametrize("manager", sorted(MANAGERS))
 def test_each_package_manager_is_told_of_a_repository_in_its_own_way(manager: str) -> None:
     key = {"apk": RSA_KEY, "pacman": ""}.get(manager, KEY)

@@ -26,6 +26,7 @@ from image_library.domain.preflight import Problem, Severity, Subject, look
 from image_library.domain.processors import CpuModel
 from image_library.domain.secret import Secret
 from image_library.domain.trust import TrustLevel
+from image_library.domain.vm import Datasource
 from image_library.domain.windows.answers import WindowsWish
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
@@ -98,6 +99,23 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(RAW, problems=(Problem(path="x", what="?", doubtful=True),)), "user_data.schema", AMBER),
         (subject(RAW, configs=({"password": "x"},)), "user_data.plain_password", AMBER),
         (subject(RAW, configs=({"users": [{"plain_text_passwd": "x"}]},)), "user_data.plain_password", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"list": "root:x\nana:R"}},)), "user_data.plain_password", AMBER),
+        (
+            subject(RAW, configs=({"chpasswd": {"users": [{"password": "x"}]}},)),
+            "user_data.plain_password",
+            AMBER,
+        ),
+        (subject(RAW, configs=({"password": "x"},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"password": "x", "ssh_pwauth": "yes"},)), "login.ssh", GREEN),
+        (subject(RAW, configs=({"password": "x", "ssh_pwauth": False},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"list": ["root:x"]}},)), "login.console_only", AMBER),
+        (subject(RAW, configs=({"chpasswd": {"users": [{"type": "RANDOM"}]}},)), "login.console_only", AMBER),
+        (
+            subject(RAW, configs=({"users": [{"passwd": "$6$x$y", "lock_passwd": False}]},)),
+            "login.console_only",
+            AMBER,
+        ),
+        (subject(RAW, configs=({"users": [{"passwd": "$6$x$y"}]},)), "login.nobody", AMBER),
         (subject(Provisioning(hostname="web")), "login.nobody", AMBER),
         (subject(Provisioning(users=(UserWish(password_hash=HASH),))), "login.console_only", AMBER),
         (
@@ -138,6 +156,12 @@ WITH_GATEWAY = {**CARD, "gateway4": "192.0.2.1"}
         (subject(firmware="uefi", tpm=True, node_capabilities=(UEFI, TPM)), "tpm.missing", RED),
         (subject(bridges=("br0",), node_capabilities=(BASIC,)), "bridge.missing", RED),
         (subject(bridges=("br0",)), "network.bridged", GREEN),
+        (subject(cpu_model=CpuModel.HOST, node_accelerators=frozenset({"tcg"})), "cpu.missing", RED),
+        (
+            subject(os=EL9, cpu_model=CpuModel.HOST, node_accelerators=frozenset({"tcg", "kvm"})),
+            "cpu.sound",
+            GREEN,
+        ),
         (subject(os=EL9, cpu_model=CpuModel.V2), "cpu.sound", GREEN),
         (subject(os=EL10, cpu_model=CpuModel.V2), "cpu.unfit", RED),
         (subject(os=EL10, node_capabilities=(BASIC | {"x86-64-v1", "x86-64-v2"},)), "cpu.missing", RED),
@@ -206,6 +230,11 @@ def test_each_thing_is_found(seen: Subject, code: str, severity: Severity) -> No
     assert all(finding.fix for finding in found if finding.severity is not GREEN)
 
 
+def test_what_is_too_little_for_windows_is_not_enough_as_well() -> None:
+    found = look(subject(os=WINDOWS, windows=PASSWORD, memory_mib=1024))
+    assert [finding.code for finding in found if "memory" in finding.code] == ["windows.memory"]
+
+
 WINDOWS = OsInfo(family=OsFamily.WINDOWS, provisioning_method=ProvisioningMethod.SYSPREP)
 PASSWORD = WindowsWish(administrator_password=Secret("p"))
 
@@ -234,3 +263,50 @@ def test_windows_is_told_by_setup(
     seen = {finding.code: finding.severity for finding in findings}
     assert found.items() <= seen.items()
     assert "cloud_init.missing" not in seen
+
+
+SMBIOS = Datasource.NOCLOUD_SMBIOS
+DOOR, BRIDGE_DOOR = frozenset({"basic", "door"}), frozenset({"basic", "bridge:br0", "bridge_door"})
+
+
+def served(asked: Provisioning | None = None, **changes: Any) -> Subject:
+    return subject(asked, datasource=SMBIOS, **changes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "severity"),
+    [
+        (served(), "datasource.served", GREEN),
+        (served(node_capabilities=(DOOR,)), "datasource.served", GREEN),
+        (served(node_capabilities=(BASIC,)), "door.missing", RED),
+        (served(node_capabilities=(DOOR | {"bridge:br0"},), bridges=("br0",)), "door.missing", RED),
+        (served(node_capabilities=(BRIDGE_DOOR,), bridges=("br0",)), "datasource.readable", AMBER),
+        (served(network=network(static("192.0.2.10/24"))), "datasource.network", RED),
+        (served(network=network(AddressingWish(mtu=9000))), "datasource.network", AMBER),
+        (served(network=network(AddressingWish(), AddressingWish())), "datasource.network", AMBER),
+        (served(Provisioning(network_config="version: 2\n")), "datasource.network", AMBER),
+        (
+            served(found=GuestFacts(read=True, cloud_init=True, datasources=("Ec2",))),
+            "cloud_init.datasource",
+            RED,
+        ),
+        (
+            served(found=GuestFacts(read=True, cloud_init=True, datasources=("ConfigDrive",))),
+            "cloud_init.datasource",
+            RED,
+        ),
+        (served(os=OsInfo(family=OsFamily.WINDOWS)), "datasource.windows", RED),
+        (served(Provisioning(vendor_data="#!/bin/sh\n")), "datasource.kept", AMBER),
+        (served(Provisioning(user_data="#cloud-config\nphone_home: {}\n")), "datasource.kept", AMBER),
+    ],
+)
+def test_a_guest_without_a_disk_of_documents_has_to_get_to_its_door(
+    seen: Subject, code: str, severity: Severity
+) -> None:
+    assert (code, severity) in {(finding.code, finding.severity) for finding in look(seen)}
+
+
+def test_an_image_that_reads_no_disk_is_told_of_the_other_way() -> None:
+    found = GuestFacts(read=True, cloud_init=True, datasources=("Ec2",))
+    (one,) = [f for f in look(subject(found=found)) if f.code == "cloud_init.datasource"]
+    assert "NOCLOUD_SMBIOS" in one.fix

@@ -137,6 +137,13 @@ def test_every_cloud_config_of_theirs_is_found() -> None:
     assert cloud_configs(combine(config, "#!/bin/sh\n")) == (config,)
 
 
+@pytest.mark.parametrize("name", ["hostname", "fqdn"])
+def test_the_name_of_the_host_is_all_theirs_or_all_ours(name: str) -> None:
+    ours = {"hostname": "web", "fqdn": "web.example.org", "prefer_fqdn_over_hostname": False, "packages": []}
+    assert give_way(ours, {name: "db"}) == {"packages": []}
+    assert give_way(ours, {"packages": []}) == ours
+
+
 def test_ours_gives_way_where_lists_do_not_append() -> None:
     ours = {"hostname": "web", "ssh_pwauth": False, "packages": ["a"], "runcmd": ["x"], "users": [1]}
     theirs = {"hostname": "db", "ssh_pwauth": True, "packages": ["b"], "users": None}

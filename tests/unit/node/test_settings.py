@@ -25,6 +25,14 @@ def test_the_usual_settings_pass() -> None:
         {"listen": "localhost:1"},
         {"listen": "[::1]:0"},
         {"listen": "0.0.0.0:9", "allow_plaintext": True},
+        {"guest_listen": "192.0.2.1:8780", "guest_url": "http://192.0.2.1:8780"},
+        {"guest_listen": "[2001:db8::1]:8780", "guest_url": "http://[2001:db8::1]:8780"},
+        {
+            "guest_listen": "192.0.2.1:443",
+            "guest_url": "https://node.example",
+            "guest_tls_cert": Path("c"),
+            "guest_tls_key": Path("k"),
+        },
         {"listen": "0.0.0.0:9", "tls_cert": Path("c"), "tls_key": Path("k")},
     ],
 )
@@ -44,6 +52,15 @@ def test_these_pass_too(changes: dict[str, Any]) -> None:
         {"control_plane_url": "127.0.0.1"},
         {"accelerator": "warp"},
         {"tls_cert": Path("c")},
+        {"guest_listen": "192.0.2.1:8780"},
+        {"guest_url": "http://192.0.2.1:8780"},
+        {"guest_listen": "0.0.0.0:8780", "guest_url": "http://192.0.2.1:8780"},
+        {"guest_listen": "[::]:8780", "guest_url": "http://192.0.2.1:8780"},
+        {"guest_listen": "192.0.2.1", "guest_url": "http://192.0.2.1:8780"},
+        {"guest_listen": "192.0.2.1:8780", "guest_url": "http://192.0.2.1:8780/"},
+        {"guest_listen": "192.0.2.1:8780", "guest_url": "http://u@192.0.2.1"},
+        {"guest_listen": "192.0.2.1:8780", "guest_url": "http://a,b;c"},
+        {"guest_listen": "192.0.2.1:8780", "guest_url": "https://node.example"},
     ],
 )
 def test_a_wrong_value_is_named(changes: dict[str, Any]) -> None:

@@ -41,6 +41,9 @@ export const wizardText = {
   parameterDefault: (value: string) => `Default: ${value}`,
   agent: 'Guest agent',
   agentHint: 'It tells the VM’s addresses. It is installed on the first boot where the image lacks it.',
+  datasource: 'How the guest finds this',
+  datasourceHint: 'Without a disk it asks its node, as soon as DHCP gave it an address.',
+  datasources: { auto: 'As the image reads it', nocloud: 'NoCloud, on a disk', drive: 'ConfigDrive, on a disk', smbios: 'NoCloud, without a disk (SMBIOS)' },
   cloudbase: 'Cloudbase-Init in the image takes this. For a password use a script.',
   windows: {
     intro: 'Windows Setup reads this from a disc that only the node can read, and the review shows it without its secrets.',

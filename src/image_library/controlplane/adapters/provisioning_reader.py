@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from image_library.controlplane.ports.profiles import Said
 from image_library.domain.errors import InvalidProfile, printable
 from image_library.wire.network import network_from_wire
+from image_library.wire.plain_data import UnfitData, message_from
 from image_library.wire.provisioning import datasource_from_wire, provisioning_from_wire
 from limiquantix.compute.v1.vm_pb import CloudInitConfig, VmSpec
 
@@ -22,9 +22,9 @@ class WireReader:
         network = {key: value for key, value in data.items() if key in NETWORK}
         rest = {key: value for key, value in data.items() if key not in NETWORK}
         try:
-            spec = VmSpec.from_json(json.dumps(network))
-            config = CloudInitConfig.from_json(json.dumps(rest))
-        except (ValueError, TypeError) as error:
+            spec = message_from(VmSpec, network)
+            config = message_from(CloudInitConfig, rest)
+        except UnfitData as error:
             raise InvalidProfile(
                 f"The provisioning does not fit: {printable(str(error), 200)}.",
                 remedy="docs/cloud-init.md lists the fields.",

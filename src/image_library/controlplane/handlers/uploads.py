@@ -11,7 +11,8 @@ import base64
 import binascii
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from email.utils import format_datetime
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -32,7 +33,9 @@ from image_library.domain.errors import (
     UploadTooLarge,
     printable,
 )
+from image_library.domain.os_info import OsFamily, OsInfo, ProvisioningMethod
 
+E = TypeVar("E", bound=Enum)
 VERSION = "1.0.0"
 PATH = "/uploads/"
 BYTES = "application/offset+octet-stream"
@@ -158,13 +161,37 @@ _SAID = {
     **{name: name for name in ("target_format", "target_compression")},
     **{"checksum": "checksum", "transfer_checksum": "transfer_checksum", "node_id": "node"},
 }
+# The same of what is said of the operating system.
+_OS = {
+    **{f"os_{name}": name for name in ("distribution", "version", "architecture")},
+    "os_user": "default_user",
+}
 
 
 def _wish(request: Request) -> UploadWish:
     said = metadata(request.headers.get("upload-metadata", ""))
     labels = {key[6:]: value for key, value in said.items() if key.startswith("label.")}
     fields: dict[str, Any] = {_SAID[key]: value for key, value in said.items() if key in _SAID}
-    return UploadWish(size=_number(request, "Upload-Length"), labels=labels, **fields)
+    return UploadWish(size=_number(request, "Upload-Length"), labels=labels, os=_os(said), **fields)
+
+
+def _os(said: Mapping[str, str]) -> OsInfo:
+    words = {_OS[key]: value for key, value in said.items() if key in _OS}
+    kinds: dict[str, Any] = {
+        "family": _kind(OsFamily, said.get("os_family", ""), "os_family"),
+        "provisioning_method": _kind(ProvisioningMethod, said.get("os_provisioning", ""), "os_provisioning"),
+    }
+    return OsInfo(**words, **kinds)
+
+
+def _kind(kinds: type[E], word: str, key: str) -> E:
+    known = {kind.value: kind for kind in kinds}
+    wanted = word.lower().replace("_", "-") or "unknown"
+    if wanted not in known:
+        raise UploadRefused(
+            f"'{printable(word)}' is no {key}.", remedy=f"Use {', '.join(known)}.", field="Upload-Metadata"
+        )
+    return known[wanted]
 
 
 def metadata(header: str) -> dict[str, str]:

@@ -13,10 +13,11 @@ from image_library.controlplane.services.download_outcome import next_version, u
 from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.image_copies import readable_name
 from image_library.controlplane.services.node_choice import writable
+from image_library.controlplane.services.taken_names import taken
 from image_library.controlplane.services.vm_records import VmRecords
 from image_library.domain.catalog import Catalog
 from image_library.domain.conversion import Shape, wished_shape
-from image_library.domain.errors import InvalidRequest, NameTaken, UnknownVm, VmNotRunning, VmRunning
+from image_library.domain.errors import InvalidRequest, UnknownVm, VmNotRunning, VmRunning
 from image_library.domain.generalisation import AuditReport
 from image_library.domain.identity import valid_name
 from image_library.domain.image import Image, ImageFormat, Requirements, Visibility
@@ -156,7 +157,7 @@ class Captures:
                 updated_at=now,
             )
         if versions[0].captured is None or not any(version.digest for version in versions):
-            raise NameTaken(f"An image '{name}' exists already.", field="name")
+            raise await taken(records, versions[0])
         begun = next((v for v in versions if not v.digest and not v.current), None)
         if begun is not None and not await _busy(records, begun):
             await records.images.remove(begun.id)

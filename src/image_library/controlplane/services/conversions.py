@@ -13,10 +13,11 @@ from image_library.controlplane.services.download_runs import DownloadRuns
 from image_library.controlplane.services.image_copies import holders, readable_name
 from image_library.controlplane.services.images import ImageService
 from image_library.controlplane.services.node_choice import find_node, writable
+from image_library.controlplane.services.taken_names import taken
 from image_library.domain.conversion import SAME, Shape, wished_shape
-from image_library.domain.errors import ConvertNeedless, ImageNotReady, InvalidRequest, NameTaken
+from image_library.domain.errors import ConvertNeedless, ImageNotReady, InvalidRequest
 from image_library.domain.identity import valid_name
-from image_library.domain.image import Image
+from image_library.domain.image import Image, ImageFormat
 from image_library.domain.job import Job, JobKind
 from image_library.domain.node import Node
 from image_library.domain.store import DownloadOrder
@@ -77,13 +78,17 @@ class Conversions:
                 remedy=f"Adopt it first: 'limiquantix images adopt {source.name}'.",
                 field="image",
             )
+        if source.format is ImageFormat.ISO:
+            raise ConvertNeedless(
+                f"'{source.title}' is an ISO: a disc, which becomes no disk.", field="format"
+            )
         if shape.fits(source.format):
             raise ConvertNeedless(f"'{source.title}' is {source.format.value} already.", field="format")
         name = valid_name(wish.name or f"{source.name}-{str(shape).replace('+', '-')}")
         for other in await records.images.named(name, source.project_id):
             live = await _same(records, other, source, shape)
             if live is None:
-                raise NameTaken(f"An image '{name}' exists already.", field="name")
+                raise await taken(records, other)
             return live
         node = await _node(records, source, wish.node)
         image = self._draft(source, name, shape)

@@ -18,6 +18,7 @@ from image_library.controlplane.services.node_choice import (
     writable,
 )
 from image_library.controlplane.services.pools import node_of_pool
+from image_library.controlplane.services.taken_names import demand_free
 from image_library.domain.catalog import CatalogEntry, Variant
 from image_library.domain.conversion import Shape
 from image_library.domain.errors import NameTaken
@@ -30,6 +31,8 @@ from image_library.domain.progress import Progress
 from image_library.domain.publisher import PublisherAnswer, as_offered
 from image_library.domain.store import DownloadOrder
 
+# What every image of the catalog becomes, however its publisher has it.
+BECOMES = Shape(format=ImageFormat.QCOW2)
 _PROJECT = "default"
 
 
@@ -187,7 +190,7 @@ class Planner:
             requirements=replace(
                 entry.requirements, firmware=variant.firmware or entry.requirements.firmware
             ),
-            format=ImageFormat.QCOW2,
+            format=BECOMES.format,
             visibility=Visibility.PUBLIC,
             created_at=now,
             updated_at=now,
@@ -231,7 +234,7 @@ def _order(job: Job, image: Image, variant: Variant | None) -> DownloadOrder:
         url=variant.url if variant else "",
         filename=readable_name(image),
         format=variant.format if variant else image.format,
-        wanted=Shape(format=ImageFormat.QCOW2) if variant else None,
+        wanted=BECOMES if variant else None,
         checksum_algorithm=variant.checksum_algorithm if variant else "",
         checksum_url=variant.checksum_url if variant else "",
         digest=variant.digest if variant else "",
@@ -243,8 +246,7 @@ async def _free_name(records: Records, source: tuple[CatalogEntry, Variant], wis
     """The wished name, which must be free; else the catalog id, made longer as far as that is taken."""
     entry, variant = source
     if wished:
-        if await records.images.named(valid_name(wished), _PROJECT):
-            raise NameTaken(f"An image '{wished}' exists already.", field="name")
+        await demand_free(records, valid_name(wished), _PROJECT)
         return wished
     longer = f"{entry.id}-{variant.architecture}"
     candidates = [entry.id, longer, *(f"{longer}-{number}" for number in range(2, 1000))]

@@ -15,11 +15,11 @@ from image_library.controlplane.services.import_wish import (
     told_os,
 )
 from image_library.controlplane.services.node_choice import LEAST_ROOM, wished_node
+from image_library.controlplane.services.taken_names import demand_free
 from image_library.domain.catalog import Catalog
 from image_library.domain.conversion import Shape
-from image_library.domain.errors import NameTaken
 from image_library.domain.identity import name_of_file
-from image_library.domain.image import Image, ImageFormat, ImagePhase
+from image_library.domain.image import Image, ImageFormat
 from image_library.domain.image_update import ImageUpdate, updated
 from image_library.domain.job import Job, JobKind
 from image_library.domain.node import Node
@@ -86,7 +86,8 @@ class ImportPlanner:
         """The image, if its name is free and it may be as public as said. Raises NameTaken, BootUnproved."""
         self._proofs.judge(image)
         self._catalog.check_name(image.name, catalog_id=image.catalog_id)
-        return await _named(records, image)
+        await demand_free(records, image.name, image.project_id)
+        return image
 
     def _draft(self, said: Description, source: ImportSource | None) -> Image:
         """The image as it is said to be, every word judged."""
@@ -126,20 +127,6 @@ class ImportPlanner:
             created_at=now,
             updated_at=now,
         )
-
-
-async def _named(records: Records, image: Image) -> Image:
-    """The image, if no other has its name. Raises NameTaken, with the way out where the other one failed."""
-    for other in await records.images.named(image.name, image.project_id):
-        remedy = ""
-        for job in (await records.jobs.of_image(other.id))[:1]:
-            if other.phase is ImagePhase.ERROR and job.kind.repeatable:
-                retry = f"'limiquantix jobs retry {job.id}'"
-                remedy = (
-                    f"Try its job again: {retry}; or delete it: 'limiquantix images delete {other.name}'."
-                )
-        raise NameTaken(f"An image '{image.name}' exists already.", remedy=remedy, field="name")
-    return image
 
 
 async def _kept(records: Records, image: Image) -> Image:

@@ -22,7 +22,7 @@ from image_library.domain.cloud_init import (
     without_secrets,
 )
 from image_library.domain.errors import InvalidUserData
-from image_library.domain.guest_door import reports_home, with_door
+from image_library.domain.guest_door import DIRECT, OF_SOME_NODE, reports_home, with_door
 from image_library.domain.network_config import Network, network_document
 from image_library.domain.network_data import network_data
 from image_library.domain.os_info import GuestTraits
@@ -83,8 +83,10 @@ class SeedRenderer:
         make = self._config_drive if drive else self._nocloud
         documents = make(asked, guest, hostname, user_data)
         if not asked.network_config and reports_home(documents, guest.network):
-            # Only the node makes the token, and only its digest stays there.
-            documents = with_door(documents, HIDDEN) if hide_secrets else replace(documents, phone_home=True)
+            # Only the node makes the token.
+            way = OF_SOME_NODE if guest.network.cards[0].bridge else DIRECT
+            shown = with_door(documents, way, HIDDEN)
+            documents = shown if hide_secrets else replace(documents, phone_home=True)
         return Seed(documents=documents, user=user, identity=identity)
 
     def _user_data(self, identity: GuestIdentity, theirs: str) -> str:
@@ -101,6 +103,7 @@ class SeedRenderer:
             meta_data=self._meta_data(asked.meta_data, guest.instance_id, hostname),
             network_config=self._network_config(asked.network_config, guest),
             vendor_data=asked.vendor_data,
+            datasource=guest.datasource,
         )
 
     def _config_drive(
@@ -138,6 +141,9 @@ class SeedRenderer:
         return self._documents.emit(with_instance_id(fields, instance_id))
 
     def _network_config(self, given: str, guest: Guest) -> str:
+        if not given and guest.datasource is Datasource.NOCLOUD_SMBIOS and guest.network.is_plain:
+            # What cloud-init does by itself before it is told; a name for a card in use would be a warning.
+            return ""
         if not given:
             return self._documents.emit(network_document(guest.network))
         self._documents.read(given, field="network_config")

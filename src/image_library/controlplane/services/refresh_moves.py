@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.download_outcome import failure_of, next_version
-from image_library.controlplane.services.download_plan import Planner
+from image_library.controlplane.services.download_plan import BECOMES, Planner
 from image_library.controlplane.services.node_choice import choose_beside
 from image_library.controlplane.services.publisher_desk import NOT_ASKED, Heard
 from image_library.controlplane.services.refresh_spread import having
@@ -126,17 +126,17 @@ class RefreshMoves:
             return replace(result, image=moved, note="The name points to it now.")
         if answer is None or target.variant is None:
             return result
-        draft = there or self._draft(versions, answer, target.variant)
+        draft = there or self._draft(versions, answer)
         return await self._begin(records, target.variant, result, draft=draft, keep=keep)
 
-    def _draft(self, versions: Sequence[Image], answer: PublisherAnswer, variant: Variant) -> Image:
+    def _draft(self, versions: Sequence[Image], answer: PublisherAnswer) -> Image:
         """The next version; one that was begun and came to nothing is gone on with."""
         now, latest = self._clock.now(), versions[0]
         draft = latest if _is_draft(latest) else next_version(latest, version_id=self._new_id(), now=now)
         return draft.evolve(
             phase=ImagePhase.PENDING,
             release=answer.version,
-            format=variant.format,
+            format=BECOMES.format,
             failure=None,
             updated_at=now,
         )

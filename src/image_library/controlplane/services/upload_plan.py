@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from image_library.controlplane.ports.clock import Clock, NewId
 from image_library.controlplane.ports.records import Records
 from image_library.controlplane.services.damage import UPLOADED
+from image_library.controlplane.services.import_wish import told_os
 from image_library.controlplane.services.node_choice import wished_node
+from image_library.controlplane.services.taken_names import demand_free
 from image_library.domain.catalog import Catalog
 from image_library.domain.checksum import parse_digest
 from image_library.domain.conversion import wished_shape
 from image_library.domain.errors import (
     ImageNotReady,
-    NameTaken,
     UnknownImage,
     UploadRefused,
     UploadTooLarge,
@@ -25,7 +26,7 @@ from image_library.domain.identity import valid_name
 from image_library.domain.image import Image, ImageFormat, ImagePhase, Placement, Visibility
 from image_library.domain.job import Job, JobKind, JobState
 from image_library.domain.node import Node
-from image_library.domain.os_detection import detect_os
+from image_library.domain.os_info import OsInfo
 from image_library.domain.progress import Progress
 from image_library.domain.store import DownloadOrder
 
@@ -47,6 +48,8 @@ class UploadWish:
     project_id: str = ""
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    # What the file's name adds to.
+    os: OsInfo = OsInfo()
     format: str = ""
     # What it becomes: as ``wished_shape`` reads it.
     target_format: str = ""
@@ -118,8 +121,7 @@ class UploadPlanner:
         name = valid_name(wish.name or self._catalog.own_name(_name_of(wish.filename)))
         self._catalog.check_name(name)
         project = wish.project_id or "default"
-        if await records.images.named(name, project):
-            raise NameTaken(f"An image '{name}' exists already.", field="name")
+        await demand_free(records, name, project)
         now = self._clock.now()
         return Image(
             id=self._new_id(),
@@ -127,7 +129,7 @@ class UploadPlanner:
             project_id=project,
             description=wish.description,
             labels=dict(wish.labels),
-            os=detect_os(wish.filename),
+            os=told_os(wish.os, wish.filename),
             format=format_,
             visibility=Visibility.PROJECT,
             created_at=now,

@@ -227,7 +227,13 @@ def _alone(asked: Provisioning, image_user: str) -> Provisioning:
 
 def _needs(vm: Vm, os: OsInfo) -> frozenset[str]:
     level = max(level_needed(os), level_of(vm.cpu_model))
-    return wanted_by(Firmware(vm.firmware), tpm=vm.tpm, bridges=vm.bridges, cpu_level=level)
+    return wanted_by(
+        Firmware(vm.firmware),
+        tpm=vm.tpm,
+        bridges=vm.bridges,
+        cpu_level=level,
+        datasource=vm.seed.datasource,
+    )
 
 
 def _guest(wish: VmWish, os: OsInfo) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class VmPreflight:
             identity=seed.identity,
             configs=configs,
             problems=problems,
+            datasource=seed.documents.datasource,
             windows=windows_wish(wish, source),
             network=network,
             network_config=self._documents.read(given, field="network_config") if given else {},
@@ -84,6 +85,7 @@ class VmPreflight:
             has_drivers=bool(wish.driver_iso),
             bridges=bridges_of(wish.network),
             node_architectures=frozenset(n.architecture for n in nodes if n.architecture),
+            node_accelerators=frozenset(n.accelerator for n in nodes if n.accelerator),
             node_capabilities=tuple(told(n.capabilities) for n in nodes if n.capabilities),
             timezones=await self._timezones(wish.provisioning),
         )

@@ -22,7 +22,7 @@ class ConvertFailed(LibraryError):
 
 
 class ConvertNeedless(LibraryError):
-    """The image has the wanted format already."""
+    """The image has the wanted format already, or is a disc, which becomes no disk."""
 
     code = "convert.needless"
     kind = Kind.INVALID

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterator
 
 from image_library.domain.errors import printable
 from image_library.domain.machine import GIB
 from image_library.domain.os_info import ProvisioningMethod
 from image_library.domain.preflight.equipment import bridged, drivers, equipment, firmware, processor
 from image_library.domain.preflight.finding import Finding, Severity, amber, green, red
+from image_library.domain.preflight.login import imports, login, plain_passwords
 from image_library.domain.preflight.network import network
+from image_library.domain.preflight.served import served
 from image_library.domain.preflight.subject import Subject
-from image_library.domain.preflight.windows import windows
+from image_library.domain.preflight.windows import lacks_memory, windows
 from image_library.domain.trust import TrustLevel
 from image_library.domain.user_data import is_known_kind
+from image_library.domain.vm import Datasource
 
 Check = Callable[[Subject], Iterator[Finding]]
 
-# Distributions whose images bring what ssh_import_id calls.
-_IMPORTERS = frozenset({"ubuntu"})
 _ORDER = (Severity.RED, Severity.AMBER, Severity.GREEN)
 MOST_PROBLEMS = 20
 
@@ -53,66 +53,6 @@ def _user_data(subject: Subject) -> Iterator[Finding]:
         yield green("user_data.sound", "cloud-init's schema takes the user-data.")
 
 
-def _plain_passwords(subject: Subject) -> Iterator[Finding]:
-    for config in subject.configs:
-        users = [_mapping(user) for user in _listed(config.get("users"))]
-        plain = config.get("password") or any(user.get("plain_text_passwd") for user in users)
-        if plain:
-            yield amber(
-                "user_data.plain_password",
-                "The user-data holds a password in plain, which stays readable in the guest.",
-                "Give a hash, or let 'users.password' be hashed here.",
-                "user_data",
-            )
-
-
-def _login(subject: Subject) -> Iterator[Finding]:
-    identity = subject.identity
-    keys = bool(identity) and any(a.ssh_keys or a.ssh_import_ids for a in identity.accounts)
-    passwords = bool(identity) and any(a.password_hash for a in identity.accounts)
-    told = [_lets_in(config) for config in subject.configs]
-    opaque = bool(subject.asked.user_data) and not subject.configs
-    if keys or any(told):
-        yield green("login.ssh", "Somebody can log in over SSH.")
-    elif passwords and identity and identity.ssh_password_login:
-        yield green("login.ssh", "Somebody can log in over SSH with a password.")
-    elif passwords:
-        yield amber(
-            "login.console_only",
-            "The only way in is a password on the console.",
-            "Give an SSH key, or let passwords in over SSH: ssh_password_login.",
-            "ssh_authorized_keys",
-        )
-    elif opaque or subject.asked.vendor_data:
-        yield amber("login.unknown", "Whether anybody can log in cannot be told.", "Give an SSH key as well.")
-    else:
-        yield amber(
-            "login.nobody",
-            "Nobody can log in: there is neither a key nor a password.",
-            "Give an SSH key or a password.",
-            "ssh_authorized_keys",
-        )
-
-
-def _lets_in(config: Mapping[str, Any]) -> bool:
-    """Whether a cloud-config gives somebody a way in over SSH."""
-    users = [_mapping(user) for user in _listed(config.get("users"))]
-    if config.get("ssh_authorized_keys") or config.get("ssh_import_id"):
-        return True
-    return any(user.get("ssh_authorized_keys") or user.get("ssh_import_id") for user in users)
-
-
-def _imports(subject: Subject) -> Iterator[Finding]:
-    accounts = subject.identity.accounts if subject.identity else ()
-    if any(account.ssh_import_ids for account in accounts) and subject.os.distribution not in _IMPORTERS:
-        yield amber(
-            "login.import",
-            "Keys are imported by the program ssh-import-id, which this image may not have.",
-            "Give the keys themselves.",
-            "users.ssh_import_ids",
-        )
-
-
 def _timezone(subject: Subject) -> Iterator[Finding]:
     zone = subject.asked.system.timezone
     if zone and subject.timezones and zone not in subject.timezones:
@@ -136,11 +76,15 @@ def _cloud_init(subject: Subject) -> Iterator[Finding]:
             "Use an image with cloud-init.",
             "spec.disks.image",
         )
+    elif subject.datasource is Datasource.NOCLOUD_SMBIOS:
+        # Looked at on its own.
+        return
     elif found and found.datasources and not {"NoCloud", "ConfigDrive"} & set(found.datasources):
         yield red(
             "cloud_init.datasource",
             f"cloud-init in '{subject.image_name}' reads {', '.join(found.datasources)} only, and no disk.",
-            "Use an image that reads NoCloud or ConfigDrive.",
+            "Use one that reads ConfigDrive, or NoCloud: by a disk, or where its kernel reads no disc by the "
+            "serial number (datasource NOCLOUD_SMBIOS).",
             "datasource",
         )
 
@@ -168,7 +112,7 @@ def _memory(subject: Subject) -> Iterator[Finding]:
             "Ask for more memory.",
             "spec.memory.size_mib",
         )
-    else:
+    elif not lacks_memory(subject):
         yield green("memory.sound", "The memory is large enough.")
 
 
@@ -228,21 +172,14 @@ def _facts(subject: Subject) -> Iterator[Finding]:
         yield amber("image.differs", sentence, "Correct the image's description.", "spec.disks.image")
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-
-
-def _listed(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
-
-
 _OF_CLOUD_INIT: tuple[Check, ...] = (
     _user_data,
-    _plain_passwords,
-    _login,
-    _imports,
+    plain_passwords,
+    login,
+    imports,
     _timezone,
     _cloud_init,
+    served,
     _agent,
 )
 _OF_ALL: tuple[Check, ...] = (

@@ -12,7 +12,7 @@ from image_library.domain.machine import Firmware
 from image_library.domain.os_info import OsFamily
 from image_library.domain.preflight.finding import Finding, amber, green, red
 from image_library.domain.preflight.subject import Subject
-from image_library.domain.processors import LEVELS, level_needed, level_of
+from image_library.domain.processors import LEVELS, CpuModel, level_needed, level_of
 from image_library.domain.vm_wish import family_of
 
 
@@ -33,15 +33,34 @@ _PACKAGED = (
     (capabilities.SECURE_BOOT, "secure_boot.missing", "firmware for Secure Boot", "ovmf", "spec.firmware"),
     (capabilities.TPM, "tpm.missing", "a TPM to give", "swtpm swtpm-tools", "spec.tpm"),
 )
-_PARTS = tuple(
+_DOORS = (
     _Part(
-        word=word,
-        code=code,
-        name=name,
-        fix=f"Install it there (apt-get install {package}) and start the node again, or ask for less.",
-        field=field,
+        word=capabilities.DOOR,
+        code="door.missing",
+        name="a door for guests to find their documents at",
+        fix="Use a node whose QEMU is not confined by libvirt, or NoCloud on a disk.",
+        field="datasource",
+    ),
+    _Part(
+        word=capabilities.BRIDGE_DOOR,
+        code="door.missing",
+        name="a door that guests on a bridge find",
+        fix="Set guest_listen and guest_url in the node's settings.toml, or use NoCloud on a disk.",
+        field="datasource",
+    ),
+)
+_PARTS = (
+    tuple(
+        _Part(
+            word=word,
+            code=code,
+            name=name,
+            fix=f"Install it there (apt-get install {package}) and start the node again, or ask for less.",
+            field=field,
+        )
+        for word, code, name, package, field in _PACKAGED
     )
-    for word, code, name, package, field in _PACKAGED
+    + _DOORS
 )
 
 
@@ -62,13 +81,21 @@ def firmware(subject: Subject) -> Iterator[Finding]:
 def equipment(subject: Subject) -> Iterator[Finding]:
     """Against what the nodes say they have; of those that have not said nothing is known."""
     wanted = capabilities.wanted_by(
-        Firmware(subject.firmware), tpm=subject.tpm, bridges=subject.bridges, cpu_level=_level(subject)
+        Firmware(subject.firmware),
+        tpm=subject.tpm,
+        bridges=subject.bridges,
+        cpu_level=_level(subject),
+        datasource=subject.datasource,
     )
     nodes = subject.node_capabilities
     if not wanted or not nodes or any(wanted <= has for has in nodes):
         return
     whole = frozenset[str]().union(*nodes)
-    for part in (*_PARTS, *_processors(), *map(_bridge, dict.fromkeys(filter(None, subject.bridges)))):
+    for part in (
+        *_PARTS,
+        *_processors(),
+        *map(_bridge, dict.fromkeys(filter(None, subject.bridges))),
+    ):
         # Where each part is somewhere, no node has them together: all are named.
         if part.word in wanted and (part.word not in whole or wanted <= whole):
             beside = " beside the rest" if part.word in whole else ""
@@ -78,7 +105,14 @@ def equipment(subject: Subject) -> Iterator[Finding]:
 def processor(subject: Subject) -> Iterator[Finding]:
     """The model that is asked for against what the system is built for."""
     shown, needed = level_of(subject.cpu_model), level_needed(subject.os)
-    if shown and shown < needed:
+    if subject.cpu_model is CpuModel.HOST and subject.node_accelerators == frozenset({"tcg"}):
+        yield red(
+            "cpu.missing",
+            "The host's own processor is shown with KVM only, and no node that may run it has that.",
+            "Leave the model out.",
+            "spec.cpu.model",
+        )
+    elif shown and shown < needed:
         yield red(
             "cpu.unfit",
             f"The image is built for {LEVELS[needed - 1]}, and the processor is {subject.cpu_model}.",

@@ -15,6 +15,7 @@ from image_library.domain.network_config import Network
 from image_library.domain.os_info import GuestTraits, OsInfo
 from image_library.domain.processors import CpuModel
 from image_library.domain.trust import TrustLevel
+from image_library.domain.vm import Datasource
 from image_library.domain.windows.answers import WindowsWish
 
 
@@ -38,6 +39,8 @@ class Subject:
     # The caller's own cloud-configs, as data, and what the schema says of them.
     configs: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     problems: tuple[Problem, ...] = ()
+    # How the guest finds what it is told.
+    datasource: Datasource = Datasource.NOCLOUD
     # What Windows Setup is told instead; None: cloud-init is told.
     windows: WindowsWish | None = None
     network: Network
@@ -68,6 +71,8 @@ class Subject:
     bridges: tuple[str, ...] = ()
     # Of the nodes that may run it; those that are not known are left out.
     node_architectures: frozenset[str] = frozenset()
+    # "kvm" or "tcg", of the same nodes.
+    node_accelerators: frozenset[str] = frozenset()
     # What each node that may run it has; nodes that have not said are left out.
     node_capabilities: tuple[frozenset[str], ...] = ()
     # Time zones that are known here; empty: none are.

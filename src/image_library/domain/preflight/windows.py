@@ -12,6 +12,11 @@ from image_library.domain.preflight.subject import Subject
 _LEAST_MEMORY_MIB = 2048
 
 
+def lacks_memory(subject: Subject) -> bool:
+    """Whether it is for Windows, and less than that takes."""
+    return subject.windows is not None and subject.memory_mib < _LEAST_MEMORY_MIB
+
+
 def windows(subject: Subject) -> Iterator[Finding]:
     asked = subject.windows
     if asked is None:
@@ -25,7 +30,7 @@ def windows(subject: Subject) -> Iterator[Finding]:
         )
         return
     yield from _method(subject)
-    if subject.memory_mib < _LEAST_MEMORY_MIB:
+    if lacks_memory(subject):
         yield amber(
             "windows.memory",
             f"Windows hardly runs in {subject.memory_mib} MiB.",

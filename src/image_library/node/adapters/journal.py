@@ -68,6 +68,7 @@ MIGRATIONS: tuple[str, ...] = (
         digest TEXT PRIMARY KEY, actual TEXT NOT NULL, found_at REAL NOT NULL
     ) WITHOUT ROWID;
     """,
+    "ALTER TABLE made_of ADD COLUMN record TEXT NOT NULL DEFAULT '';",
 )
 
 

@@ -54,6 +54,15 @@ def load_published(text: str) -> PublishedImage:
     return _load_published(json.loads(text))
 
 
+def dump_source(source: ConvertedFrom) -> str:
+    return json.dumps(_source(source))
+
+
+def load_source(text: str) -> ConvertedFrom | None:
+    """None where ``text`` is empty."""
+    return _load_source(json.loads(text)) if text else None
+
+
 def dump_facts(facts: ImageFacts) -> str:
     return json.dumps(_facts(facts))
 

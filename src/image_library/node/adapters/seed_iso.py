@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pycdlib.pycdlib import PyCdlib
 
 from image_library.domain.seed_files import seed_files, seed_layout
 from image_library.domain.vm import SeedDocuments
-from image_library.node.adapters.store.disk import disk_errors
+from image_library.node.adapters.private_files import write_private
 
 SEED_NAME = "seed.iso"
 
@@ -29,18 +28,7 @@ class SeedIso:
 
 def _write(folder: Path, documents: SeedDocuments) -> None:
     content = _iso(seed_files(documents), seed_layout(documents.datasource).label)
-    part = folder / f".{SEED_NAME}.part"
-    with disk_errors("writing the VM's seed"):
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            # The umask may have taken bits away.
-            os.fchmod(descriptor, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        part.rename(folder / SEED_NAME)
-        _sync_folder(folder)
+    write_private(folder, SEED_NAME, content, doing="writing the VM's seed")
 
 
 def _iso(files: Mapping[str, bytes], label: str) -> bytes:
@@ -74,11 +62,3 @@ def _add_folders(iso: PyCdlib, path: str, names: dict[str, str]) -> None:
         if folder not in names:
             names[folder] = f"{names[above]}/D{len(names):06}"
             iso.add_directory(names[folder], rr_name=part, joliet_path=f"/{folder}", file_mode=0o040500)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

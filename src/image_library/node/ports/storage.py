@@ -339,7 +339,8 @@ class ImageStore(Protocol):
     ) -> PublishedImage | None:
         """The whole image whose bytes have this publisher's digest, or None.
 
-        With ``wanted``, the one that has this shape, or was made in it of bytes with that digest.
+        With ``wanted``, the one that has this shape, or was made in it of bytes with that digest; its
+        ``converted_from`` is about those bytes, also where others became the same image.
         """
         ...
 

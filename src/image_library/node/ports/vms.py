@@ -135,6 +135,26 @@ class SeedWriter(Protocol):
         ...
 
 
+class SeedDesk(Protocol):
+    """What guests without a seed are told at their door."""
+
+    async def lay_out(self, folder: str, documents: SeedDocuments, serial: str) -> None:
+        """Puts the documents, and the serial number of the machine, into files that only the node may read.
+
+        Raises:
+            StorageFull, StorageIo: the disk did not take it.
+        """
+        ...
+
+    async def find(self, vm_id: str, name: str) -> bytes | None:
+        """One of them, None where there is none or it is gone."""
+        ...
+
+    async def clear(self, vm_id: str) -> None:
+        """Removes the documents. None there is fine."""
+        ...
+
+
 class Hypervisor(Protocol):
     """Runs machines. A VM goes on when the node's daemon ends."""
 
@@ -144,6 +164,10 @@ class Hypervisor(Protocol):
 
     async def capabilities(self) -> tuple[str, ...]:
         """What VMs can be given here, in the words of ``domain.capabilities``."""
+        ...
+
+    async def has_doors(self) -> bool:
+        """Whether guests can be given a door that is in no network."""
         ...
 
     async def define(self, machine: Machine) -> None:

@@ -296,6 +296,7 @@ class Downloads:
             # They were removed this moment.
             flight.publishing = False
             return False
+        image = replace(image, converted_from=known.converted_from)
         await self._journal.save(*self._completed(flight, image, evidence))
         self._announce(flight, image)
         return True

@@ -149,10 +149,12 @@ class VerifiedFetch:
         """Why these bytes are not taken; a web page, or another format, deserves its own name."""
         beginning = await part.read(0, _ENOUGH_TO_JUDGE)
         _judge(self._inspector, beginning, name=order.filename, declared=order.format)
-        algorithm = expected.digest.algorithm
+        algorithm, source = expected.digest.algorithm, expected.source
+        # Not every digest has a place of its own; one that was given with the order is known to who gave it.
+        but = f"{source} says" if "://" in source else "it must have"
+        found = digests.named(algorithm)
         return DigestMismatch(
-            f"{order.filename} has the {algorithm} {digests.named(algorithm)}, "
-            f"but {expected.source} says {expected.digest.hex}."
+            f"{order.filename} has the {algorithm} {found}, but {but} {expected.digest.hex}."
         )
 
     async def _received(self, part: Part, watch: Watch) -> tuple[Part, PartDigests]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from image_library.domain.job import JobState
-from image_library.domain.progress import SpeedMeter, Waiting
+from image_library.domain.progress import Progress, SpeedMeter, Waiting
 from image_library.domain.store import Download, DownloadOrder
 from image_library.node.ports.storage import OpenedFile, Part
 from image_library.node.services.receive_upload import upload_part
@@ -69,7 +69,12 @@ class Flight:
 
     def advance(self, state: JobState) -> tuple[Download, ...]:
         self.state, self.waiting = state, Waiting()
-        return self._evolve(self.members.values(), state=state, **self.shown)
+        changes = self.shown
+        if state is JobState.CONVERTING:
+            # What was fetched is all here; from now on that counts which is made of it.
+            self.meter, (done, total) = SpeedMeter(), self.worked
+            changes["progress"] = Progress(done=done, total=total)
+        return self._evolve(self.members.values(), state=state, **changes)
 
     def measure(self, now: float) -> bool:
         """Take the part's progress, and what is waited for, over to the members; whether that is new."""

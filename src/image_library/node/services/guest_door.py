@@ -1,4 +1,7 @@
-"""A VM's door: its guest reports to the node there, once. What comes in is a hostile guest's until judged."""
+"""A VM's door: its guest reports to the node there, once, and may find its documents there until then.
+
+What comes in is a hostile guest's until judged.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,10 @@ from http import HTTPStatus
 import structlog
 
 from image_library.domain.errors import ConsoleMissing
-from image_library.domain.guest_door import NotAReport, read_report
 from image_library.domain.guest_requests import Refusal, Request, RequestReader
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.vms import ConsoleLine, GuestDoors
-from image_library.node.services.vm_records import VmRecords
+from image_library.node.services.door_keeper import Answer, DoorKeeper
 
 log = structlog.get_logger()
 
@@ -32,7 +34,7 @@ class Patience:
     quiet: float = 1.0
     # From a request's first byte to its last.
     request: float = 10.0
-    # One that does not take its answers is left, and found again.
+    # For each piece: one that does not take its answers is left, and found again.
     answer: float = 2.0
 
 
@@ -44,16 +46,16 @@ class GuestDoor:
         vm_id: str,
         *,
         doors: GuestDoors,
-        records: VmRecords,
+        keeper: DoorKeeper,
         clock: Clock,
         patience: Patience = Patience(),
     ) -> None:
         self._vm_id = vm_id
         self._doors = doors
-        self._records = records
+        self._keeper = keeper
         self._clock = clock
         self._patience = patience
-        self._reader = RequestReader()
+        self._reader = RequestReader(serves=keeper.serves(vm_id))
         self._begun = 0.0
         self._minute = 0.0
         self._answers = 0
@@ -68,7 +70,7 @@ class GuestDoor:
                 continue
             try:
                 if again:
-                    await self._answer(line, HTTPStatus.SERVICE_UNAVAILABLE)
+                    await self._answer(line, Answer(status=HTTPStatus.SERVICE_UNAVAILABLE))
                 await self._serve(line)
             except TimeoutError:
                 log.info("guest_takes_no_answers", vm_id=self._vm_id)
@@ -96,7 +98,7 @@ class GuestDoor:
             self._reader.begin_anew()
         elif self._is_late:
             self._reader.begin_anew()
-            await self._answer(line, HTTPStatus.REQUEST_TIMEOUT)
+            await self._answer(line, Answer(status=HTTPStatus.REQUEST_TIMEOUT))
 
     @property
     def _is_late(self) -> bool:
@@ -107,48 +109,32 @@ class GuestDoor:
             self._begun = self._clock.monotonic()
         for came in self._reader.read(data):
             self._begun = self._clock.monotonic()
-            status = await self._status_for(came)
-            if status >= HTTPStatus.BAD_REQUEST:
-                log.info("guest_request_refused", vm_id=self._vm_id, status=int(status))
-            await self._answer(line, status)
+            answer = await self._answer_to(came)
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                log.info("guest_request_refused", vm_id=self._vm_id, status=int(answer.status))
+            await self._answer(line, answer)
         if self._is_late:
             self._reader.turn_deaf()
-            await self._answer(line, HTTPStatus.REQUEST_TIMEOUT)
+            await self._answer(line, Answer(status=HTTPStatus.REQUEST_TIMEOUT))
 
-    async def _status_for(self, came: Request | Refusal) -> int:
+    async def _answer_to(self, came: Request | Refusal) -> Answer:
         now = self._clock.monotonic()
         if now - self._minute > MINUTE:
             self._minute, self._answers = now, 0
         self._answers += 1
         if self._answers > MOST_ANSWERS_A_MINUTE:
             self._reader.turn_deaf()
-            return HTTPStatus.TOO_MANY_REQUESTS
-        return came.status if isinstance(came, Refusal) else await self._judged(came)
+            return Answer(status=HTTPStatus.TOO_MANY_REQUESTS)
+        if isinstance(came, Refusal):
+            return Answer(status=came.status)
+        return await self._keeper.answer(self._vm_id, came)
 
-    async def _judged(self, request: Request) -> int:
-        record = self._records.find(self._vm_id)
-        if record is None or not record.lock.fits(request.token):
-            return HTTPStatus.FORBIDDEN
-        if record.lock.is_used:
-            return HTTPStatus.OK if record.lock.is_repeated(request.body) else HTTPStatus.GONE
-        try:
-            report = read_report(request.body, at=self._clock.now())
-        except NotAReport:
-            return HTTPStatus.BAD_REQUEST
-        used = record.lock.used_by(request.body)
-        await self._records.update(
-            self._vm_id, lambda record: record.evolve(lock=used).with_report(guest=report)
-        )
-        log.info("guest_reported", vm_id=self._vm_id, host_keys=len(report.host_keys))
-        return HTTPStatus.OK
-
-    async def _answer(self, line: ConsoleLine, status: int) -> None:
+    async def _answer(self, line: ConsoleLine, answer: Answer) -> None:
         """Only the guest can end its connection: it is told to, and that nothing follows.
 
         Raises:
             TimeoutError: it does not take the answer.
         """
-        first = f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}"
-        head = f"{first}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        async with asyncio.timeout(self._patience.answer):
-            await line.write(head.encode("ascii"))
+        for piece in answer.said():
+            async with asyncio.timeout(self._patience.answer):
+                await line.write(piece)

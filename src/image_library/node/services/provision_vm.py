@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -19,7 +19,7 @@ from image_library.domain.errors import (
     UnsupportedFeature,
     printable,
 )
-from image_library.domain.guest_door import TOKEN_BYTES, DoorLock, with_door
+from image_library.domain.guest_door import DIRECT, TOKEN_BYTES, DoorLock, Doorways, smbios_serial, with_door
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import (
     GIB,
@@ -35,12 +35,13 @@ from image_library.domain.machine import (
     valid_size,
 )
 from image_library.domain.secret import Secret
-from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
+from image_library.domain.vm import BootStage, Datasource, PowerState, SeedDocuments, VmReport
 from image_library.node.ports.vms import (
     DiskMaker,
     Hypervisor,
     OperatorFiles,
     PublishedImages,
+    SeedDesk,
     SeedWriter,
     VmFolders,
     VmJournal,
@@ -48,6 +49,16 @@ from image_library.node.ports.vms import (
 from image_library.node.services.image_holds import ImageHolds
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    seed: SeedDocuments
+    lock: DoorLock = DoorLock()
+    # Its door is in no network.
+    direct: bool = False
+    # The machine's serial number, where it says where the seed is; it holds the token.
+    serial: str = field(default="", repr=False)
 
 
 class ProvisionVm:
@@ -62,9 +73,10 @@ class ProvisionVm:
         folders: VmFolders,
         disks: DiskMaker,
         seeds: SeedWriter,
+        desk: SeedDesk,
         holds: ImageHolds,
         hypervisor: Hypervisor,
-        doors: bool,
+        doorways: Doorways,
     ) -> None:
         self._journal = journal
         self._images = images
@@ -72,15 +84,17 @@ class ProvisionVm:
         self._folders = folders
         self._disks = disks
         self._seeds = seeds
+        self._desk = desk
         self._holds = holds
         self._hypervisor = hypervisor
-        self._doors = doors
+        self._doorways = doorways
 
     async def make(self, order: MachineOrder) -> MachineRecord:
         """The VM's journal record, once its disk, its seed and the record itself are on disk.
 
         Raises:
             InvalidRequest, PathOutside, DiskTooSmall, BridgeDenied, BridgeMissing: it cannot be met.
+            UnsupportedFeature: there is no door for a guest that finds its documents there.
             ImageNotReady: the image is not on this node.
             HypervisorMissing, StorageFull, HypervisorFailed: the disk could not be made.
         """
@@ -93,10 +107,10 @@ class ProvisionVm:
 
     async def _made(self, order: MachineOrder, machine: Machine) -> MachineRecord:
         backing = machine.backing
-        seed, lock = self._seed(order, machine)
-        machine = replace(machine, door=bool(lock.token_digest))
+        told = self._told(order, machine)
+        machine = replace(machine, door=told.direct, seed_served=bool(told.serial))
         report = VmReport(vm_id=order.vm_id, name=order.name, state=PowerState.STOPPED, stage=BootStage.DISK)
-        record = MachineRecord(machine=machine, report=report, lock=lock)
+        record = MachineRecord(machine=machine, report=report, lock=told.lock)
         async with self._folder(order.vm_id) as folder:
             await self._disks.create_overlay(
                 f"{folder}/{OVERLAY_DISK}",
@@ -104,18 +118,38 @@ class ProvisionVm:
                 backing_format=backing.format,
                 size_bytes=machine.disk_bytes,
             )
-            await self._seeds.write(folder, seed)
+            if told.serial:
+                await self._desk.lay_out(folder, told.seed, told.serial)
+            else:
+                await self._seeds.write(folder, told.seed)
             await self._hypervisor.define(machine)
             await self._journal.save(record)
         log.info("vm_made", vm_id=order.vm_id, digest=backing.digest, disk_bytes=machine.disk_bytes)
         return record
 
-    def _seed(self, order: MachineOrder, machine: Machine) -> tuple[SeedDocuments, DoorLock]:
-        """What goes on its disk of documents: with a new token where its guest shall report."""
-        if not (self._doors and order.seed.phone_home and not machine.cards[0].bridge):
-            return order.seed, DoorLock()
+    def _told(self, order: MachineOrder, machine: Machine) -> _Told:
+        """What its guest is told: with a new token where it shall report, or finds it at its door only.
+
+        Raises:
+            UnsupportedFeature: it is to be found at a door that there is not.
+        """
+        served = order.seed.datasource is Datasource.NOCLOUD_SMBIOS
+        doorway = self._doorways.of(machine.cards[0].bridge)
+        if served and doorway is None:
+            raise UnsupportedFeature(
+                "The guest is to find its documents at a door of its node, and the node has none for it.",
+                remedy="Choose NoCloud or ConfigDrive, which come on a disk.",
+                field="spec.cloud_init.datasource",
+            )
+        if doorway is None or not (served or order.seed.phone_home):
+            return _Told(seed=order.seed)
         token = Secret(secrets.token_urlsafe(TOKEN_BYTES))
-        return with_door(order.seed, token), DoorLock.of(token)
+        return _Told(
+            seed=with_door(order.seed, doorway, token) if order.seed.phone_home else order.seed,
+            lock=DoorLock.of(token),
+            direct=doorway == DIRECT,
+            serial=smbios_serial(doorway, token) if served else "",
+        )
 
     @asynccontextmanager
     async def _folder(self, vm_id: str) -> AsyncGenerator[str]:

@@ -167,6 +167,8 @@ class ImageScrub:
             return Verdict.WHOLE if await self._store.passed(digest, blob) else Verdict.CHANGED
         log.error("blob_damaged", digest=digest, actual=actual)
         await self._store.condemn(digest, blob, actual)
+        # Whoever looks at the node now sees it, whoever it was that had it read.
+        self._progress.last_damage = await self._store.last_damage()
         return Verdict.DAMAGED
 
     async def _read(self, blob: RawBlob, hasher: Hasher, rate: Rate | None) -> AsyncGenerator[int]:

@@ -16,6 +16,7 @@ from image_library.domain.vm import BootStage, CloudInitStatus, PowerState
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.vms import GuestDoors, GuestWindow, Hypervisor
 from image_library.node.services.boot_watch import BootWatch
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.guest_door import GuestDoor
 from image_library.node.services.vm_records import VmRecords
 
@@ -49,7 +50,8 @@ class VmLives:
         records: VmRecords,
         hypervisor: Hypervisor,
         window: GuestWindow,
-        doors: GuestDoors | None,
+        doors: GuestDoors,
+        keeper: DoorKeeper,
         clock: Clock,
         host_boot_id: str,
     ) -> None:
@@ -57,6 +59,7 @@ class VmLives:
         self._hypervisor = hypervisor
         self._window = window
         self._doors = doors
+        self._keeper = keeper
         self._clock = clock
         self.host_boot_id = host_boot_id
         # Weak: a lock lasts as long as somebody holds it or waits for it.
@@ -81,8 +84,8 @@ class VmLives:
         ]
         if record.report.stage is not BootStage.DONE:
             tasks.append(asyncio.create_task(self._follow_boot(record)))
-        if self._doors is not None and record.machine.door:
-            door = GuestDoor(vm_id, doors=self._doors, records=self._records, clock=self._clock)
+        if record.machine.door:
+            door = GuestDoor(vm_id, doors=self._doors, keeper=self._keeper, clock=self._clock)
             tasks.append(asyncio.create_task(self._serve(door, vm_id, again=again)))
         self._followers[vm_id] = tasks
 

@@ -14,6 +14,7 @@ from image_library.domain.vm import BootStage, PowerState, VmReport
 from image_library.node.ports.clock import Clock
 from image_library.node.ports.vms import Hypervisor, PublishedImages, VmFolders
 from image_library.node.services.disk_tasks import DiskTasks, refuse_frozen
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import ALIVE, OPEN, VmLives
 from image_library.node.services.vm_records import VmRecords
@@ -35,6 +36,7 @@ class Vms:
         records: VmRecords,
         lives: VmLives,
         provision: ProvisionVm,
+        keeper: DoorKeeper,
         folders: VmFolders,
         hypervisor: Hypervisor,
         images: PublishedImages,
@@ -44,6 +46,7 @@ class Vms:
         self._records = records
         self._lives = lives
         self._provision = provision
+        self._keeper = keeper
         self._folders = folders
         self._hypervisor = hypervisor
         self._images = images
@@ -63,6 +66,7 @@ class Vms:
                 await self._hypervisor.end(vm_id)
                 await self._hypervisor.forget(vm_id)
                 await self._folders.remove(vm_id)
+        await self._keeper.recover()
         await self._tasks.recover()
         await asyncio.gather(*(self._lives.find_again(record) for record in self._records.all()))
 

@@ -1758,7 +1758,7 @@ class CloudInitConfig(Message[_CloudInitConfigFields]):
             string vendor_data = 4;
             ```
         datasource:
-            "nocloud" (also when empty) or "config_drive".
+            "nocloud" (also when empty), "config_drive", "answer_file", or "nocloud_smbios": no disk, a door.
 
             ```proto
             string datasource = 100;

@@ -19,7 +19,12 @@ import pytest
 from image_library.domain.errors import HypervisorMissing
 from image_library.domain.machine import Condition
 from image_library.node.adapters.hypervisors.libvirt.domain_xml import domain_xml, uuid_of
-from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtHypervisor, LibvirtSettings
+from image_library.node.adapters.hypervisors.libvirt.driver import (
+    UNCONFINED,
+    LibvirtHypervisor,
+    LibvirtSettings,
+    security_models,
+)
 from image_library.node.adapters.vm_folders import VmFolderTree
 from tests.integration.node.hypervisors.rig import Rig, libvirt_driver
 from tests.integration.node.vms.guests import idle_guest
@@ -115,3 +120,29 @@ def test_a_users_own_session_runs_vms() -> None:
     told = json.loads(said.stdout.splitlines()[-1])
     assert told["user"] != 0
     assert (told["running"], told["gone"], told["port"] > 0) == (True, True, True)
+
+
+async def test_guests_have_doors_where_libvirt_confines_no_qemu(libvirtd: Libvirtd) -> None:
+    with TemporaryDirectory() as short:
+        for root, has in ((Path(short), True), (Path(short) / ("x" * 100), False)):
+            folders = VmFolderTree.open(root)
+            hypervisor = libvirt_driver(libvirtd)(folders).hypervisor
+            # A socket's path may not be longer than the kernel takes.
+            assert await hypervisor.has_doors() is has
+            await hypervisor.detach()
+            folders.close()
+
+
+async def test_without_a_daemon_there_are_no_doors(tmp_path: Path) -> None:
+    folders = VmFolderTree.open(tmp_path)
+    settings = LibvirtSettings(uri=f"qemu+unix:///system?socket={tmp_path}/none")
+    assert not await LibvirtHypervisor(folders=folders, settings=settings).has_doors()
+    folders.close()
+
+
+@pytest.mark.parametrize(("model", "confined"), [("apparmor", True), ("selinux", True), ("none", False)])
+def test_who_confines_qemu_is_read_from_libvirts_own_words(model: str, confined: bool) -> None:
+    told = f"""<capabilities><host><cpu><model>EPYC</model></cpu>
+      <secmodel><model>{model}</model><doi>0</doi></secmodel>
+      <secmodel><model>dac</model><doi>0</doi></secmodel></host></capabilities>"""
+    assert (not security_models(told) <= UNCONFINED) is confined

@@ -7,11 +7,12 @@ from contextlib import aclosing
 from pathlib import Path
 
 from image_library.domain.changes import Changes
+from image_library.domain.guest_door import Doorways
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import DiskOrder, Firmware, MachineOrder, MachineRecord
 from image_library.domain.store import ImageFacts, PublishedImage
 from image_library.domain.trust import Evidence, TrustLevel
-from image_library.domain.vm import BootStage, PowerState, SeedDocuments, VmReport
+from image_library.domain.vm import BootStage, Datasource, PowerState, SeedDocuments, VmReport
 from image_library.domain.vm_disk import DiskTaskState
 from image_library.node.adapters.clock import SystemClock
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
@@ -21,6 +22,7 @@ from image_library.node.adapters.jail import Jail, best_wall
 from image_library.node.adapters.journal import JournalDatabase
 from image_library.node.adapters.qemu_img import QemuImg, QemuImgChanges
 from image_library.node.adapters.seed_iso import SeedIso
+from image_library.node.adapters.served_seeds import ServedSeeds
 from image_library.node.adapters.vm_folders import VmFolderTree
 from image_library.node.adapters.vm_journal import JournaledVms
 from image_library.node.hypervisors import Driver, libvirt_driver, qemu_driver
@@ -28,6 +30,7 @@ from image_library.node.ports.vms import DiskChanger
 from image_library.node.services.consoles import Consoles
 from image_library.node.services.disk_tasks import DiskTasks
 from image_library.node.services.displays import Displays
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_disks import VmDisks
@@ -62,6 +65,7 @@ def order(
     cores: int = 1,
     user_data: str = "",
     phone_home: bool = False,
+    datasource: Datasource = Datasource.NOCLOUD,
     firmware: Firmware = Firmware.BIOS,
     tpm: bool = False,
 ) -> MachineOrder:
@@ -74,7 +78,12 @@ def order(
         firmware=firmware,
         tpm=tpm,
         disk=DiskOrder(backing_digest=DIGEST),
-        seed=SeedDocuments(user_data=user_data, meta_data=f"instance-id: i-{vm_id}\n", phone_home=phone_home),
+        seed=SeedDocuments(
+            user_data=user_data,
+            meta_data=f"instance-id: i-{vm_id}\n",
+            datasource=datasource,
+            phone_home=phone_home,
+        ),
     )
 
 
@@ -104,12 +113,15 @@ class Daemon:
         records = VmRecords(journal=vms, changes=Changes())
         driver = _driver(self._folders, settings)
         self.hypervisor, self.window, self.agents = driver.hypervisor, driver.window, driver.agents
-        doors = None if isinstance(settings, LibvirtSettings) else QemuDoors(self._folders)
+        doorways = Doorways(direct=True)
+        desk = ServedSeeds(self._folders)
+        keeper = DoorKeeper(records=records, desk=desk, clock=clock, doorways=doorways)
         lives = VmLives(
             records=records,
             hypervisor=self.hypervisor,
             window=self.window,
-            doors=doors,
+            doors=QemuDoors(self._folders),
+            keeper=keeper,
             clock=clock,
             host_boot_id="boot",
         )
@@ -145,10 +157,12 @@ class Daemon:
                 folders=self._folders,
                 disks=disks,
                 seeds=SeedIso(),
+                desk=desk,
                 holds=ImageHolds(),
                 hypervisor=self.hypervisor,
-                doors=doors is not None,
+                doorways=doorways,
             ),
+            keeper=keeper,
             folders=self._folders,
             hypervisor=self.hypervisor,
             images=images,

@@ -6,7 +6,7 @@ import pytest
 
 from image_library.domain.errors import AgentForbids, CleaningFailed
 from image_library.domain.image import ImageFormat
-from image_library.domain.vm import BootStage, CloudInitStatus, PowerState, VmReport
+from image_library.domain.vm import BootStage, CloudInitStatus, Datasource, PowerState, VmReport
 from image_library.node.adapters.hypervisors.libvirt.driver import LibvirtSettings
 from tests.integration.node.vms.conftest import StartDaemon
 from tests.integration.node.vms.daemon import TCG, Daemon, Driven, image_at, order
@@ -26,13 +26,17 @@ runcmd:
 async def test_a_real_guest_is_seen_arriving_and_leaving(
     start_daemon: StartDaemon, debian_image: Path, driver: str, request: pytest.FixtureRequest
 ) -> None:
+    """By qemu without a disk of documents, by libvirt with one."""
     settings: Driven = TCG
     if driver == "libvirt":
         libvirtd: Libvirtd = request.getfixturevalue("libvirtd")
         settings = LibvirtSettings(uri=libvirtd.uri, accelerator="tcg", isolated=True)
     image = image_at(debian_image, ImageFormat.QCOW2, VIRTUAL_SIZE)
     daemon = await start_daemon(image=image, settings=settings)
-    await daemon.vms.create(order(memory_mib=512, cores=2, user_data=USER_DATA, phone_home=True))
+    source = Datasource.NOCLOUD_SMBIOS if driver == "qemu" else Datasource.NOCLOUD
+    await daemon.vms.create(
+        order(memory_mib=512, cores=2, user_data=USER_DATA, phone_home=True, datasource=source)
+    )
     await daemon.vms.start("vm-1")
     network = await daemon.until_stage("vm-1", BootStage.NETWORK, seconds=200)
     assert network.cloud_init is CloudInitStatus.RUNNING
@@ -46,7 +50,10 @@ async def test_a_real_guest_is_seen_arriving_and_leaving(
     assert "the disk of the shop is full" in failure.lines, failure
     assert any("RuntimeError" in line for line in failure.lines), failure
     assert await daemon.window.ssh_answers(done.ssh_port)
-    _reported_home(done, has_door=driver == "qemu")
+    _reported_home(done)
+    if driver == "qemu":
+        await daemon.until_console("vm-1", b"[seed=dmi,http://10.0.2.100/", seconds=5)
+        assert not (daemon.data / "vms/vm-1/seed.json").exists()
     await _frozen_and_thawed(daemon)
     await daemon.vms.stop("vm-1", seconds=60)
     assert daemon.vms.status("vm-1").state is PowerState.STOPPED
@@ -67,11 +74,8 @@ async def _frozen_and_thawed(daemon: Daemon) -> None:
         await daemon.agents.run("vm-1", "test -s /var/tmp/written && exit 3")
 
 
-def _reported_home(done: VmReport, *, has_door: bool) -> None:
+def _reported_home(done: VmReport) -> None:
     """cloud-init itself posts to the door. That its keys are those of its SSH server, tests/e2e shows."""
-    if not has_door:
-        assert done.guest is None
-        return
     guest = done.guest
     assert guest is not None
     assert (guest.instance_id, guest.hostname) == ("i-vm-1", "vm-1")

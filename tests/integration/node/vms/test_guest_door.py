@@ -3,142 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
-from image_library.domain.changes import Changes
 from image_library.domain.guest_door import DoorLock
 from image_library.domain.guest_requests import LARGEST_BODY
-from image_library.domain.image import ImageFormat
-from image_library.domain.machine import Backing, Firmware, Machine, MachineRecord
 from image_library.domain.secret import Secret
-from image_library.domain.vm import VmReport
-from image_library.node.adapters.clock import SystemClock
-from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
-from image_library.node.services.guest_door import MOST_ANSWERS_A_MINUTE, GuestDoor, Patience
-from image_library.node.services.vm_records import VmRecords
-from tests.fakes.hypervisor import MemoryFolders, MemoryVmJournal
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
-REPORT = urlencode({"pub_key_ed25519": f"{KEY} root@web\n", "instance_id": "i-1", "hostname": "web"}).encode()
-MINE, OTHERS = Secret("token-of-vm-1"), Secret("token-of-vm-2")
-PATIENCE = Patience(quiet=0.2, request=0.5, answer=0.5)
-SECONDS = 20.0
-
-
-class Folders(MemoryFolders):
-    def __init__(self, root: Path) -> None:
-        super().__init__()
-        self._root = root
-
-    def path(self, vm_id: str) -> str:
-        return str(self._root / vm_id)
-
-
-def record(vm_id: str, token: Secret) -> MachineRecord:
-    machine = Machine(
-        vm_id=vm_id,
-        name=vm_id,
-        architecture="x86_64",
-        cores=1,
-        memory_mib=64,
-        firmware=Firmware.BIOS,
-        mac_address="52:54:00:12:34:56",
-        disk_bytes=1,
-        backing=Backing(path="/x", format=ImageFormat.RAW),
-        door=True,
-    )
-    return MachineRecord(machine=machine, report=VmReport(vm_id=vm_id), lock=DoorLock.of(token))
-
-
-def post(body: bytes = REPORT, *, token: Secret = MINE, length: int | None = None) -> bytes:
-    """As cloud-init's requests library writes it."""
-    size = len(body) if length is None else length
-    lines = (
-        f"POST /{token.reveal()} HTTP/1.1",
-        "Host: 10.0.2.100",
-        "User-Agent: Cloud-Init/22.4.2",
-        "Accept-Encoding: gzip, deflate",
-        "Accept: */*",
-        "Connection: keep-alive",
-        f"Content-Length: {size}",
-        "Content-Type: application/x-www-form-urlencoded",
-    )
-    return "\r\n".join((*lines, "", "")).encode() + body
-
-
-@dataclass
-class Stream:
-    """qemu's end: what its guest writes goes in here, whatever connection of the guest's it is from."""
-
-    reader: StreamReader
-    writer: StreamWriter
-
-    async def says(self, data: bytes) -> int:
-        """The status of the answer to it."""
-        self.writer.write(data)
-        return await self.answer()
-
-    async def answer(self) -> int:
-        async with asyncio.timeout(SECONDS):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-        first, *headers = head.decode().split("\r\n")
-        assert "Content-Length: 0" in headers
-        assert "Connection: close" in headers
-        return int(first.split(" ")[1])
-
-
-class Scene:
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.journal = MemoryVmJournal()
-        self.records = VmRecords(journal=self.journal, changes=Changes())
-        self._doors = QemuDoors(Folders(root))
-        self._tasks: list[asyncio.Task[None]] = []
-        self._servers: list[asyncio.Server] = []
-        self._writers: list[StreamWriter] = []
-        self.came: dict[str, asyncio.Queue[Stream]] = {}
-
-    async def opened(self, vm_id: str, token: Secret, *, again: bool = False) -> Stream:
-        (self._root / vm_id).mkdir()
-        self.came[vm_id] = asyncio.Queue()
-
-        async def connected(reader: StreamReader, writer: StreamWriter) -> None:
-            self._writers.append(writer)
-            self.came[vm_id].put_nowait(Stream(reader, writer))
-
-        server = await asyncio.start_unix_server(connected, self._root / vm_id / "door.sock")
-        self._servers.append(server)
-        self.records.adopt(record(vm_id, token))
-        door = GuestDoor(
-            vm_id, doors=self._doors, records=self.records, clock=SystemClock(), patience=PATIENCE
-        )
-        self._tasks.append(asyncio.create_task(door.run(again=again)))
-        return await self.stream(vm_id)
-
-    async def stream(self, vm_id: str) -> Stream:
-        async with asyncio.timeout(SECONDS):
-            return await self.came[vm_id].get()
-
-    def report(self, vm_id: str) -> VmReport:
-        return self.records.get(vm_id).report
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        for writer in self._writers:
-            writer.close()
-        for server in self._servers:
-            server.close()
-            await server.wait_closed()
+from image_library.node.services.guest_door import MOST_ANSWERS_A_MINUTE
+from tests.integration.node.vms.doors import KEY, MINE, OTHERS, PATIENCE, REPORT, Scene, Stream, post
 
 
 @pytest.fixture

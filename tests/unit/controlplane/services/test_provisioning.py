@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from image_library.catalog.loader import load_catalog
 from image_library.controlplane.adapters.yaml_documents import YamlDocuments
 from image_library.controlplane.services.provisioning import Guest, Seed, SeedRenderer
 from image_library.domain.cloud_init import Provisioning
-from image_library.domain.errors import InvalidUserData, LibraryError
+from image_library.domain.errors import InvalidUserData
 from image_library.domain.network_config import (
     Addressing,
     Card,
@@ -24,13 +22,11 @@ from image_library.domain.network_config import (
     StaticAddress,
     parse_static_address,
 )
-from tests.support.sizes import size
 
 GOLDEN = Path(__file__).parents[3] / "data" / "cloud_init"
 CATALOG = load_catalog()
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 RENDERER = SeedRenderer(YamlDocuments())
-TEXT = st.text(max_size=40)
 
 
 def network(*addresses: StaticAddress) -> Network:
@@ -153,46 +149,3 @@ def test_what_is_rendered_may_not_be_larger_either() -> None:
 def test_a_seed_does_not_print() -> None:
     seed = render(Provisioning(run_commands=("echo canary",), vendor_data="canary"))
     assert "canary" not in repr(seed)
-
-
-@settings(max_examples=size(100, 100_000))
-@given(st.lists(TEXT, max_size=3))
-def test_any_command_reaches_the_guest_as_it_is_or_is_refused(lines: list[str]) -> None:
-    try:
-        document = user_data(Provisioning(run_commands=tuple(lines)))
-    except LibraryError:
-        return
-    assert [command[2] for command in document["runcmd"][1:]] == lines
-
-
-@settings(max_examples=size(100, 100_000))
-@given(TEXT)
-def test_any_package_reaches_the_guest_as_it_is_or_is_refused(name: str) -> None:
-    try:
-        document = user_data(Provisioning(packages=(name,)))
-    except LibraryError:
-        return
-    assert document["packages"][-1] == name
-
-
-@settings(max_examples=size(100, 100_000))
-@given(TEXT, TEXT)
-def test_any_host_name_and_user_reach_the_guest_as_they_are_or_are_refused(hostname: str, user: str) -> None:
-    try:
-        document = user_data(Provisioning(hostname=hostname, default_user=user))
-    except LibraryError:
-        return
-    assert document["fqdn"] == (hostname or "web-1")
-    assert document["users"][0]["name"] == (user or "debian")
-
-
-@settings(max_examples=size(100, 100_000))
-@given(TEXT)
-def test_any_comment_of_a_key_changes_nothing_but_the_comment(comment: str) -> None:
-    try:
-        document = user_data(Provisioning(ssh_authorized_keys=(f"{KEY} {comment}",)))
-    except LibraryError:
-        return
-    (line,) = document["users"][0]["ssh_authorized_keys"]
-    assert line == KEY or line.startswith(f"{KEY} ")
-    assert set(document) == set(user_data(Provisioning()))

@@ -38,7 +38,7 @@ from image_library.domain.network_wish import AddressingWish, AddressWish, Netwo
 from image_library.domain.node import NodePhase
 from image_library.domain.os_info import OsInfo
 from image_library.domain.trust import TrustLevel
-from image_library.domain.vm import BootStage, PowerState, Vm
+from image_library.domain.vm import BootStage, Datasource, PowerState, Vm
 from image_library.domain.vm_wish import DiskWish, VmWish
 from tests.fakes.control_clock import settle
 from tests.fakes.control_values import (
@@ -290,6 +290,17 @@ async def test_a_node_that_has_what_the_vm_needs_is_taken_before_an_emptier_one(
     vm = await plane.vms.create(a_wish(image="image-1", firmware="uefi", tpm=True))
     assert (vm.node_id, vm.firmware, vm.tpm) == ("node-2", "uefi", True)
     assert (await plane.vms.create(a_wish("other", "image-1"))).node_id == "node-1"
+
+
+async def test_a_vm_without_a_disk_of_documents_goes_where_it_has_a_door(plane: VmPlane) -> None:
+    bare = a_node("node-1", capabilities=("basic",))
+    able = a_node("node-2", capabilities=("basic", "door"), disk_used_bytes=90 * GIB)
+    copies = (a_copy("node-1"), a_copy("node-2"))
+    await plane.know(bare, able, debian_image(placements=copies, catalog_id=""))
+    vm = await plane.vms.create(a_wish(image="image-1", datasource=Datasource.NOCLOUD_SMBIOS))
+    assert vm.node_id == "node-2"
+    order = plane.node_vms.orders[vm.id]
+    assert (order.seed.datasource, order.seed.phone_home) == (Datasource.NOCLOUD_SMBIOS, True)
 
 
 async def test_an_image_for_uefi_only_gets_uefi(plane: VmPlane) -> None:

@@ -13,7 +13,8 @@ from image_library.domain.errors import (
     UrlNotAllowed,
 )
 from image_library.node.adapters.fetcher.mirrors import Mirrors
-from image_library.node.adapters.fetcher.policy import Hop, SourcePolicy, proxies_from, shown
+from image_library.node.adapters.fetcher.policy import Hop, SourcePolicy, shown
+from image_library.node.adapters.fetcher.proxies import proxies_from
 from image_library.node.ports.fetching import Source
 
 PLAIN = SourcePolicy()
@@ -156,6 +157,51 @@ def test_a_proxy_is_used_as_the_environment_says() -> None:
     assert first(policy, "https://a.example.com/x").proxy == ""
     assert first(policy, "https://internal/x").proxy == ""
     assert policy.trusts("proxy", 3128)
+
+
+@pytest.mark.parametrize(
+    ("exempt", "url", "direct"),
+    [
+        ("10.0.0.0/8", "https://10.1.2.3/x", True),
+        ("10.0.0.0/8", "https://11.1.2.3/x", False),
+        ("10.0.0.0/8", "https://10.example/x", False),
+        ("10.0.0.7", "https://10.0.0.7/x", True),
+        ("fd00::/8", "https://[fd00::1]/x", True),
+        ("[fd00::1]", "https://[fd00::1]/x", True),
+        ("[fd00::1]:8443", "https://[fd00::1]/x", False),
+        ("example.org:8443", "https://example.org:8443/x", True),
+        ("example.org:8443", "https://example.org/x", False),
+        ("*.example.org", "https://a.example.org/x", True),
+        ("example.org", "https://a.example.org/x", True),
+        ("example.org", "https://notexample.org/x", False),
+        ("*", "https://example.org/x", True),
+        (" , ,", "https://example.org/x", False),
+    ],
+)
+def test_what_no_proxy_exempts_is_reached_directly(exempt: str, url: str, direct: bool) -> None:
+    proxies = proxies_from({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": exempt})
+    policy = SourcePolicy(allowed=AllowedSources.parse("10.0.0.0/7,fd00::/8"), proxies=proxies)
+    assert (first(policy, url).proxy == "") is direct
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("socks5h://u:canary@proxy:1080", "names a socks5h proxy; only http"),
+        ("http://", "names no proxy's host"),
+        ("http://u:canary@proxy:port", "names no proxy's host"),
+        ("http://u:canary@[::1", "names no proxy's host"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
+def test_what_is_no_http_proxy_is_refused_at_the_start_without_being_shown(
+    variable: str, text: str, said: str
+) -> None:
+    with pytest.raises(InvalidSettings, match=said) as refused:
+        proxies_from({variable: text})
+    assert refused.value.message.startswith(variable)
+    assert "canary" not in refused.value.message + refused.value.remedy
+    assert proxies_from({variable: text, "NO_PROXY": "*"}).https == ""
 
 
 def test_the_mirror_is_reached_directly() -> None:

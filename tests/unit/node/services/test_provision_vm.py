@@ -15,18 +15,20 @@ from image_library.domain.errors import (
     StorageFull,
     UnsupportedFeature,
 )
+from image_library.domain.guest_door import Doorway, Doorways
 from image_library.domain.guest_hardware import Devices
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import GIB, Backing, DiskOrder, Firmware, MachineOrder, mac_for
 from image_library.domain.os_info import OsInfo
 from image_library.domain.secret import Secret
 from image_library.domain.store import ImageFacts, LocalFile
-from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.domain.vm import BootStage, Datasource, PowerState, SeedDocuments
 from image_library.node.adapters.vm_journal import dump_record
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from tests.fakes.hypervisor import (
     NOON,
+    FakeDesk,
     FakeDisks,
     FakeHypervisor,
     FakeSeeds,
@@ -61,7 +63,7 @@ ORDER = MachineOrder(
 
 
 class House:
-    def __init__(self, *, doors: bool = True) -> None:
+    def __init__(self, *, doors: bool = True, operator: Doorway | None = None) -> None:
         self.journal = MemoryVmJournal()
         self.folders = MemoryFolders()
         self.disks = FakeDisks()
@@ -69,6 +71,7 @@ class House:
         self.holds = ImageHolds()
         self.hypervisor = FakeHypervisor()
         self.images = images = KnownImages(published(DIGEST, virtual_size=VIRTUAL), files=(LOCAL,))
+        self.desk = FakeDesk()
         self.provision = ProvisionVm(
             journal=self.journal,
             images=images,
@@ -76,9 +79,10 @@ class House:
             folders=self.folders,
             disks=self.disks,
             seeds=self.seeds,
+            desk=self.desk,
             holds=self.holds,
             hypervisor=self.hypervisor,
-            doors=doors,
+            doorways=Doorways(direct=doors, operator=operator),
         )
 
     @property
@@ -288,3 +292,50 @@ async def test_without_a_door_or_the_wish_for_one_the_documents_stay_as_they_are
     assert house.seeds.written[0][1].vendor_data == ""
     assert not record.machine.door
     assert not record.lock.fits(Secret(""))
+
+
+SERVED = replace(REPORTING, seed=replace(REPORTING.seed, datasource=Datasource.NOCLOUD_SMBIOS))
+
+
+async def test_a_guest_without_a_disk_of_documents_has_a_serial_number_that_leads_to_them() -> None:
+    house = House()
+    record = await house.provision.make(SERVED)
+    assert house.seeds.written == []
+    told = json.loads(house.desk.documents["vm-1"]["vendor-data"].partition(b"\n")[2])
+    url = told["phone_home"]["url"]
+    assert house.desk.serials["vm-1"] == f"ds=nocloud;dsmode=net;s={url}/"
+    assert told["manual_cache_clean"] is True
+    assert (record.machine.seed_served, record.machine.door) == (True, True)
+    token = Secret(url.removeprefix("http://10.0.2.100/"))
+    assert record.lock.fits(token)
+    assert token.reveal() not in dump_record(record)
+
+
+async def test_a_guest_that_does_not_report_finds_its_documents_too() -> None:
+    house = House()
+    quiet = replace(SERVED, seed=replace(SERVED.seed, phone_home=False, vendor_data="#!/bin/sh\n"))
+    record = await house.provision.make(quiet)
+    assert house.desk.documents["vm-1"]["vendor-data"] == b"#!/bin/sh\n"
+    assert house.desk.documents["vm-1"]["network-config"] == b""
+    assert record.machine.door
+
+
+@pytest.mark.parametrize(("doors", "bridges"), [(False, ()), (True, ("br0",))])
+async def test_without_a_door_nothing_is_made_for_such_a_guest(doors: bool, bridges: tuple[str, ...]) -> None:
+    house = House(doors=doors)
+    with pytest.raises(UnsupportedFeature, match="door"):
+        await house.provision.make(replace(SERVED, bridges=bridges))
+    assert house.is_empty
+
+
+@pytest.mark.parametrize("doors", [True, False])
+async def test_on_a_bridge_a_guest_reports_to_the_address_that_the_operator_gave(doors: bool) -> None:
+    house = House(doors=doors, operator=Doorway(url="http://192.0.2.1:8780"))
+    record = await house.provision.make(BRIDGED)
+    told = json.loads(house.seeds.written[0][1].vendor_data.partition("\n")[2])["phone_home"]
+    assert told["url"].startswith("http://192.0.2.1:8780/")
+    # qemu needs to know nothing of it.
+    assert not record.machine.door
+    assert record.lock.fits(Secret(told["url"].rpartition("/")[2]))
+    await house.provision.make(replace(SERVED, vm_id="vm-2", bridges=("br0",)))
+    assert house.desk.serials["vm-2"].startswith("ds=nocloud;dsmode=net;s=http://192.0.2.1:8780/")

@@ -82,6 +82,7 @@ class Blobs:
         self._note(digest, "missed")
 
     async def condemn(self, digest: str, blob: RawBlob, actual: str) -> bool:
+        self.damage = Damage(digest=digest, name=digest[:19], found_at=self.clock.now())
         return self._note(digest, "condemned")
 
     async def damaged(self) -> tuple[DamagedImage, ...]:
@@ -154,6 +155,15 @@ async def test_wrong_bytes_are_read_twice_before_they_are_believed(bench: Bench)
     await bench.scrub.step()
     assert bench.store.done == [(unlucky, "passed"), (rotten, "condemned")]
     assert bench.told == 1
+
+
+async def test_damage_that_somebody_else_had_looked_for_is_told_at_once(bench: Bench) -> None:
+    rotten = bench.store.add(b"before", age=timedelta(days=1))
+    bench.store.blobs[rotten].data = b"rotten"
+    assert [reading.verdict async for reading in bench.scrub.verify(rotten)][-1] is Verdict.DAMAGED
+    last = bench.scrub.state().last_damage
+    assert last is not None
+    assert last.digest == rotten
 
 
 async def test_one_that_cannot_be_read_lets_the_others_go_first(bench: Bench) -> None:

@@ -13,9 +13,12 @@ from image_library.domain.errors import (
     StorageFull,
     UnknownVm,
 )
+from image_library.domain.guest_door import Doorways
 from image_library.domain.machine import Condition, DiskOrder, Firmware, MachineOrder
 from image_library.domain.vm import BootStage, PowerState, SeedDocuments
+from image_library.node.adapters.hypervisors.qemu.lines import QemuDoors
 from image_library.node.services.disk_tasks import DiskTasks
+from image_library.node.services.door_keeper import DoorKeeper
 from image_library.node.services.image_holds import ImageHolds
 from image_library.node.services.provision_vm import ProvisionVm
 from image_library.node.services.vm_lives import TRIM_SECONDS, VmLives
@@ -23,6 +26,7 @@ from image_library.node.services.vm_records import ANY_VM, VmRecords
 from image_library.node.services.vm_streams import VmStreams
 from image_library.node.services.vms import Vms
 from tests.fakes.hypervisor import (
+    FakeDesk,
     FakeDisks,
     FakeHypervisor,
     FakeSeeds,
@@ -58,6 +62,8 @@ class Daemon:
         self.records = VmRecords(journal=disk.journal, changes=self.changes)
         self.images = images = KnownImages(published(DIGEST, virtual_size=1 << 30))
         self.seeds = FakeSeeds()
+        self.desk = FakeDesk()
+        keeper = DoorKeeper(records=self.records, desk=self.desk, clock=self.clock, doorways=Doorways())
         provision = ProvisionVm(
             journal=disk.journal,
             images=images,
@@ -65,15 +71,17 @@ class Daemon:
             folders=disk.folders,
             disks=FakeDisks(),
             seeds=self.seeds,
+            desk=self.desk,
             holds=ImageHolds(),
             hypervisor=disk.hypervisor,
-            doors=False,
+            doorways=Doorways(),
         )
         lives = VmLives(
             records=self.records,
             hypervisor=disk.hypervisor,
             window=disk.window,
-            doors=None,
+            doors=QemuDoors(disk.folders),
+            keeper=keeper,
             clock=self.clock,
             host_boot_id=boot_id,
         )
@@ -82,6 +90,7 @@ class Daemon:
             records=self.records,
             lives=lives,
             provision=provision,
+            keeper=keeper,
             folders=disk.folders,
             hypervisor=disk.hypervisor,
             images=images,

@@ -1,6 +1,6 @@
 import { Alert, Button, Checkbox, FileButton, Group, NativeSelect, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { lazy, type ReactNode, Suspense } from 'react';
-import { CORES, countOf, DISK_GIB, type Draft, type FirmwareChoice, keyTrouble, MEMORY_MIB, MOST_VMS, userOf } from '@/components/vm/draft';
+import { CORES, countOf, DISK_GIB, type DatasourceChoice, type Draft, type FirmwareChoice, keyTrouble, MEMORY_MIB, MOST_VMS, userOf } from '@/components/vm/draft';
 import { fetchSeconds } from '@/components/vm/fetching';
 import { toldBy } from '@/components/vm/windows';
 import { formatImageSize, useJobs } from '@/hooks/useImages';
@@ -80,6 +80,7 @@ function CloudInit({ draft, change }: StepProps): ReactNode {
         <>
           <TextInput label={words.packages} description={words.packagesHint} value={draft.packages} onChange={(event) => change({ ...draft, packages: event.currentTarget.value })} />
           <Checkbox label={words.agent} description={words.agentHint} checked={draft.agent} onChange={(event) => change({ ...draft, agent: event.currentTarget.checked })} />
+          <NativeSelect label={words.datasource} description={words.datasourceHint} value={draft.datasource} data={Object.entries(words.datasources).map(([value, label]) => ({ value, label }))} onChange={(event) => change({ ...draft, datasource: event.currentTarget.value as DatasourceChoice })} />
         </>
       )}
       {draft.profile?.userDataRule === UserDataRule.DENY ? null : <UserData draft={draft} change={change} />}

@@ -3,7 +3,7 @@ import { networkOf, type NetworkDraft, ONE_CARD } from '@/components/vm/network'
 import { parametersOf, type Values } from '@/components/vm/parameters';
 import { NO_ANSWERS, sysprepOf, toldBy, type WindowsDraft } from '@/components/vm/windows';
 import type { Profile } from '@/gen/limiquantix/compute/v1/profile_pb';
-import { type CreateVMRequestSchema, FirmwareType as Firmware, type ProvisioningConfigSchema } from '@/gen/limiquantix/compute/v1/vm_pb';
+import { type CreateVMRequestSchema, Datasource, FirmwareType as Firmware, type ProvisioningConfigSchema } from '@/gen/limiquantix/compute/v1/vm_pb';
 import type { AvailableImage } from '@/hooks/useImages';
 import { wizardText as words } from '@/text/wizard';
 
@@ -27,12 +27,15 @@ export interface Draft {
   packages: string;
   userData: string;
   agent: boolean;
+  datasource: DatasourceChoice;
   profile: Profile | undefined;
   values: Values;
   windows: WindowsDraft;
 }
 
 export type FirmwareChoice = 'auto' | 'bios' | 'uefi' | 'secure';
+
+export type DatasourceChoice = 'auto' | 'nocloud' | 'drive' | 'smbios';
 
 export const CORES = [1, 2, 4, 8, 16, 32] as const;
 export const MEMORY_MIB = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
@@ -41,7 +44,7 @@ export const DISK_GIB = [0, 5, 10, 20, 40, 80, 160, 320, 640] as const;
 
 export const EMPTY: Draft = {
   image: undefined, name: '', cores: 2, memoryMib: 1024, diskGib: 10, nodeId: '', count: '1', firmware: 'auto', tpm: false, network: ONE_CARD,
-  hostname: undefined, user: undefined, keys: '', password: '', packages: '', userData: '', agent: true, profile: undefined, values: {}, windows: NO_ANSWERS,
+  hostname: undefined, user: undefined, keys: '', password: '', packages: '', userData: '', agent: true, datasource: 'auto', profile: undefined, values: {}, windows: NO_ANSWERS,
 };
 
 /** With an image chosen: sizes that it needs, and its own user. */
@@ -93,6 +96,13 @@ const FIRMWARE: Record<FirmwareChoice, { firmware?: Firmware; biosOnly?: boolean
   secure: { firmware: Firmware.UEFI_SECURE_BOOT },
 };
 
+const DATASOURCE: Record<DatasourceChoice, Datasource> = {
+  auto: Datasource.UNSPECIFIED,
+  nocloud: Datasource.NOCLOUD,
+  drive: Datasource.CONFIG_DRIVE,
+  smbios: Datasource.NOCLOUD_SMBIOS,
+};
+
 function provisioningOf(draft: Draft): MessageInitShape<typeof ProvisioningConfigSchema> {
   const hostname = draft.hostname?.trim() ?? '';
   if (toldBy(draft.image) === 'answers') return { method: { case: 'sysprep', value: sysprepOf(draft.windows, hostname) } };
@@ -106,6 +116,7 @@ function provisioningOf(draft: Draft): MessageInitShape<typeof ProvisioningConfi
         packages: lines(draft.packages, /[\s,]+/),
         userData: draft.userData,
         noGuestAgent: !draft.agent,
+        datasource: DATASOURCE[draft.datasource],
         // An account without a name says more of the default user.
         users: draft.password ? [{ password: draft.password }] : [],
       },

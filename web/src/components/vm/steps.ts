@@ -5,7 +5,7 @@ export type Step = (typeof STEPS)[number];
 // Words in the names of the request's fields, as errors and findings give them, and the step that asks for them.
 const WORDS: readonly (readonly [RegExp, Step])[] = [
   [/nics|vlans|bonds|routes|addresses|dns|search_domains|network/, 'network'],
-  [/^(secret_)?parameters|profile|sysprep|domain|product_key|administrator|locale|time_?zone|first_logon|user|ssh|packages|host_?name|password|cloud_init|provisioning/, 'boot'],
+  [/^(secret_)?parameters|profile|sysprep|domain|product_key|administrator|locale|time_?zone|first_logon|user|ssh|packages|host_?name|password|cloud_init|datasource|vendor_data|provisioning/, 'boot'],
   [/disks\.image|^image/, 'image'],
   [/cpu|cores|memory|disk|size_gib|node|name|count|firmware|tpm/, 'machine'],
 ];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import UTC, datetime
 
 import aiohttp
@@ -16,6 +17,7 @@ from image_library.domain.errors import (
     SourceUnreachable,
 )
 from image_library.node.adapters.fetcher.policy import Hop
+from image_library.node.adapters.fetcher.proxies import named
 from image_library.node.adapters.fetcher.tls_words import certificate_reason, handshake_reason
 
 
@@ -36,6 +38,8 @@ def from_status(hop: Hop, status: int, *, wait: float | None) -> LibraryError | 
     if status in (408, 425, 429) or status >= 500:
         busy = SourceUnreachable(f"{hop.host} cannot answer now (HTTP {status}).")
         return TryAgain(busy, wait=wait if status in (429, 503) else None)
+    if status == 407 and hop.proxy:
+        return _proxy_refuses(hop, status)
     return SourceRefused(f"{hop.host} refuses {hop.shown} (HTTP {status}).")
 
 
@@ -48,16 +52,44 @@ def from_exception(hop: Hop, error: Exception) -> LibraryError | TryAgain:
             return SourceTls(f"The certificate of {hop.host} is not accepted: {reason}.")
     if isinstance(error, aiohttp.ClientSSLError):
         return SourceTls(f"There is no secure connection to {hop.host}: {_tls_reason(error)}.")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _proxy_refuses(hop, error.status)
     if isinstance(error, aiohttp.ClientResponseError):
         return TryAgain(BadLength(f"{hop.host} sent an answer that is no valid HTTP ({error.message[:80]})."))
+    # Who it is that is connected to.
+    asked = f"The proxy {named(hop.proxy)}" if hop.proxy else hop.host
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return TryAgain(SourceUnreachable(f"{hop.host} is not known to the name service."))
+        return TryAgain(SourceUnreachable(f"{asked} is not known to the name service."))
     if isinstance(error, asyncio.TimeoutError):
-        return TryAgain(SourceUnreachable(f"{hop.host} does not answer."))
+        through = f" through the proxy {named(hop.proxy)}" if hop.proxy else ""
+        return TryAgain(SourceUnreachable(f"{hop.host} does not answer{through}."))
     if isinstance(error, aiohttp.ClientConnectorError):
-        why = (error.os_error.strerror or "no connection").lower()
-        return TryAgain(SourceUnreachable(f"{hop.host} cannot be reached: {why}."))
+        return TryAgain(SourceUnreachable(f"{asked} cannot be reached: {_why(error.os_error)}."))
     return TryAgain(SourceUnreachable(f"The connection to {hop.host} broke."))
+
+
+def _why(error: OSError) -> str:
+    """Not the error's own words, where the HTTP library and the event loop put addresses."""
+    if error.errno:
+        return os.strerror(error.errno).lower()
+    closed = isinstance(error, ConnectionError)
+    return "it closed the connection at once" if closed else "there is no connection"
+
+
+def _proxy_refuses(hop: Hop, status: int) -> LibraryError | TryAgain:
+    """The meaning of a proxy's own answer."""
+    proxy = f"The proxy {named(hop.proxy)}"
+    if status == 407:
+        return SourceRefused(
+            f"{proxy} wants a user and a password (HTTP 407).",
+            remedy="Name them in the node's environment: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT.",
+        )
+    if status in (408, 425, 429) or status >= 500:
+        return TryAgain(SourceUnreachable(f"{proxy} cannot reach {hop.host} now (HTTP {status})."))
+    return SourceRefused(
+        f"{proxy} does not let this node reach {hop.host} (HTTP {status}).",
+        remedy="Ask whoever runs the proxy; NO_PROXY names hosts that are reached without it.",
+    )
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -17,6 +16,7 @@ from image_library.domain.errors import (
 )
 from image_library.domain.source_url import PORTS, split_source
 from image_library.node.adapters.fetcher.mirrors import Mirrors
+from image_library.node.adapters.fetcher.proxies import Proxies
 from image_library.node.ports.fetching import Source
 
 MOST_REDIRECTS = 5
@@ -41,20 +41,6 @@ class Hop:
     def shown(self) -> str:
         """The URL as it may be shown: without its query, where secrets hide."""
         return shown(self.url)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proxies:
-    """What the environment says of proxies. ``exempt`` are hosts and domains that are reached directly."""
-
-    https: str = field(default="", repr=False)
-    http: str = field(default="", repr=False)
-    exempt: tuple[str, ...] = ()
-
-    def proxy_for(self, scheme: str, host: str) -> str:
-        if any(_covers(pattern, host.lower()) for pattern in self.exempt):
-            return ""
-        return self.https if scheme == "https" else self.http
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +165,8 @@ class SourcePolicy:
         if trusted or self._allowed.has_address(address):
             return
         if why := why_denied(address):
-            raise AddressDenied(f"{printable(host)} is at {printable(text)}, which is {why}.")
+            at = "is" if literal(host) == address else f"is at {printable(text)}, which is"
+            raise AddressDenied(f"{printable(host)} {at} {why}.")
         if self._denied.everything_else:
             raise self._denied_by_operator(printable(host))
 
@@ -189,8 +176,12 @@ class SourcePolicy:
             raise UrlNotAllowed(f"{host} is to be fetched from over http, and no digest is known.")
         if self._denied.has_host(host):
             raise self._denied_by_operator(host)
-        proxy = "" if origin in self._mirror_origins else self._proxies.proxy_for(parts.scheme, host)
+        direct = origin in self._mirror_origins
+        proxy = "" if direct else self._proxies.proxy_for(parts.scheme, host, port)
         address, trusted = literal(host), self.trusts(host, port)
+        if origin in self._proxy_origins and not (direct or self._allowed.has_host(host)):
+            # It may be reached, since an operator named it; but not for what it says of itself.
+            raise AddressDenied(f"{printable(host)} at port {port} is this node's proxy, and no source.")
         if address is not None:
             self.judge_address(str(address), host, trusted=trusted)
         elif proxy and self._denied.everything_else and not trusted:
@@ -218,21 +209,6 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def proxies_from(environment: Mapping[str, str]) -> Proxies:
-    """As curl reads them: HTTPS_PROXY, https_proxy, http_proxy and NO_PROXY."""
-
-    def value(*names: str) -> str:
-        return next((environment[name] for name in names if environment.get(name)), "")
-
-    exempt = value("no_proxy", "NO_PROXY").lower().split(",")
-    return Proxies(
-        https=value("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
-        # Only lower case, as a web server may set HTTP_PROXY from a request's header.
-        http=value("http_proxy", "all_proxy", "ALL_PROXY"),
-        exempt=tuple(p.strip() for p in exempt if p.strip()),
-    )
-
-
 def _origin(parts: SplitResult) -> Origin:
     return (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
 
@@ -242,9 +218,3 @@ def _joined(url: str, location: str) -> str:
         return urljoin(url, location)
     except ValueError as error:
         raise UrlNotAllowed(f"'{printable(location, 60)}' is not a URL: {error}.") from error
-
-
-def _covers(pattern: str, host: str) -> bool:
-    """Whether an entry of NO_PROXY means ``host``: itself, a domain above it, or all."""
-    bare = pattern.removeprefix("*").removeprefix(".")
-    return pattern == "*" or host == bare or host.endswith(f".{bare}")

@@ -46,7 +46,7 @@ _OPTIONS: dict[ImageFormat, tuple[str, ...]] = {
 }
 # How many pieces are on their way at once; the bytes that come out are the same. More wait for each other
 # (bench/convert.py), but where each keeps a processor busy.
-_AT_ONCE, _AT_ONCE_COMPRESSED = "4", "16"
+AT_ONCE, _AT_ONCE_COMPRESSED = "4", "16"
 # What "check" ends with: all is well; or clusters are taken that nothing uses.
 _WHOLE = frozenset({0, 3})
 _COMPRESSED: dict[ImageFormat, tuple[str, ...]] = {
@@ -142,7 +142,7 @@ class QemuImgImages:
             The errors of ``QemuImgProgram.run``.
         """
         options = _OPTIONS.get(shape.format, ())
-        how: tuple[str, ...] = ("-m", _AT_ONCE)
+        how: tuple[str, ...] = ("-m", AT_ONCE)
         if shape.compression is not Compression.NONE:
             if shape.format not in _COMPRESSED:
                 raise UnsupportedFeature(f"{shape.format.value} images cannot be compressed inside.")

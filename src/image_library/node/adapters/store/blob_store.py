@@ -191,6 +191,9 @@ class BlobStore:
             record = await self._records.find_sha512(digest)
         else:
             record = await self._records.find(f"sha256:{digest}")
+        if record is not None:
+            # These bytes came as they are, whatever else they may have been made of.
+            record = replace(record, image=replace(record.image, converted_from=None))
         if wanted is not None and (record is None or not wanted.fits(record.image.facts.format)):
             record = await self._records.find_made_of(f"{algorithm}:{digest}", str(wanted))
         # One that is gone or changed is simply fetched again.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from image_library.domain.store import Download, PublishedImage
 from image_library.node.adapters.download_records import save_downloads
 from image_library.node.adapters.journal import JournalDatabase
-from image_library.node.adapters.records import dump_published, load_published
+from image_library.node.adapters.records import dump_published, dump_source, load_published, load_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +64,23 @@ class PublishedRecords:
         return await self._one("sha512", digest)
 
     async def find_made_of(self, source: str, shape: str) -> PublishedRecord | None:
-        """What was made in that shape of the file "sha256:HEX" or "sha512:HEX"."""
-        query = "SELECT published.* FROM published JOIN made_of USING (digest) WHERE source = ? AND shape = ?"
+        """What was made in that shape of the file "sha256:HEX" or "sha512:HEX", with what is known of that.
+
+        The same image may have been made of several files; its own record tells of the last one.
+        """
+        query = (
+            "SELECT published.*, made_of.record AS source_record FROM published "
+            "JOIN made_of USING (digest) WHERE source = ? AND shape = ?"
+        )
         row = await self._journal.run(lambda c: c.execute(query, (source, shape)).fetchone())
-        return _record(row) if row else None
+        if row is None:
+            return None
+        record = _record(row)
+        told = load_source(row["source_record"]) or record.image.converted_from
+        if told is None or source not in (told.digest, f"sha512:{told.sha512}"):
+            # An older version did not write it down.
+            return None
+        return replace(record, image=replace(record.image, converted_from=told))
 
     async def all(self) -> tuple[PublishedRecord, ...]:
         rows = await self._journal.run(
@@ -95,8 +108,8 @@ def _save_source(connection: sqlite3.Connection, image: PublishedImage) -> None:
         return
     names = [source.digest, *([f"sha512:{source.sha512}"] if source.sha512 else [])]
     connection.executemany(
-        "INSERT OR REPLACE INTO made_of (source, shape, digest) VALUES (?, ?, ?)",
-        [(name, source.shape, image.digest) for name in names],
+        "INSERT OR REPLACE INTO made_of (source, shape, digest, record) VALUES (?, ?, ?, ?)",
+        [(name, source.shape, image.digest, dump_source(source)) for name in names],
     )
 
 

@@ -10,6 +10,7 @@ from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing, Machine
 from image_library.node.adapters.hypervisors.libvirt.nodes import node
 from image_library.node.adapters.hypervisors.qemu import places
+from image_library.node.adapters.hypervisors.qemu.devices import DOOR
 
 # The first slot of the root bus that libvirt gives to nobody; one for each card.
 _FIRST_SLOT = 0x10
@@ -48,7 +49,8 @@ def _base(backing: Backing) -> ET.Element:
 
 def discs(machine: Machine, folder: str) -> Iterator[ET.Element]:
     """The seed, and the one with drivers; both may only be read."""
-    yield _disc(machine, f"{folder}/{places.SEED}", "b")
+    if not machine.seed_served:
+        yield _disc(machine, f"{folder}/{places.SEED}", "b")
     if machine.drivers is not None:
         yield _disc(machine, machine.drivers.path, "c")
 
@@ -89,9 +91,17 @@ def user_cards(machine: Machine, *, ssh_port: int, isolated: bool) -> Iterator[s
         name = f"net{card.number or ''}"
         own = f",net=10.0.{card.number + 2}.0/24" if card.number else ""
         ssh = f",hostfwd=tcp:127.0.0.1:{ssh_port}-:22" if card.takes_ssh else ""
-        yield from ("-netdev", f"user,id={name}{own}{ssh}{isolation}")
+        door = "" if card.number or not machine.door else DOOR
+        yield from ("-netdev", f"user,id={name}{own}{ssh}{door}{isolation}")
         slot = f"bus=pcie.0,addr={_FIRST_SLOT + card.number:#x}"
         yield from (
             "-device",
             f"{machine.hardware.card},netdev={name},mac={card.mac_address},romfile=,{slot}",
         )
+
+
+def door(machine: Machine, folder: str) -> Iterator[str]:
+    """libvirt has such a channel too, but on a network of its own that no card is in."""
+    if machine.door:
+        path = f"{folder}/{places.DOOR}".replace(",", ",,")
+        yield from ("-chardev", f"socket,id=door,path={path},server=on,wait=off")

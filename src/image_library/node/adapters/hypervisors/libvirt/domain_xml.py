@@ -6,7 +6,7 @@ Format: https://libvirt.org/formatdomain.html. It is the same machine as ``qemu.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import NAMESPACE_OID, UUID, uuid5
 from xml.etree import ElementTree as ET
 
@@ -19,6 +19,7 @@ from image_library.domain.secret import Secret
 from image_library.node.adapters.hypervisors.libvirt.devices_xml import (
     bridged_cards,
     discs,
+    door,
     system_disk,
     user_cards,
 )
@@ -66,6 +67,8 @@ class Definition:
     # User and group that its qemu runs as, who own the VM's files; None: libvirt's own affair.
     owner: tuple[int, int] | None = None
     uefi: UefiFiles | None = None
+    # The machine's, where it says where the guest finds its documents.
+    serial: str = field(default="", repr=False)
     isolated: bool = False
 
 
@@ -104,7 +107,7 @@ def domain_xml(definition: Definition) -> str:
 
 def _domain(d: Definition) -> ET.Element:
     machine = d.machine
-    words = user_cards(machine, ssh_port=d.ssh_port, isolated=d.isolated)
+    words = (*door(machine, d.folder), *user_cards(machine, ssh_port=d.ssh_port, isolated=d.isolated))
     return _node(
         "domain",
         _node("name", machine.vm_id),
@@ -113,6 +116,7 @@ def _domain(d: Definition) -> ET.Element:
         _node("metadata", _node(f"{{{OURS}}}vm", folder=d.folder)),
         _node("memory", str(machine.memory_mib), unit="MiB"),
         _node("vcpu", str(machine.cores)),
+        *_sysinfo(d.serial),
         _node("os", *_boot(d)),
         _node("features", *_features(d)),
         processor(machine, d.accelerator),
@@ -135,6 +139,13 @@ def _boot(d: Definition) -> Iterator[ET.Element]:
         yield _node("loader", d.uefi.code, readonly="yes", secure=secure, type_="pflash")
         # It is there already: each VM has a copy of its own.
         yield _node("nvram", f"{d.folder}/{places.UEFI_VARIABLES}")
+    if d.serial:
+        yield _node("smbios", mode="sysinfo")
+
+
+def _sysinfo(serial: str) -> Iterator[ET.Element]:
+    if serial:
+        yield _node("sysinfo", _node("system", _node("entry", serial, name="serial")), type_="smbios")
 
 
 def _features(d: Definition) -> Iterator[ET.Element]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from uuid import UUID
 from xml.etree import ElementTree as ET
 
 from defusedxml.ElementTree import fromstring
@@ -60,6 +61,10 @@ _CONDITIONS = {
     library.PAUSED: Condition.PAUSED,
     library.SUSPENDED: Condition.PAUSED,
 }
+# Who owns a file, and nothing.
+UNCONFINED = frozenset({"dac", "none"})
+# Bytes of a Unix socket's path.
+LONGEST_SOCKET = 107
 # How libvirt makes a TPM's state, which the qemu driver leaves to swtpm itself.
 TPM_SETUP = "swtpm_setup"
 
@@ -105,6 +110,17 @@ class LibvirtHypervisor:
         there = await asyncio.to_thread(installed)
         has = tuple(word for word in there if word != TPM or shutil.which(TPM_SETUP))
         return (*has, *await asyncio.to_thread(bridges_and_levels, self._bridges, await self.accelerator()))
+
+    async def has_doors(self) -> bool:
+        """QEMU that is confined by AppArmor or SELinux may make no socket that libvirt does not know."""
+        longest = self._folders.path(str(UUID(int=0)))
+        if len(os.fsencode(f"{longest}/{places.DOOR}")) > LONGEST_SOCKET:
+            return False
+        try:
+            told = await self._run(lambda connection: connection.getCapabilities())
+        except (HypervisorMissing, HypervisorFailed):
+            return False
+        return security_models(told) <= UNCONFINED
 
     async def define(self, machine: Machine) -> None:
         self._bridges.judge(machine)
@@ -272,17 +288,25 @@ class LibvirtHypervisor:
             ssh_port=port,
             owner=self._settings.owner,
             uefi=uefi,
+            serial=await asyncio.to_thread(self._serial, machine),
             isolated=self._settings.isolated or machine.throw_away,
         )
+
+    def _serial(self, machine: Machine) -> str:
+        try:
+            with places.opened(self._folders.path(machine.vm_id)) as folder:
+                return places.serial_of(machine, folder)
+        except FileNotFoundError as error:
+            raise _folder_gone(machine.vm_id) from error
+        except OSError as error:
+            raise translated(error, "reading the VM's serial number") from error
 
     def _prepare(self, vm_id: str, uefi: UefiFiles | None) -> None:
         try:
             with places.opened(self._folders.path(vm_id)) as folder:
                 prepare(folder, uefi)
         except FileNotFoundError as error:
-            raise HypervisorFailed(
-                f"The folder of VM {vm_id} is gone.", remedy="Delete the VM and create it again."
-            ) from error
+            raise _folder_gone(vm_id) from error
         except OSError as error:
             raise translated(error, "starting the VM") from error
 
@@ -296,6 +320,15 @@ class LibvirtHypervisor:
                 return None
             raise
         return domain if _folder_in(said) == self._folders.path(vm_id) else None
+
+
+def security_models(capabilities: str) -> set[str | None]:
+    """What libvirt keeps its guests apart by: https://libvirt.org/formatcaps.html"""
+    return {model.text for model in fromstring(capabilities).iterfind("host/secmodel/model")}
+
+
+def _folder_gone(vm_id: str) -> HypervisorFailed:
+    return HypervisorFailed(f"The folder of VM {vm_id} is gone.", remedy="Delete the VM and create it again.")
 
 
 def _folder_in(metadata: str) -> str:

@@ -75,6 +75,8 @@ class Launch:
     tpm: int | None = None
     # The tap of each card on a bridge, by the card's number, which qemu inherits.
     taps: Mapping[int, int] = field(default_factory=dict[int, int])
+    # The machine's, where it says where the guest finds its documents.
+    serial: str = field(default="", repr=False)
     # No way out of the guest's network but the forwarded SSH port.
     isolated: bool = False
 
@@ -109,6 +111,7 @@ def _machine(launch: Launch) -> tuple[str, ...]:
     return (
         *("-name", f"guest={machine.vm_id}"),
         *_uuid(machine.vm_id),
+        *_smbios(launch.serial),
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", _kind(launch) + flash + (guarded.machine if guarded else "")),
         *(guarded.options if guarded else ()),
@@ -138,6 +141,11 @@ def _uuid(vm_id: str) -> tuple[str, ...]:
         return ()
 
 
+def _smbios(serial: str) -> tuple[str, ...]:
+    """Of the system itself (type 1), which guests see in every firmware. A comma is said twice."""
+    return ("-smbios", f"type=1,serial={serial.replace(',', ',,')}") if serial else ()
+
+
 def _blocks(launch: Launch) -> tuple[str, ...]:
     """Every file with its format and the whole chain: nothing in a guest-written header is believed."""
     folder, machine = launch.folder, launch.machine
@@ -148,8 +156,9 @@ def _blocks(launch: Launch) -> tuple[str, ...]:
         "file": {**_file(f"{folder}/{machine.disk}"), "discard": "unmap"},
         "backing": None if machine.flat else _base(machine.backing),
     }
-    discs = _block(_raw("drivers", machine.drivers.path)) if machine.drivers else ()
-    return (*_block(disk), *_block(_raw("seed", f"{folder}/{places.SEED}")), *discs, *_flash(launch))
+    seed = () if machine.seed_served else _block(_raw("seed", f"{folder}/{places.SEED}"))
+    drivers = _block(_raw("drivers", machine.drivers.path)) if machine.drivers else ()
+    return (*_block(disk), *seed, *drivers, *_flash(launch))
 
 
 def _base(backing: Backing) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _DISCS = {
     Disc.SATA_CDROM: "ide-cd,bus=ide.{port},drive={name}",
 }
 # The guest's way to report to its node.
-_DOOR = f",guestfwd=tcp:{DOOR_HOST}:{DOOR_PORT}-chardev:door"
+DOOR = f",guestfwd=tcp:{DOOR_HOST}:{DOOR_PORT}-chardev:door"
 # The port of each disc, where they have ports.
 _PORTS = {"seed": 1, "drivers": 2}
 
@@ -29,9 +29,15 @@ def needs_sata(machine: Machine) -> bool:
     return has.disk is Disk.SATA or has.disc is Disc.SATA_CDROM
 
 
+def discs(machine: Machine) -> tuple[str, ...]:
+    """What its discs are called: the seed, and the one with drivers."""
+    seed = () if machine.seed_served else ("seed",)
+    return (*seed, "drivers") if machine.drivers else seed
+
+
 def disks(machine: Machine) -> Iterator[str]:
     yield from ("-device", _DISKS[machine.hardware.disk])
-    for name in ("seed", "drivers") if machine.drivers else ("seed",):
+    for name in discs(machine):
         yield from ("-device", _DISCS[machine.hardware.disc].format(name=name, port=_PORTS[name]))
 
 
@@ -45,7 +51,7 @@ def cards(machine: Machine, *, ssh_port: int, isolated: bool, taps: Mapping[int,
         else:
             own = f",net=10.0.{card.number + 2}.0/24" if card.number else ""
             ssh = f",hostfwd=tcp:127.0.0.1:{ssh_port}-:22" if card.takes_ssh else ""
-            door = "" if card.number or not machine.door else _DOOR
+            door = "" if card.number or not machine.door else DOOR
             way = f"user,id={name}{own}{ssh}{door}{isolation}"
         yield from ("-netdev", way)
         yield from ("-device", f"{machine.hardware.card},netdev={name},mac={card.mac_address},romfile=")

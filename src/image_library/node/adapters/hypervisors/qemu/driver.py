@@ -95,6 +95,9 @@ class QemuHypervisor:
         has = await asyncio.to_thread(installed, self._settings.search_path)
         return (*has, *await asyncio.to_thread(bridges_and_levels, self._bridges, await self.accelerator()))
 
+    async def has_doors(self) -> bool:
+        return True
+
     async def define(self, machine: Machine) -> None:
         """There is no list: a machine is its folder. What it can never be given is told now."""
         self._bridges.judge(machine)
@@ -131,6 +134,7 @@ class QemuHypervisor:
         try:
             with places.opened(path) as folder:
                 await asyncio.to_thread(prepare, folder, parts.uefi)
+                serial = await asyncio.to_thread(places.serial_of, machine, folder)
                 async with AsyncExitStack() as ours:
                     tpm = await ours.enter_async_context(tpm_beside(parts.tpm, path))
                     taps = await ours.enter_async_context(taps_for(machine))
@@ -144,6 +148,7 @@ class QemuHypervisor:
                         uefi=parts.uefi,
                         tpm=tpm,
                         taps=taps,
+                        serial=serial,
                         isolated=self._settings.isolated or machine.throw_away,
                     )
                     handed = (listener.fileno(), *(() if tpm is None else (tpm,)), *taps.values())

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from image_library.domain.machine import Machine
+
 SEED = "seed.iso"
 SERIAL = "serial.log"
 # The console of the boot before this one.
@@ -18,8 +20,16 @@ AGENT = "agent.sock"
 SERIAL_SOCKET = "serial.sock"
 # Where a guest's requests to its node come out.
 DOOR = "door.sock"
+# What guests without a seed are told at that door, and the serial number that says where it is.
+SERVED_SEED = "seed.json"
+SMBIOS_SERIAL = "smbios-serial"
 UEFI_VARIABLES = "uefi-vars.fd"
 TPM_LOG = "tpm.log"
+
+
+def serial_of(machine: Machine, folder: int) -> str:
+    """What the machine's serial number says; empty where it need not say anything. Raises OSError."""
+    return read(folder, SMBIOS_SERIAL).decode() if machine.seed_served else ""
 
 
 @contextmanager
@@ -62,6 +72,13 @@ def connected(folder: int, name: str) -> socket.socket:
         peer.close()
         raise
     return peer
+
+
+def read(folder: int, name: str) -> bytes:
+    """A whole file of the folder. Raises OSError, for a link too."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def removed(folder: int, name: str) -> None:

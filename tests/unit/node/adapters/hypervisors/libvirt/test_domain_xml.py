@@ -63,6 +63,11 @@ CASES = {
             cpu_model=CpuModel.V3,
         ),
     ),
+    "x86_64-served": replace(
+        DEFINITION,
+        machine=replace(MACHINE, door=True, seed_served=True),
+        serial="ds=nocloud;dsmode=net;s=http://10.0.2.100/t0ken/",
+    ),
     "aarch64-tcg": replace(
         DEFINITION,
         machine=ARM,

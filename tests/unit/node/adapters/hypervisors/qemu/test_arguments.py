@@ -48,6 +48,11 @@ CASES = {
     "x86_64-kvm": LAUNCH,
     "x86_64-tcg-isolated": replace(LAUNCH, accelerator=Accelerator.TCG, isolated=True),
     "x86_64-door": replace(LAUNCH, machine=replace(MACHINE, door=True), isolated=True),
+    "x86_64-served": replace(
+        LAUNCH,
+        machine=replace(MACHINE, door=True, seed_served=True),
+        serial="ds=nocloud;dsmode=net;s=http://10.0.2.100/t0ken/",
+    ),
     "x86_64-uefi": replace(LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI), uefi=UEFI),
     "x86_64-secure-tpm": replace(
         LAUNCH, machine=replace(MACHINE, firmware=Firmware.UEFI_SECURE_BOOT, tpm=True), uefi=UEFI, tpm=9
@@ -102,6 +107,15 @@ def test_a_qcow2_base_ends_the_chain() -> None:
 def test_no_path_of_the_vms_folder_is_in_a_socket_option() -> None:
     words = arguments(replace(LAUNCH, folder="/" + "x" * 300))
     assert not [word for word in words if word.startswith("socket") and "xxx" in word]
+
+
+def test_a_comma_in_the_serial_number_begins_no_other_option() -> None:
+    words = arguments(replace(LAUNCH, serial="ds=nocloud;s=http://x/,uuid=1/"))
+    assert words[words.index("-smbios") + 1] == "type=1,serial=ds=nocloud;s=http://x/,,uuid=1/"
+
+
+def test_the_serial_number_is_not_printed() -> None:
+    assert "t0ken" not in repr(CASES["x86_64-served"])
 
 
 def test_an_id_that_is_no_uuid_gives_no_uuid() -> None:

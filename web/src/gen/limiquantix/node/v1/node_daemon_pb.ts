@@ -1318,7 +1318,7 @@ export type CloudInitConfig = Message<"limiquantix.node.v1.CloudInitConfig"> & {
   vendorData: string;
 
   /**
-   * "nocloud" (also when empty) or "config_drive".
+   * "nocloud" (also when empty), "config_drive", "answer_file", or "nocloud_smbios": no disk, a door.
    *
    * @generated from field: string datasource = 100;
    */
