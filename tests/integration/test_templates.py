@@ -188,17 +188,21 @@ async def test_the_next_daemon_lets_go_on_what_the_last_one_held(tmp_path: Path)
             await there.call(f"{VMS}/StartVM", {"id": "web"})
         await held(there.data, made["id"])
         async with there.node():
-            async with aclosing(there.call.stream(f"{VMS}/WatchVM", {"vmId": "web"})) as states:
-                async for told in states:
-                    if told["status"]["state"] == "RUNNING":
-                        break
-            assert told["status"]["diskTask"]["kind"] == "capture"
+            assert (await running(there, "web"))["status"]["diskTask"]["kind"] == "capture"
             # Its guest has no agent that could thaw it, so it is held no more, but not free either.
             assert reason(await there.call.refused(f"{VMS}/StopVM", {"id": "web"})) == "VM_BUSY"
             stopped = await there.call(f"{VMS}/StopVM", {"id": "web", "force": True})
             assert stopped["status"]["state"] == "STOPPED"
             assert await there.call(f"{VMS}/StartVM", {"id": "web"})
             await there.call(f"{VMS}/StopVM", {"id": "web", "force": True})
+
+
+async def running(there: Site, name: str) -> dict[str, Any]:
+    async with aclosing(there.call.stream(f"{VMS}/WatchVM", {"vmId": name})) as states:
+        async for told in states:
+            if told["status"]["state"] == "RUNNING":
+                return told
+    raise AssertionError(f"{name} was deleted")
 
 
 async def held(data: Path, vm_id: str) -> None:

@@ -113,7 +113,8 @@ async def _run(ask: Asking, script: str) -> int:
     while True:
         said = await ask("guest-exec-status", pid=pid)
         if _field(said, "exited"):
-            return cast("int", _field(said, "exitcode") or 0) if _field(said, "signal") is None else -1
+            ended = _field(said, "exitcode")
+            return ended if isinstance(ended, int) else -1
         await asyncio.sleep(LOOK_SECONDS)
 
 
