@@ -32,7 +32,7 @@ def test_every_dialog_keeps_the_focus(person: Visitor, program: Program) -> None
     doors = {
         "/storage/images": ("Import from URL", "Upload"),
         f"/storage/images/{image}": ("Convert", "Delete"),
-        f"/vms/{vm}": ("Delete web-1",),
+        f"/vms/{vm}": ("Capture as template", "Delete web-1"),
     }
     for path, buttons in doors.items():
         person.go(path)

@@ -52,6 +52,7 @@ def test_every_page_is_drawn_in_both_schemes_and_accessible(
     expect(page.get_by_role("article", name="Debian 12").get_by_text("Verified")).to_be_visible()
     pages = PAGES | {"image": (f"/storage/images/{image}", "debian-12"), "vm": (f"/vms/{vm}", "web-1")}
     pages |= {"vm-display": (f"/vms/{vm}/display", "Display of web-1")}
+    pages |= {"vm-console": (f"/vms/{vm}/console", "Console of web-1")}
     found: list[str] = []
     schemes: dict[Literal["light", "dark"], dict[str, Any]] = {"light": EVERYTHING, "dark": COLOURS}
     for scheme, rules in schemes.items():

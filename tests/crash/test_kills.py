@@ -25,6 +25,7 @@ from tests.support.sizes import LONG, size
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("LIMIQUANTIX_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 KILLS = size(2_000, 24_000)
+DISK_KILLS = size(20, 1_200)
 CUTS = size(300, 1_000)
 SYNCS = ("sync", "datasync", "sync_directory")
 
@@ -52,25 +53,31 @@ def program(module: str, *arguments: object, prefix: tuple[str, ...] = ()) -> di
     return answer
 
 
-@pytest.mark.timeout(size(1800, 7200))
-def test_a_kill_anywhere_loses_nothing(memory: Path) -> None:
+def by_two(module: str, memory: Path, count: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """What two workers answer, of which each does half; and how often each site was hit by both."""
     workers = 2
     folders = [memory / str(number) for number in range(workers)]
     for folder in folders:
         folder.mkdir()
     with ThreadPoolExecutor(workers) as pool:
         runs = [
-            pool.submit(program, "tests.crash.kills", folder, KILLS // workers, SEED + number)
+            pool.submit(program, module, folder, count // workers, SEED + number)
             for number, folder in enumerate(folders)
         ]
         answers = [run.result() for run in runs]
     hit: dict[str, int] = {}
     for answer in answers:
-        for site, count in answer["hit"].items():
-            hit[site] = hit.get(site, 0) + count
+        for site, times in answer["hit"].items():
+            hit[site] = hit.get(site, 0) + times
     seconds = max(answer["seconds"] for answer in answers)
     print(f"seed {SEED}: {sum(hit.values())} kills at {len(hit)} sites in {seconds:.0f} s")
     assert [failure for answer in answers for failure in answer["failures"]] == [], f"seed {SEED}"
+    return answers, hit
+
+
+@pytest.mark.timeout(size(1800, 7200))
+def test_a_kill_anywhere_loses_nothing(memory: Path) -> None:
+    answers, hit = by_two("tests.crash.kills", memory, KILLS)
     # A walk may be over before a kill at any instant comes.
     assert sum(hit.values()) > 0.75 * KILLS
     sites = {site: count for site, count in hit.items() if not site.endswith("anywhere")}
@@ -79,6 +86,15 @@ def test_a_kill_anywhere_loses_nothing(memory: Path) -> None:
         # Each worker numbers the operations of its own walks. Threads may order them otherwise, or make them
         # fewer: then a walk ends before its kill comes.
         assert sum(map(least, answers)) >= 20, [*map(least, answers)]
+
+
+@pytest.mark.timeout(size(600, 7200))
+def test_a_kill_anywhere_in_work_on_a_vms_disk_leaves_it_as_before_or_as_after(memory: Path) -> None:
+    answers, hit = by_two("tests.crash.disk_kills", memory, DISK_KILLS)
+    # Where the work is over nobody is killed.
+    assert sum(hit.values()) > 0.5 * DISK_KILLS
+    if LONG:
+        assert sum(map(least, answers)) >= 5, [*map(least, answers)]
 
 
 def least(answer: dict[str, Any]) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import guest, publisher
 from tests.support.guest import KeyPair
+from tests.support.libvirtd import Libvirtd, libvirtd_or_skip
 from tests.support.mirror import Mirror
 from tests.support.processes import end_processes_of
 from tests.support.publisher import Publication
@@ -54,6 +55,12 @@ def shared_mirror(tmp_path_factory: pytest.TempPathFactory, debian: Publication)
 @pytest.fixture(scope="session")
 def ssh_key(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     return guest.make_key_pair(tmp_path_factory.mktemp("key"))
+
+
+@pytest.fixture
+def libvirtd() -> Iterator[Libvirtd]:
+    with tempfile.TemporaryDirectory(prefix="lv-") as root:
+        yield from libvirtd_or_skip(Path(root))
 
 
 @pytest.fixture

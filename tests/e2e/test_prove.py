@@ -7,14 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.libvirtd import Libvirtd
 from tests.support.mirror import Mirror
 from tests.support.processes import Program, environment, processes_of, run_cli
 
 pytestmark = pytest.mark.boots
 
 
-def test_a_genuine_image_boots_and_lets_its_user_in(mirror: Mirror, data_dir: Path) -> None:
-    env = environment(data_dir, mirror=mirror.base_url)
+@pytest.mark.parametrize("driver", ["qemu", "libvirt"])
+def test_a_genuine_image_boots_and_lets_its_user_in(
+    mirror: Mirror, data_dir: Path, driver: str, request: pytest.FixtureRequest
+) -> None:
+    env = environment(data_dir, mirror=mirror.base_url, LIMIQUANTIX_HYPERVISOR=driver)
+    if driver == "libvirt":
+        libvirtd: Libvirtd = request.getfixturevalue("libvirtd")
+        env["LIMIQUANTIX_LIBVIRT_URI"] = libvirtd.uri
     with Program.start(["up", "--json", "--listen", "127.0.0.1:0"], env):
         fetched = run_cli(["images", "download", "debian-12"], env, timeout=200)
         assert fetched.returncode == 0, fetched.stderr
@@ -25,7 +32,7 @@ def test_a_genuine_image_boots_and_lets_its_user_in(mirror: Mirror, data_dir: Pa
         status = json.loads(shown.stdout)["image"]["status"]
         proof = status["bootProof"]
         assert status["boots"] is True
-        assert proof["digest"] == status["digest"]
+        assert (proof["digest"], proof["hypervisor"]) == (status["digest"], driver)
         facts = proof["facts"]
         assert facts["osRelease"].startswith("Debian GNU/Linux 12")
         assert facts["kernel"].startswith("Linux 6.1")

@@ -66,7 +66,7 @@ class NodeHandle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Parts:
+class Parts:
     machines: VmParts
     capture: CaptureVm
     downloads: Downloads
@@ -92,7 +92,7 @@ async def run_node(
     settings = settings.checked()
     async with AsyncExitStack() as stack:
         world = await open_world(stack, settings)
-        parts = await _opened(stack, world, environment or os.environ)
+        parts = await open_parts(stack, world, environment or os.environ)
         vms, scan, scrub = parts.machines.vms, parts.scan, parts.scrub
         registration = await _registration(world, parts.machines)
         daemon = _daemon(world, parts, registration)
@@ -113,7 +113,7 @@ async def run_node(
         )
 
 
-async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str, str]) -> _Parts:
+async def open_parts(stack: AsyncExitStack, world: World, environment: Mapping[str, str]) -> Parts:
     """All that serves, after it has found out what the last run left."""
     machines = await open_vm_parts(stack, world)
     capture = _capture(world, machines)
@@ -125,11 +125,12 @@ async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str,
     await machines.vms.recover()
     await machines.frozen.recover()
     await downloads.recover()
+    await machines.disks.recover()
     await serve_guests(stack, world.settings, machines.keeper)
     uploads = Uploads(store=world.store, gate=world.health)
     stack.push_async_callback(uploads.close)
     reading = ImageReading(store=world.store, holds=world.holds)
-    return _Parts(
+    return Parts(
         machines=machines,
         capture=capture,
         downloads=downloads,
@@ -141,7 +142,7 @@ async def _opened(stack: AsyncExitStack, world: World, environment: Mapping[str,
     )
 
 
-def _daemon(world: World, parts: _Parts, registration: Registration) -> NodeDaemon:
+def _daemon(world: World, parts: Parts, registration: Registration) -> NodeDaemon:
     machines = parts.machines
     return NodeDaemon(
         registration=registration,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -139,8 +140,16 @@ class VmDiskService:
             # It may have begun: the node's next word says so.
             raise
         except LibraryError:
-            await self._records.change_with(vm.id, based)
+            await self._let_go(vm)
             raise
+
+    async def _let_go(self, vm: Vm) -> None:
+        """Bind it to what its node needs for it, and to no more."""
+        with suppress(LibraryError):
+            # What is recorded may be from before the node's first word of its disk.
+            node = await self._records.node_of(vm)
+            await self._heard(vm, await self._nodes.status(node, vm.id))
+        await self._records.change_with(vm.id, based)
 
     async def _plan(self, records: Records, vm: Vm, wanted: str) -> Rebase:
         old = await records.images.get(vm.image_id)

@@ -110,6 +110,10 @@ class DiskChanger(Protocol):
         """
         ...
 
+    async def size(self, path: str) -> int:
+        """The bytes that a guest sees of it, by its own header. Raises HypervisorFailed: it has none."""
+        ...
+
     async def copy(self, source: str, target: str, *, told: Callable[[float], None]) -> int:
         """The same disk at ``target``; the bytes that its file takes. ``told`` hears of it, 0 to 1."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -65,6 +66,21 @@ class VmDisks:
         self._holds = holds
         self._tasks = tasks
         self._clock = clock
+
+    async def recover(self) -> None:
+        """After the records were loaded: writes down what disks had grown to when the node was ended."""
+        for record in self._records.all():
+            machine = record.machine
+            try:
+                found = await self._changer.size(self._path(machine))
+            except LibraryError as error:
+                # A VM's start tells it, too.
+                log.warning("disk_not_measured", vm_id=machine.vm_id, code=error.code)
+                continue
+            if found > machine.disk_bytes:
+                log.info("disk_had_grown", vm_id=machine.vm_id, bytes=found)
+                known = partial(MachineRecord.with_machine, disk_bytes=found)
+                await self._records.update(machine.vm_id, known)
 
     async def grow(self, vm_id: str, size_bytes: int) -> None:
         """Make the disk that large, also while the VM runs. The size it has is fine.

@@ -180,6 +180,7 @@ class Daemon:
     ) -> Daemon:
         daemon = cls(data, await JournalDatabase.open(data / "journal.db"), image, settings, changer)
         await daemon.vms.recover()
+        await daemon.disks.recover()
         return daemon
 
     async def stop(self) -> None:

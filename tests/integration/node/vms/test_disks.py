@@ -307,3 +307,29 @@ async def test_what_was_kept_for_a_time_goes_when_it_is_over(
     await daemon.disks.expire()
     assert await snapshots(daemon) == ["mine"]
     assert await daemon.vms.users_of(DIGEST) == ()
+
+
+async def test_a_disk_that_had_grown_when_the_node_was_killed_is_known_to_be_larger(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    base = base_at(tmp_path / "base.qcow2")
+    daemon = await made_over_a_base(start_daemon, base)
+    run("qemu-img", "resize", "-q", "-f", "qcow2", str(await disk_of(daemon)), str(12 * MIB))
+    daemon = await start_daemon(image=image_at(base, ImageFormat.QCOW2, 8 * MIB))
+    report = daemon.vms.status("vm-1")
+    assert report.disk is not None
+    assert report.disk.size_bytes == 12 * MIB
+    [record] = await daemon.journaled()
+    assert record.machine.disk_bytes == 12 * MIB
+
+
+async def test_a_disk_that_cannot_be_measured_keeps_nobody_from_starting(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    base = base_at(tmp_path / "base.qcow2")
+    daemon = await made_over_a_base(start_daemon, base)
+    (await disk_of(daemon)).write_bytes(b"no header")
+    daemon = await start_daemon(image=image_at(base, ImageFormat.QCOW2, 8 * MIB))
+    report = daemon.vms.status("vm-1")
+    assert report.disk is not None
+    assert report.disk.size_bytes == 8 * MIB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,6 +83,15 @@ async def test_a_dry_run_holds_and_asks_nothing(plane: VmPlane) -> None:
 
 
 async def test_a_refused_rebase_lets_the_version_go(plane: VmPlane) -> None:
+    plane.node_vms.refusals[f"rebase {OTHER_DIGEST}"] = StorageFull("No space.")
+    with pytest.raises(StorageFull):
+        await plane.disks.rebase("web")
+    assert await users(plane, "new") == ()
+
+
+async def test_a_refused_rebase_of_a_vm_whose_disk_nobody_told_of_yet_lets_it_go(plane: VmPlane) -> None:
+    async with plane.database.write() as records:
+        await records.vms.save(_vm(replace(_report(), disk=None)))
     plane.node_vms.refusals[f"rebase {OTHER_DIGEST}"] = StorageFull("No space.")
     with pytest.raises(StorageFull):
         await plane.disks.rebase("web")

@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from image_library.domain.conversion import DiskInside
-from image_library.domain.errors import ConvertFailed, DiskShrinks, HypervisorFailed, RebaseRefused
+from image_library.domain.errors import (
+    ConvertFailed,
+    DiskShrinks,
+    HypervisorFailed,
+    LibraryError,
+    RebaseRefused,
+)
 from image_library.domain.image import ImageFormat
 from image_library.domain.machine import Backing
+from image_library.domain.qcow2 import HEADER_BYTES, read_header
 from image_library.node.adapters.jail import Jail, JailLimits
 from image_library.node.adapters.qemu_img.disks import (
     CREATE_SECONDS,
@@ -82,6 +89,17 @@ class QemuImgChanges:
                         ) from error
                     raise
                 await _done(secure, disk)
+
+    async def size(self, path: str) -> int:
+        """Raises HypervisorFailed: it cannot be read, or is no qcow2."""
+        all_absolute(path)
+        with _as_a_disks():
+            async with opened(path, os.O_RDONLY) as disk:
+                data = await _done(os.pread, disk, HEADER_BYTES, 0)
+        try:
+            return read_header(data, name="The VM's disk").virtual_size
+        except LibraryError as error:
+            raise HypervisorFailed(error.message) from error
 
     async def copy(self, source: str, target: str, *, told: Told) -> int:
         """The bytes that the copy takes. Raises StorageFull, StorageIo or HypervisorFailed."""
