@@ -4,13 +4,14 @@ import userEvent from '@testing-library/user-event';
 import { afterEach, expect, test } from 'vitest';
 import { countOf, EMPTY, keyTrouble, requestOf, userOf, withImage } from '@/components/vm/draft';
 import { areValuesWhole, valueTrouble } from '@/components/vm/parameters';
+import { MachineStep } from '@/components/vm/FormSteps';
 import { ReviewStep } from '@/components/vm/ReviewStep';
 import { answerTroubles, NO_ANSWERS } from '@/components/vm/windows';
 import { ProfileParameter_Type as Type, ProfileParameterSchema, ProfileSchema } from '@/gen/limiquantix/compute/v1/profile_pb';
 import { CreateVMRequestSchema, Datasource, Finding_Severity, PreflightReportSchema, ProvisioningPreviewSchema, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
-import { ImageRequirementsSchema, OsInfo_OsFamily, OsInfo_ProvisioningMethod as Method, OsInfoSchema } from '@/gen/limiquantix/storage/v1/image_pb';
+import { ImageRequirementsSchema, ImageSpec_Format, OsInfo_OsFamily, OsInfo_ProvisioningMethod as Method, OsInfoSchema } from '@/gen/limiquantix/storage/v1/image_pb';
 import type { AvailableImage } from '@/hooks/useImages';
-import { rendered, Stream, transport } from './support';
+import { image, rendered, Stream, transport } from './support';
 
 afterEach(cleanup);
 
@@ -104,6 +105,22 @@ test.each([
   expect([spec?.firmware, spec?.biosOnly, spec?.tpm]).toEqual([number, biosOnly, true]);
   const told = spec?.provisioning?.method;
   expect(told?.case === 'cloudInit' && told.value.noGuestAgent).toBe(true);
+});
+
+test('what a machine is made of is chosen, and an ISO image of the library is a disc for it', async () => {
+  const stream = new Stream();
+  const disc = image('d', 'virtio-win');
+  if (disc.spec) disc.spec.format = ImageSpec_Format.ISO;
+  let draft = withImage(EMPTY, available());
+  rendered(<MachineStep draft={draft} change={(changed) => { draft = changed; }} />, transport(stream));
+  stream.say({ sequence: 1n, change: { case: 'image', value: disc } }, { sequence: 1n, change: { case: 'image', value: image('i', 'web-server') } }, { sequence: 1n, change: { case: 'upToDate', value: true } });
+  await userEvent.selectOptions(await screen.findByLabelText('Disc with drivers'), 'virtio-win');
+  expect(requestOf(draft).spec?.driverIso).toBe('d');
+  expect(screen.queryByRole('option', { name: 'web-server' })).toBeNull();
+  await userEvent.selectOptions(screen.getByLabelText('Processor'), 'x86-64-v2');
+  expect(requestOf(draft).spec?.cpu?.model).toBe('x86-64-v2');
+  await userEvent.selectOptions(screen.getByLabelText('Disk and network devices'), 'Virtio');
+  expect(requestOf(draft).spec?.devices).toBe('virtio');
 });
 
 test.each([['1', 1], [' 256 ', 256], ['0', undefined], ['257', undefined], ['two', undefined], ['', undefined]])('%j VMs are %s', (count, number) => {

@@ -3,8 +3,9 @@ import { lazy, type ReactNode, Suspense } from 'react';
 import { CORES, countOf, DISK_GIB, type DatasourceChoice, type Draft, type FirmwareChoice, keyTrouble, MEMORY_MIB, MOST_VMS, userOf } from '@/components/vm/draft';
 import { fetchSeconds } from '@/components/vm/fetching';
 import { toldBy } from '@/components/vm/windows';
-import { formatImageSize, useJobs } from '@/hooks/useImages';
+import { formatImageSize, useAvailableImages, useJobs } from '@/hooks/useImages';
 import { UserDataRule } from '@/gen/limiquantix/compute/v1/profile_pb';
+import { ImageSpec_Format } from '@/gen/limiquantix/storage/v1/image_pb';
 import { formatSeconds } from '@/hooks/format';
 import { useNodes } from '@/hooks/useMachines';
 import { wizardText as words } from '@/text/wizard';
@@ -21,12 +22,15 @@ export interface StepProps {
 
 const MIB = 1024n ** 2n;
 const GIB = 1024n ** 3n;
+const choices = (labels: Readonly<Record<string, string>>) => Object.entries(labels).map(([value, label]) => ({ value, label }));
 const size = (count: number, unit: bigint): string => formatImageSize(BigInt(count) * unit);
 
 /** Its name, how large it is, and where it runs. */
 export function MachineStep({ draft, change }: StepProps): ReactNode {
   const { nodes } = useNodes();
   const { jobs } = useJobs();
+  const { images } = useAvailableImages();
+  const discs = images.filter(({ image }) => image?.spec?.format === ImageSpec_Format.ISO);
   const held = new Set(draft.image?.image?.status?.placements.filter(({ state }) => state === 'ready').map(({ nodeId }) => nodeId));
   const bytes = draft.image?.sizeBytes ?? 0n;
   const places = nodes.map(({ id, hostname }) => {
@@ -42,8 +46,11 @@ export function MachineStep({ draft, change }: StepProps): ReactNode {
       <NativeSelect label={words.memory} value={draft.memoryMib} data={MEMORY_MIB.map((mib) => ({ value: String(mib), label: size(mib, MIB) }))} onChange={(event) => change({ ...draft, memoryMib: Number(event.currentTarget.value) })} />
       <NativeSelect label={words.disk} description={words.diskHint} value={draft.diskGib} data={DISK_GIB.map((gib) => ({ value: String(gib), label: gib ? size(gib, GIB) : words.diskAsImage }))} onChange={(event) => change({ ...draft, diskGib: Number(event.currentTarget.value) })} />
       <NativeSelect label={words.node} value={draft.nodeId} data={[{ value: '', label: words.nodeAny }, ...places]} onChange={(event) => change({ ...draft, nodeId: event.currentTarget.value })} />
-      <NativeSelect label={words.firmware} description={words.firmwareHint} value={draft.firmware} data={Object.entries(words.firmwares).map(([value, label]) => ({ value, label }))} onChange={(event) => change({ ...draft, firmware: event.currentTarget.value as FirmwareChoice })} />
+      <NativeSelect label={words.firmware} description={words.firmwareHint} value={draft.firmware} data={choices(words.firmwares)} onChange={(event) => change({ ...draft, firmware: event.currentTarget.value as FirmwareChoice })} />
       <Checkbox label={words.tpm} description={words.tpmHint} checked={draft.tpm} onChange={(event) => change({ ...draft, tpm: event.currentTarget.checked })} />
+      <NativeSelect label={words.cpuModel} description={words.cpuModelHint} value={draft.cpuModel} data={choices(words.cpuModels)} onChange={(event) => change({ ...draft, cpuModel: event.currentTarget.value })} />
+      <NativeSelect label={words.devices} description={words.devicesHint} value={draft.devices} data={choices(words.deviceKinds)} onChange={(event) => change({ ...draft, devices: event.currentTarget.value })} />
+      {discs.length > 0 && <NativeSelect label={words.driverIso} description={words.driverIsoHint} value={draft.driverIso} data={[{ value: '', label: words.driverIsoNone }, ...discs.map(({ id, name }) => ({ value: id, label: name }))]} onChange={(event) => change({ ...draft, driverIso: event.currentTarget.value })} />}
     </Stack>
   );
 }
@@ -80,7 +87,7 @@ function CloudInit({ draft, change }: StepProps): ReactNode {
         <>
           <TextInput label={words.packages} description={words.packagesHint} value={draft.packages} onChange={(event) => change({ ...draft, packages: event.currentTarget.value })} />
           <Checkbox label={words.agent} description={words.agentHint} checked={draft.agent} onChange={(event) => change({ ...draft, agent: event.currentTarget.checked })} />
-          <NativeSelect label={words.datasource} description={words.datasourceHint} value={draft.datasource} data={Object.entries(words.datasources).map(([value, label]) => ({ value, label }))} onChange={(event) => change({ ...draft, datasource: event.currentTarget.value as DatasourceChoice })} />
+          <NativeSelect label={words.datasource} description={words.datasourceHint} value={draft.datasource} data={choices(words.datasources)} onChange={(event) => change({ ...draft, datasource: event.currentTarget.value as DatasourceChoice })} />
         </>
       )}
       {draft.profile?.userDataRule === UserDataRule.DENY ? null : <UserData draft={draft} change={change} />}

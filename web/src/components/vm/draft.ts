@@ -19,6 +19,11 @@ export interface Draft {
   count: string;
   firmware: FirmwareChoice;
   tpm: boolean;
+  /** What the guest sees of the processor, and its devices: words of the request, '' for the usual. */
+  cpuModel: string;
+  devices: string;
+  /** An ISO image as a second disc; '' for none. */
+  driverIso: string;
   network: NetworkDraft;
   hostname: string | undefined;
   user: string | undefined;
@@ -43,7 +48,8 @@ export const MEMORY_MIB = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as 
 export const DISK_GIB = [0, 5, 10, 20, 40, 80, 160, 320, 640] as const;
 
 export const EMPTY: Draft = {
-  image: undefined, name: '', cores: 2, memoryMib: 1024, diskGib: 10, nodeId: '', count: '1', firmware: 'auto', tpm: false, network: ONE_CARD,
+  image: undefined, name: '', cores: 2, memoryMib: 1024, diskGib: 10, nodeId: '', count: '1', firmware: 'auto', tpm: false,
+  cpuModel: '', devices: '', driverIso: '', network: ONE_CARD,
   hostname: undefined, user: undefined, keys: '', password: '', packages: '', userData: '', agent: true, datasource: 'auto', profile: undefined, values: {}, windows: NO_ANSWERS,
 };
 
@@ -77,11 +83,13 @@ export function requestOf(draft: Draft, force = false): MessageInitShape<typeof 
     startOnCreate: true,
     force,
     spec: {
-      cpu: { cores: draft.cores },
+      cpu: { cores: draft.cores, model: draft.cpuModel },
       memory: { sizeMib: BigInt(draft.memoryMib) },
       disks: [{ image: draft.image?.id ?? '', sizeGib: BigInt(draft.diskGib) }],
       ...FIRMWARE[draft.firmware],
       tpm: draft.tpm,
+      devices: draft.devices,
+      driverIso: draft.driverIso,
       ...networkOf(draft.network),
       provisioning: provisioningOf(draft),
     },
