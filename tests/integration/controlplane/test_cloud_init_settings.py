@@ -38,28 +38,14 @@ from image_library.domain.network_wish import (
 from image_library.domain.repositories import Repository
 from image_library.domain.secret import Secret
 from image_library.domain.vm import Datasource, SeedDocuments
+from tests.support.cloud_init_schema import PYTHON, cloud_inits_schema
 
 CATALOG = load_catalog()
-PYTHON = "/usr/bin/python3"
 HASH = "$6$rounds=5000$saltstring$" + "a" * 86
 PGP = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQENBF\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n"
 PEM = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
 FAMILIES = ("debian-12", "rocky-9", "opensuse-leap-15.5", "alpine-3.24")
 
-# For the system's Python, which has Debian's cloudinit: reads documents, one JSON a line, and answers each.
-JUDGE = """
-import json, logging, sys, yaml
-logging.disable(logging.CRITICAL)
-from cloudinit.config.schema import SchemaValidationError, get_schema, validate_cloudconfig_schema
-schema = get_schema()
-for line in sys.stdin:
-    try:
-        document = yaml.safe_load(json.loads(line))
-        validate_cloudconfig_schema(document, schema, strict=True, log_deprecations=False)
-        print("ok")
-    except SchemaValidationError as error:
-        print(str(error).replace("\\n", " "))
-"""
 READ_NETWORK = """
 import json, logging, sys
 logging.disable(logging.CRITICAL)
@@ -132,22 +118,10 @@ def full(image: str) -> Provisioning:
     )
 
 
-def judged(documents: list[str]) -> list[str]:
-    """What Debian's cloud-init says of each."""
-    done = subprocess.run(
-        [PYTHON, "-c", JUDGE],
-        input="\n".join(map(json.dumps, documents)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.splitlines()
-
-
 def test_cloud_inits_schema_takes_every_setting_of_every_family() -> None:
-    documents = [seed(full(image), image).user_data for image in FAMILIES]
-    assert judged(documents) == ["ok"] * len(FAMILIES)
-    assert judged(["#cloud-config\nusers: 7\n"]) != ["ok"]
+    with cloud_inits_schema() as judge:
+        assert [judge(seed(full(image), image).user_data) for image in FAMILIES] == ["ok"] * len(FAMILIES)
+        assert judge("#cloud-config\nusers: 7\n") != "ok"
 
 
 NETWORK = NetworkWish(
