@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from image_library.controlplane.adapters.cloud_init_schema import CloudInitSchema
-from tests.integration.controlplane.test_cloud_init_settings import judged
+from tests.support.cloud_init_schema import cloud_inits_schema
 
 SCHEMA = CloudInitSchema()
 GOOD: list[dict[str, Any]] = [
@@ -56,7 +56,8 @@ def test_a_key_that_nobody_knows_is_doubtful() -> None:
 
 def test_debians_cloud_init_agrees() -> None:
     documents = [*GOOD, *(document for document, _, _ in BAD)]
-    theirs = [answer == "ok" for answer in judged([json.dumps(document) for document in documents])]
+    with cloud_inits_schema() as judge:
+        theirs = [judge(json.dumps(document)) == "ok" for document in documents]
     assert theirs == [not SCHEMA.problems(document) for document in documents]
 
 
