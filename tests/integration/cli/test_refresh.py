@@ -133,7 +133,7 @@ def test_lists_mark_what_is_old_and_what_is_not_supported_any_more(cli: Cli, lib
     shown = cli("images", "show", "debian-12").out
     facts = dict(line.split("  ", 1) for line in shown.splitlines() if "  " in line)
     assert {name: facts[name].strip() for name in ("version", "release", "newer", "support ends")} == {
-        "version": "2",
+        "version": "2, current",
         "release": "20261123-1",
         "newer": "20261124-1",
         "support ends": "2028-06-30",
