@@ -98,6 +98,10 @@ class DoorLock:
     def used_by(self, body: bytes) -> DoorLock:
         return replace(self, report_digest=_digest(body))
 
+    def opened(self) -> DoorLock:
+        """For one report more."""
+        return replace(self, report_digest="")
+
     @property
     def is_used(self) -> bool:
         return bool(self.report_digest)

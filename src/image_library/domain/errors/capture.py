@@ -19,8 +19,9 @@ class CannotClean(LibraryError):
     code = "capture.cannot_clean"
     kind = Kind.PRECONDITION
     remedy_default = (
-        "Start it and let its agent clean it with --clean-in-guest; or run 'sudo cloud-init clean "
-        "--machine-id --logs' in it, switch it off, and capture it with --no-clean; or as it is with --force."
+        "Start it and let its agent clean it with --clean-in-guest; or run 'sudo cloud-init clean --logs' "
+        "and 'sudo truncate -s 0 /etc/machine-id' in it, switch it off, and capture it with --no-clean; or "
+        "as it is with --force."
     )
 
 

@@ -12,7 +12,7 @@ from image_library.domain.preflight.finding import amber, green, red
 
 # File systems that are changed without mounting them.
 CLEANED = frozenset({"ext2", "ext3", "ext4"})
-_IN_GUEST = "sudo cloud-init clean --machine-id --logs"
+_IN_GUEST = "sudo cloud-init clean --logs"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,9 @@ empty_below() {
 if command -v cloud-init > /dev/null; then
   cloud-init clean --machine-id --logs || cloud-init clean --logs
 fi
+# Before 23.1 that removes the file. systemd cannot make it while the root cannot be written to, and without
+# it systemd-networkd asks for no address.
+[ -e /etc/machine-id ] || : > /etc/machine-id
 """
 # Trimmed, so that nothing of what was removed can be read in the copy, where the disk passes that on.
 _END = r"""sync

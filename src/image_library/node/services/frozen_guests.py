@@ -14,6 +14,7 @@ import structlog
 
 from image_library.domain.errors import (
     AgentMissing,
+    CannotClean,
     FreezeFailed,
     FrozenTooLong,
     LibraryError,
@@ -76,14 +77,21 @@ class FrozenGuests:
                 release.cancel()
 
     async def clean(self, vm_id: str, script: str) -> None:
-        """Let the guest run it.
+        """Let the guest run it. Its next boot is a first one, so it may report once more.
 
         Raises:
+            CannotClean: it has no disk of documents, and would be told nothing at that boot.
             VmNotRunning, AgentMissing, AgentForbids, CleaningFailed
             FreezeFailed: it is still frozen from an earlier time.
         """
         await self._settled(vm_id)
-        _running(self._records.get(vm_id))
+        machine = _running(self._records.get(vm_id)).machine
+        if machine.seed_served:
+            raise CannotClean(
+                f"The VM '{machine.name}' has no disk of documents: cleaned, it would be told nothing next.",
+                remedy="Capture it with --frozen: then only the copy is cleaned.",
+            )
+        await self._records.note(vm_id, lambda record: record.evolve(lock=record.lock.opened()))
         await self._agents.run(vm_id, script)
 
     async def hold(self, vm_id: str, work: Work) -> None:

@@ -37,12 +37,14 @@ exec chroot . /usr/bin/sh -s
 LINKS = {"etc/os-release": "../usr/lib/os-release"}
 
 
-def cleaned(tmp_path: Path, files: dict[str, str | bytes], links: dict[str, str]) -> Path:
+def cleaned(
+    tmp_path: Path, files: dict[str, str | bytes], links: dict[str, str], *, cloud_init: str = ""
+) -> Path:
     """The tree, once the script ran in it; skipped where there can be no root of its own."""
     root = tree(tmp_path / "root", files, LINKS | links)
     tool = root / "usr/local/bin/cloud-init"
     tool.parent.mkdir(parents=True)
-    tool.write_text('#!/usr/bin/sh\necho "$@" >> /cloud-init-was-asked\n')
+    tool.write_text('#!/usr/bin/sh\necho "$@" >> /cloud-init-was-asked\n' + cloud_init)
     tool.chmod(0o755)
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _INSIDE, "sh", root]
     if os.geteuid() != 0:
@@ -55,7 +57,9 @@ def cleaned(tmp_path: Path, files: dict[str, str | bytes], links: dict[str, str]
 async def test_nothing_of_its_own_is_left_and_all_else_is(tmp_path: Path) -> None:
     odd = {"tmp/a b/'c\nd": "x", "home/debian/.azure/-rf": "x", "home/debian/.ssh/id_ *": "x"}
     files = {**SYSTEM, **OWN, **EVERYBODYS, **odd}
-    root = cleaned(tmp_path, files, {"var/lib/cloud/instance": "instances/i-1"})
+    links = {"var/lib/cloud/instance": "instances/i-1"}
+    # As before 23.1; a guest without the file gets no machine id where its root cannot be written to.
+    root = cleaned(tmp_path, files, links, cloud_init="rm /etc/machine-id\n")
     assert (root / "cloud-init-was-asked").read_text() == "clean --machine-id --logs\n"
     (root / "cloud-init-was-asked").unlink()
     assert (root / "etc/machine-id").read_bytes() == b""

@@ -9,6 +9,7 @@ import pytest
 
 from image_library.domain.errors import (
     AgentMissing,
+    CannotClean,
     FreezeFailed,
     FrozenTooLong,
     HypervisorFailed,
@@ -17,7 +18,9 @@ from image_library.domain.errors import (
     VmBusy,
     VmNotRunning,
 )
+from image_library.domain.guest_door import DoorLock
 from image_library.domain.machine import Condition, MachineRecord
+from image_library.domain.secret import Secret
 from image_library.domain.vm import PowerState
 from image_library.domain.vm_disk import DiskTaskKind
 from image_library.node.services.frozen_guests import FrozenGuests
@@ -230,6 +233,23 @@ async def test_only_one_that_runs_is_held(site: Site) -> None:
     with pytest.raises(VmNotRunning):
         await site.frozen.clean(VM, "exit 0")
     assert (site.agents.freezes, site.agents.scripts) == (0, [])
+
+
+async def test_a_guest_that_is_cleaned_may_report_once_more(site: Site) -> None:
+    lock = DoorLock.of(Secret("token")).used_by(b"its keys")
+    await site.daemon.records.update(VM, lambda record: record.evolve(lock=lock))
+    await site.frozen.clean(VM, "exit 0")
+    assert site.agents.scripts == ["exit 0"]
+    assert site.record.lock.fits(Secret("token"))
+    assert not site.record.lock.is_used
+    assert site.journal.records[VM].lock == site.record.lock
+
+
+async def test_one_without_a_disk_of_documents_is_not_cleaned(site: Site) -> None:
+    await site.daemon.records.update(VM, lambda record: record.with_machine(seed_served=True))
+    with pytest.raises(CannotClean, match="told nothing"):
+        await site.frozen.clean(VM, "exit 0")
+    assert site.agents.scripts == []
 
 
 async def test_the_next_daemon_lets_go_what_the_last_one_froze(site: Site, disk: Disk) -> None:
