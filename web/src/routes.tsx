@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
-import { NotFound, Pending } from '@/components/Edges';
+import { Broken, NotFound, Pending } from '@/components/Edges';
 import { Frame } from '@/components/Frame';
 import { SignedIn } from '@/components/SignedIn';
 import { imagesSearch } from '@/pages/images/search';
@@ -121,6 +121,7 @@ export const router = createRouter({
   defaultPreload: 'intent',
   defaultPendingComponent: Pending,
   defaultNotFoundComponent: NotFound,
+  defaultErrorComponent: Broken,
   scrollRestoration: true,
 });
 

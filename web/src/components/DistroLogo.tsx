@@ -1,7 +1,8 @@
-import { lazy, type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense } from 'react';
+import { later } from '@/components/later';
 
 // Paths weigh more than a page's own code, and nobody waits for them: their place is kept.
-const DistroMark = lazy(() => import('@/components/DistroMark'));
+const DistroMark = later(() => import('@/components/DistroMark'));
 
 /** The distribution's own mark; a plain server where it has none here. */
 export function DistroLogo({ distribution, size = 36 }: { distribution: string; size?: number }): ReactNode {

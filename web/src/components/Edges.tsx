@@ -1,4 +1,4 @@
-import { Skeleton, Stack } from '@mantine/core';
+import { Button, Skeleton, Stack } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { EmptyNote } from '@/components/Notes';
@@ -19,6 +19,17 @@ export function NotFound(): ReactNode {
   return (
     <EmptyNote title={text.errors.missing} hint={text.errors.missingHint} order={1}>
       <Link to="/storage/images">{text.errors.home}</Link>
+    </EmptyNote>
+  );
+}
+
+/** What a page's own code could not do, or could not be loaded for. */
+export function Broken(): ReactNode {
+  return (
+    <EmptyNote title={text.errors.broken} hint={text.errors.brokenHint} order={1}>
+      <Button variant="default" onClick={() => location.reload()}>
+        {text.errors.reload}
+      </Button>
     </EmptyNote>
   );
 }

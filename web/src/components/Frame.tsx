@@ -2,7 +2,8 @@ import { ActionIcon, Alert, AppShell, Burger, Button, Group, Indicator, Kbd, Nav
 import { useClickOutside, useDisclosure, useHotkeys } from '@mantine/hooks';
 import { IconActivity, IconArrowsShuffle, IconDatabase, IconDeviceDesktop, IconDeviceLaptop, IconDisc, IconDownload, IconMoon, IconPlugConnectedX, IconSearch, IconServer2, IconSettings, IconStack2, IconSun, IconTemplate } from '@tabler/icons-react';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
-import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { later } from '@/components/later';
 import { flushSync } from 'react-dom';
 import { useConnection, useWatch } from '@/api/library';
 import { JobProgress } from '@/components/JobProgress';
@@ -11,7 +12,7 @@ import { isLive } from '@/hooks/jobs';
 import { useJobs } from '@/hooks/useImages';
 import { text } from '@/text/en';
 
-const Palette = lazy(() => import('@/components/Palette'));
+const Palette = later(() => import('@/components/Palette'));
 
 const PLACES = [
   {

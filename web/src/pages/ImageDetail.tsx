@@ -1,7 +1,8 @@
 import { Anchor, Badge, Button, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { IconArrowLeft, IconDeviceDesktop, IconTransform, IconTrash } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { type ReactNode, Suspense, useState } from 'react';
+import { later } from '@/components/later';
 import { BootMark } from '@/components/BootMark';
 import { DistroLogo } from '@/components/DistroLogo';
 import { Pending } from '@/components/Edges';
@@ -18,8 +19,8 @@ import { formatAge } from '@/hooks/format';
 import { text } from '@/text/en';
 import { imageText } from '@/text/image';
 
-const ConvertDialog = lazy(() => import('@/pages/images/ConvertDialog'));
-const DeleteDialog = lazy(() => import('@/pages/images/DeleteDialog'));
+const ConvertDialog = later(() => import('@/pages/images/ConvertDialog'));
+const DeleteDialog = later(() => import('@/pages/images/DeleteDialog'));
 const words = imageText.detail;
 
 /** All that is known of one image. */

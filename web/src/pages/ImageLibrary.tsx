@@ -1,6 +1,7 @@
 import { Button, Tabs } from '@mantine/core';
 import { IconCloudDownload, IconDisc, IconLink, IconTransfer, IconUpload } from '@tabler/icons-react';
-import { lazy, type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense } from 'react';
+import { later } from '@/components/later';
 import { Pending } from '@/components/Edges';
 import { PageHead } from '@/components/Notes';
 import { isLive } from '@/hooks/jobs';
@@ -10,10 +11,10 @@ import type { Tab } from '@/pages/images/search';
 import { useImagesSearch } from '@/pages/images/useImagesSearch';
 import { text } from '@/text/en';
 
-const LocalTab = lazy(() => import('@/pages/images/LocalTab'));
-const JobsTab = lazy(() => import('@/pages/images/JobsTab'));
-const ImportDialog = lazy(() => import('@/pages/images/ImportDialog'));
-const UploadDialog = lazy(() => import('@/pages/images/UploadDialog'));
+const LocalTab = later(() => import('@/pages/images/LocalTab'));
+const JobsTab = later(() => import('@/pages/images/JobsTab'));
+const ImportDialog = later(() => import('@/pages/images/ImportDialog'));
+const UploadDialog = later(() => import('@/pages/images/UploadDialog'));
 
 /** The platform's Image Library: the cloud catalog, what is here, and what is on its way. */
 export default function ImageLibrary(): ReactNode {

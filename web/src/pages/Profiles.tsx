@@ -1,6 +1,7 @@
 import { Button, Group, Skeleton, Table } from '@mantine/core';
 import { IconPencil, IconTrash } from '@tabler/icons-react';
-import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { type ReactNode, Suspense, useState } from 'react';
+import { later } from '@/components/later';
 import { ConfirmDelete } from '@/components/ConfirmDelete';
 import { EmptyNote, ErrorNote, PageHead } from '@/components/Notes';
 import type { Profile } from '@/gen/limiquantix/compute/v1/profile_pb';
@@ -10,8 +11,8 @@ import { text } from '@/text/en';
 import { profilesText as words } from '@/text/profiles';
 
 // The editor is large, and profiles are mostly looked at.
-const ProfileEditor = lazy(() => import('@/pages/profiles/ProfileEditor'));
-const ProfileFacts = lazy(() => import('@/pages/profiles/ProfileFacts'));
+const ProfileEditor = later(() => import('@/pages/profiles/ProfileEditor'));
+const ProfileFacts = later(() => import('@/pages/profiles/ProfileFacts'));
 
 type Doing = { what: 'make' } | { what: 'change' | 'show' | 'delete'; profile: Profile };
 

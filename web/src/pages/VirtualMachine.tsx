@@ -1,7 +1,8 @@
 import { Alert, Button, Card, Code, CopyButton, Group, Skeleton, Stack, Stepper, Text, Title } from '@mantine/core';
 import { IconCopy, IconDeviceDesktop, IconTemplate, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { type ReactNode, Suspense, useState } from 'react';
+import { later } from '@/components/later';
 import { Pending } from '@/components/Edges';
 import { JobProgress } from '@/components/JobProgress';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
@@ -18,8 +19,8 @@ import { captureText } from '@/text/capture';
 import { text } from '@/text/en';
 import { imageText } from '@/text/image';
 
-const DiskCard = lazy(() => import('@/pages/vm/DiskCard'));
-const CaptureDialog = lazy(() => import('@/pages/vm/CaptureDialog'));
+const DiskCard = later(() => import('@/pages/vm/DiskCard'));
+const CaptureDialog = later(() => import('@/pages/vm/CaptureDialog'));
 const words = text.vms;
 const STAGES = Object.keys(words.stages);
 const MIB = 1024n ** 2n;

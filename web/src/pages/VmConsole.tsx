@@ -3,7 +3,8 @@ import { Alert, Anchor, Badge, Button, CopyButton, Group, Skeleton, Stack, Text,
 import { useFullscreenElement } from '@mantine/hooks';
 import { IconArrowLeft, IconCopy, IconDownload, IconMaximize } from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense, useCallback, useRef, useState } from 'react';
+import { type ReactNode, Suspense, useCallback, useRef, useState } from 'react';
+import { later } from '@/components/later';
 import { inWords } from '@/api/errors';
 import { followSerial, type LineState } from '@/api/serial';
 import { type Typing, typingTo } from '@/api/typing';
@@ -14,7 +15,7 @@ import type { TerminalHandle } from '@/pages/vm/SerialTerminal';
 import { consoleText as words } from '@/text/console';
 import { text } from '@/text/en';
 
-const SerialTerminal = lazy(() => import('@/pages/vm/SerialTerminal'));
+const SerialTerminal = later(() => import('@/pages/vm/SerialTerminal'));
 const COLORS: Record<LineState, string> = { connecting: 'gray', open: 'teal', waiting: 'indigo', lost: 'orange' };
 
 /** A VM's serial port: what the guest writes, live, and what is typed to it. */

@@ -3,7 +3,8 @@ import { Alert, Anchor, Badge, Button, Group, Skeleton, Stack, Text, Title } fro
 import { useFullscreenElement } from '@mantine/hooks';
 import { IconArrowLeft, IconKeyboard, IconMaximize, IconTerminal2 } from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
+import { type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
+import { later } from '@/components/later';
 import { askForDisplay, type DisplayLine, type Ending, isPassing } from '@/api/display';
 import { inWords, isUnreachable } from '@/api/errors';
 import { Pending } from '@/components/Edges';
@@ -14,7 +15,7 @@ import { TypeText } from '@/pages/vm/TypeText';
 import { displayText as words } from '@/text/display';
 import { text } from '@/text/en';
 
-const DisplayScreen = lazy(() => import('@/pages/vm/DisplayScreen'));
+const DisplayScreen = later(() => import('@/pages/vm/DisplayScreen'));
 const COLORS = { connecting: 'gray', open: 'teal', lost: 'orange', ended: 'gray' } as const;
 const FIRST_RETRY = 500;
 const LAST_RETRY = 5_000;

@@ -36,6 +36,9 @@ export const text = {
     missing: 'There is no such page.',
     missingHint: 'The address may be mistyped, or what it named is gone.',
     home: 'Go to the Image Library',
+    broken: 'This page could not be shown.',
+    brokenHint: 'Perhaps the server was updated meanwhile. Nothing that was asked of it is lost.',
+    reload: 'Load it again',
   },
   connection: {
     unreachable: 'The server cannot be reached.',

@@ -1,5 +1,6 @@
 import { Alert, Button, Checkbox, FileButton, Group, NativeSelect, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
-import { lazy, type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense } from 'react';
+import { later } from '@/components/later';
 import { CORES, countOf, DISK_GIB, type DatasourceChoice, type Draft, type FirmwareChoice, keyTrouble, MEMORY_MIB, MOST_VMS, userOf } from '@/components/vm/draft';
 import { fetchSeconds } from '@/components/vm/fetching';
 import { toldBy } from '@/components/vm/windows';
@@ -11,9 +12,9 @@ import { useNodes } from '@/hooks/useMachines';
 import { wizardText as words } from '@/text/wizard';
 
 // The editor is large, and most VMs are made without it.
-const UserData = lazy(() => import('@/components/vm/yaml/UserData'));
-const ProfileChoice = lazy(() => import('@/components/vm/ProfileChoice'));
-const WindowsAnswers = lazy(() => import('@/components/vm/WindowsAnswers'));
+const UserData = later(() => import('@/components/vm/yaml/UserData'));
+const ProfileChoice = later(() => import('@/components/vm/ProfileChoice'));
+const WindowsAnswers = later(() => import('@/components/vm/WindowsAnswers'));
 
 export interface StepProps {
   draft: Draft;

@@ -1,7 +1,8 @@
 import { Alert, Button, Checkbox, Code, Loader, Stack, Text, Title } from '@mantine/core';
 import { useMutation } from '@connectrpc/connect-query';
 import { IconCheck } from '@tabler/icons-react';
-import { lazy, type ReactNode, Suspense, useCallback, useEffect } from 'react';
+import { type ReactNode, Suspense, useCallback, useEffect } from 'react';
+import { later } from '@/components/later';
 import { ErrorNote } from '@/components/Notes';
 import { countOf, requestOf } from '@/components/vm/draft';
 import { type Step, stepOf } from '@/components/vm/steps';
@@ -9,7 +10,7 @@ import type { StepProps } from '@/components/vm/FormSteps';
 import { Datasource, Finding_Severity as Severity, VMService } from '@/gen/limiquantix/compute/v1/vm_pb';
 import { wizardText as words } from '@/text/wizard';
 
-const Highlighted = lazy(() => import('@/components/vm/yaml/Highlighted'));
+const Highlighted = later(() => import('@/components/vm/yaml/Highlighted'));
 
 const COLORS = ['gray', 'teal', 'orange', 'red'];
 const DOCUMENTS = ['userData', 'metaData', 'networkConfig', 'vendorData'] as const;

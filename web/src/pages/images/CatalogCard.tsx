@@ -1,7 +1,8 @@
 import { ActionIcon, Badge, Button, Card, Group, Text, Title } from '@mantine/core';
 import { IconChevronDown, IconDownload } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
-import { lazy, memo, type ReactNode, Suspense, useState } from 'react';
+import { memo, type ReactNode, Suspense, useState } from 'react';
+import { later } from '@/components/later';
 import { DistroLogo } from '@/components/DistroLogo';
 import { JobProgress } from '@/components/JobProgress';
 import { ErrorNote } from '@/components/Notes';
@@ -14,7 +15,7 @@ import { hasFailed, isLive } from '@/hooks/jobs';
 import { formatImageSize, getDefaultUser, useDownloadImage, usePlaceImage } from '@/hooks/useImages';
 import { text } from '@/text/en';
 
-const NodeMenu = lazy(() => import('@/pages/images/NodeMenu'));
+const NodeMenu = later(() => import('@/pages/images/NodeMenu'));
 
 interface Props {
   entry: ImageCatalogEntry;

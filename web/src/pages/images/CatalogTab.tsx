@@ -1,6 +1,7 @@
 import { Alert, Skeleton, Switch } from '@mantine/core';
 import { IconBookDownload } from '@tabler/icons-react';
-import { lazy, type ReactNode, Suspense, useMemo } from 'react';
+import { type ReactNode, Suspense, useMemo } from 'react';
+import { later } from '@/components/later';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
 import type { Image, ImageCatalogEntry } from '@/gen/limiquantix/storage/v1/image_pb';
 import { isSupportOver } from '@/hooks/catalog';
@@ -13,7 +14,7 @@ import type { ImagesSearch } from '@/pages/images/search';
 import { useImagesSearch } from '@/pages/images/useImagesSearch';
 import { text } from '@/text/en';
 
-const CatalogWarning = lazy(() => import('@/pages/images/CatalogWarning'));
+const CatalogWarning = later(() => import('@/pages/images/CatalogWarning'));
 const SKELETONS = ['a', 'b', 'c', 'd', 'e', 'f'];
 
 export function CatalogTab(): ReactNode {

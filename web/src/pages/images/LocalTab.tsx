@@ -2,7 +2,8 @@ import { Button, Group, Skeleton, Text } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconCopy, IconTrash } from '@tabler/icons-react';
 import { useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type Dispatch, lazy, memo, type MouseEvent, type ReactNode, type SetStateAction, Suspense, useCallback, useMemo, useRef, useState } from 'react';
+import { type Dispatch, memo, type MouseEvent, type ReactNode, type SetStateAction, Suspense, useCallback, useMemo, useRef, useState } from 'react';
+import { later } from '@/components/later';
 import { EmptyNote, ErrorNote } from '@/components/Notes';
 import { ImageStatus_Phase } from '@/gen/limiquantix/storage/v1/image_pb';
 import { useImages, usePlaceImage } from '@/hooks/useImages';
@@ -14,7 +15,7 @@ import type { SortKey } from '@/pages/images/search';
 import { useImagesSearch } from '@/pages/images/useImagesSearch';
 import { text } from '@/text/en';
 
-const DeleteDialog = lazy(() => import('@/pages/images/DeleteDialog'));
+const DeleteDialog = later(() => import('@/pages/images/DeleteDialog'));
 
 const ROW = 54;
 const HEAD = 42;
