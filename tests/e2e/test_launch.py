@@ -204,7 +204,7 @@ def test_it_stops_starts_and_goes_away(launched: Launched) -> None:
         assert started.returncode == 0, started.stderr
         assert "done" in boot_stages(program, launched)
         assert launched.guest.run("hostname") == "web"
-        # It was cleaned itself: its keys are new ones, and reported. Its machine id systemd takes from its UUID.
+        # It was cleaned itself: its keys are new ones, and reported. Its machine id is made of its UUID.
         (_, *before), (_, *now) = launched.identity, identity(launched.guest)
         assert not set(before) & set(now)
         assert set(now) <= set(reported_keys(program, launched))
