@@ -178,6 +178,18 @@ def test_the_page_recovers_by_itself(env: dict[str, str], context: BrowserContex
         expect(page.get_by_role("article", name="Debian 12").get_by_text("Verified")).to_be_visible()
 
 
+def test_a_part_that_the_server_does_not_have_is_told_of(person: Visitor) -> None:
+    """As after an update of the server: the page has to be loaded again, and says so."""
+    page = person.page
+    page.route("**/assets/JobsTab-*.js", lambda route: route.fulfill(status=404))
+    page.get_by_role("tab", name="Jobs").click()
+    expect(page.get_by_role("heading", level=1, name="This page could not be shown.")).to_be_visible()
+    person.picture("part-missing")
+    page.unroute_all()
+    page.get_by_role("button", name="Load it again").click()
+    expect(page.get_by_role("heading", level=1, name="Image Library")).to_be_visible()
+
+
 def test_the_built_in_catalog_is_shown_while_no_server_answers(
     person: Visitor, program: Program, env: dict[str, str]
 ) -> None:
